@@ -1,0 +1,62 @@
+import createError from '@fastify/error'
+
+/**
+ * Every error of the gateway, in one table. A message names the offender and the mend.
+ *
+ * The first block is for whoever writes the configuration or the code and may name anything. The second
+ * block reaches clients, so it names no address, no stack and no message of a library (DESIGN.md, rule 4);
+ * the cause goes into the log, as `error.cause`.
+ */
+
+// ---- For whoever configures or embeds the gateway
+
+/** `app.upstream()` was called twice with one name. */
+export const UpstreamDuplicateError = createError<[string]>(
+  'SLUICE_UPSTREAM_DUPLICATE', "Upstream '%s' is declared already. Give the second declaration another name, or remove it.", 500)
+/** A route names an upstream that nobody declared. Reported when the app becomes ready. */
+export const UpstreamUnknownError = createError<[string, string, string]>(
+  'SLUICE_UPSTREAM_UNKNOWN', "Route '%s' names upstream '%s', which is not declared. Declare it with app.upstream('%s', { targets: [...] }), or correct the name.", 500)
+/** A target is not an origin. */
+export const TargetMalformedError = createError<[string, string]>(
+  'SLUICE_TARGET_MALFORMED', "'%s' is no target: %s. A target is an origin, such as http://127.0.0.1:5173.", 500)
+/** Options do not match their schema. */
+export const OptionsInvalidError = createError<[string, string]>(
+  'SLUICE_OPTIONS_INVALID', '%s: %s', 500)
+/** A route's options contradict each other. */
+export const RouteInvalidError = createError<[string, string]>(
+  'SLUICE_ROUTE_INVALID', "Route '%s': %s", 500)
+/** A hook of the app let Fastify parse a body that the gateway was to stream. */
+export const BodyConsumedError = createError<[string]>(
+  'SLUICE_BODY_CONSUMED', "The body of a request to '%s' was parsed before the gateway could stream it: a preParsing hook read request.method or replaced the payload. Do that in onRequest or preHandler.", 500)
+/** A configuration file or object is wrong. The message gives file, line, column, path and the mend. */
+export const ConfigInvalidError = createError<[string]>('SLUICE_CONFIG_INVALID', '%s', 500)
+/** The service was started with arguments that it does not understand. */
+export const UsageError = createError<[string]>('SLUICE_USAGE', '%s', 500)
+
+// ---- For clients
+
+/** The handshake is not one of RFC 6455 §4.1. */
+export const HandshakeInvalidError = createError<[string]>(
+  'SLUICE_HANDSHAKE_INVALID', 'Invalid WebSocket handshake: %s', 400)
+/** The client asks for a version other than 13 (RFC 6455 §4.2.2); the answer names 13. */
+export const HandshakeVersionError = createError(
+  'SLUICE_HANDSHAKE_VERSION', 'Unsupported WebSocket version: Sec-WebSocket-Version must be 13', 426)
+/** The path cannot be sent on without leaving the route (dot segments, a foreign form). */
+export const PathInvalidError = createError<[string]>('SLUICE_PATH_INVALID', 'Invalid request path: %s', 400)
+/** No connection to a target came about, or it broke before an answer. */
+export const TargetUnreachableError = createError(
+  'SLUICE_TARGET_UNREACHABLE', 'The upstream could not be reached', 502)
+/** The target's answer breaks the protocol: garbage, a wrong Sec-WebSocket-Accept, a 101 nobody asked for. */
+export const TargetAnswerInvalidError = createError(
+  'SLUICE_TARGET_ANSWER_INVALID', 'The upstream sent an invalid answer', 502)
+/** The function in `upstream` threw, or gave something that is neither a declared name nor a URL. */
+export const UpstreamSelectionError = createError(
+  'SLUICE_UPSTREAM_SELECTION', 'No upstream could be chosen for this request', 502)
+/** The target took the connection and did not answer within the limit. */
+export const TargetTimeoutError = createError(
+  'SLUICE_TARGET_TIMEOUT', 'The upstream did not answer in time', 504)
+/** The client sends its body too slowly (body idle limit). */
+export const BodyTimeoutError = createError(
+  'SLUICE_BODY_TIMEOUT', 'The request body did not arrive in time', 408)
+/** The gateway is stopping and takes no new sessions. */
+export const DrainingError = createError('SLUICE_DRAINING', 'The gateway is stopping', 503)

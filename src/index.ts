@@ -1,0 +1,19 @@
+import sluice from './plugin.js'
+
+/** The gateway as a Fastify plugin: `await app.register(sluice)`. */
+export default sluice
+export { sluice }
+export type { Gateway, ProxyRouteOptions } from './plugin.js'
+export * as errors from './errors.js'
+export {
+  GatewayConfig,
+  GatewayOptions,
+  PassthroughOptions,
+  ProxyOptions,
+  RouteConfig,
+  TargetOptions,
+  UpstreamOptions,
+  WebSocketOptions,
+  type UpstreamFunction
+} from './options.js'
+export type { EndedBy, EndReason, SessionEnd, Traffic } from './websocket/session.js'

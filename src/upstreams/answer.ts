@@ -1,0 +1,64 @@
+import type { ServerResponse } from 'node:http'
+import type { Readable } from 'node:stream'
+import type { FastifyReply } from 'fastify'
+import { responseHeaders, type HeaderList } from './headers.js'
+
+/** A target's answer, its body still to come. */
+export interface Answer {
+  status: number
+  /** The reason phrase, as sent. */
+  message: string
+  headers: HeaderList
+  body: Readable
+}
+
+/**
+ * Sends a target's answer to the client through Fastify, so that the onSend hooks of the route hold.
+ * Where a hook has set a header that the target sends too, the target's counts; Set-Cookie and Vary add up.
+ */
+export function sendAnswer (reply: FastifyReply, { status, message, headers, body }: Answer): FastifyReply {
+  reply.code(status)
+  reply.raw.statusMessage = message
+  const values = new Map<string, string | string[]>()
+  const passed = responseHeaders(headers)
+  for (let index = 0; index < passed.length; index += 2) {
+    const name = passed[index]!.toLowerCase()
+    const value = passed[index + 1]!
+    const earlier = values.get(name)
+    if (earlier === undefined) values.set(name, value)
+    else if (typeof earlier === 'string') values.set(name, [earlier, value])
+    else earlier.push(value)
+  }
+  for (const [name, value] of values) {
+    // Fastify itself adds to Set-Cookie.
+    const set = name === 'vary' ? reply.getHeader(name) : undefined
+    reply.header(name, set === undefined ? value : [set, value].flat().map(String))
+  }
+  sendHeadWithoutBody(reply.raw, body)
+  return reply.send(body)
+}
+
+/**
+ * Node sends the head with the first byte of the body. An event stream may have none for a long time, and
+ * where the target dies before it, the client must see a broken answer, not another one.
+ */
+function sendHeadWithoutBody (response: ServerResponse, body: Readable): void {
+  const flush = () => { if (!response.headersSent && !response.destroyed) response.flushHeaders() }
+  response.once('pipe', () => {
+    body.prependListener('error', flush)
+    // A body that came along with its head is about to be written, in the same packet.
+    setImmediate(flush)
+  })
+}
+
+/** The headers of a 101, which does not pass through Fastify: the target's, and what hooks have set on the reply. */
+export function mergedHeaders (reply: FastifyReply, headers: HeaderList): HeaderList {
+  const passed = responseHeaders(headers)
+  const sent = new Set<string>()
+  for (let index = 0; index < passed.length; index += 2) sent.add(passed[index]!.toLowerCase())
+  for (const [name, value] of Object.entries(reply.getHeaders())) {
+    if (value === undefined || (sent.has(name) && name !== 'set-cookie' && name !== 'vary')) continue
+    for (const item of [value].flat()) passed.push(name, String(item))
+  }
+  return passed
+}

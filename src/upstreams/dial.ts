@@ -1,0 +1,56 @@
+import { connect as connectTcp, isIP, type Socket } from 'node:net'
+import { connect as connectTls } from 'node:tls'
+import { TargetUnreachableError } from '../errors.js'
+import type { TargetAddress } from './target.js'
+
+/** How a connection is opened. */
+export interface DialOptions {
+  /** Milliseconds until the connection must stand, TLS included. */
+  timeout: number
+  /** Gives the dialling up. */
+  signal: AbortSignal
+}
+
+/**
+ * Opens a connection of its own to a target.
+ *
+ * @throws {TargetUnreachableError} with the reason as its cause, when refused, reset or too slow.
+ */
+export function dial (address: TargetAddress, { timeout, signal }: DialOptions): Promise<Socket> {
+  return new Promise((resolve, reject) => {
+    const where = {
+      host: address.hostname,
+      port: address.port,
+      // A WebSocket's half-close must not end the other half by itself.
+      allowHalfOpen: true,
+      noDelay: true,
+      keepAlive: true
+    }
+    const socket = address.secure
+      ? connectTls({ ...where, ALPNProtocols: ['http/1.1'], ...(isIP(address.hostname) === 0 && { servername: address.hostname }) })
+      : connectTcp(where)
+    const established = address.secure ? 'secureConnect' : 'connect'
+    const timer = setTimeout(() => fail(new Error(`no connection within ${timeout} ms`)), timeout)
+
+    const settle = () => {
+      clearTimeout(timer)
+      signal.removeEventListener('abort', aborted)
+      socket.removeListener('error', fail).removeListener('close', closed).removeListener(established, done)
+    }
+    const done = () => {
+      settle()
+      resolve(socket)
+    }
+    const fail = (cause: Error) => {
+      settle()
+      // A connection attempt that is given up may still report an error.
+      socket.on('error', () => {}).destroy()
+      reject(new TargetUnreachableError({ cause }))
+    }
+    const closed = () => fail(new Error('closed while connecting'))
+    const aborted = () => fail(new Error('given up'))
+    socket.once(established, done).once('error', fail).once('close', closed)
+    signal.addEventListener('abort', aborted, { once: true })
+    if (signal.aborted) aborted()
+  })
+}

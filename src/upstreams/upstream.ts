@@ -1,0 +1,55 @@
+import type { UpstreamOptions } from '../options.js'
+import { Target, parseTarget, type TargetLimits } from './target.js'
+
+/** A named group of interchangeable targets, with one policy. */
+export class Upstream {
+  readonly name: string
+  readonly targets: readonly Target[]
+  /** How long a connection to a target may take, in milliseconds. */
+  readonly connectTimeout: number
+  /** How long a body may stand still, in milliseconds. */
+  readonly bodyTimeout: number
+  readonly #turn: number[]
+  readonly #totalWeight: number
+
+  /** @throws {TargetMalformedError} naming the target. */
+  constructor (name: string, options: UpstreamOptions) {
+    const limits: TargetLimits = {
+      connectTimeout: options.connectTimeout ?? 5_000,
+      headersTimeout: options.headersTimeout ?? 60_000,
+      bodyTimeout: options.bodyTimeout ?? 60_000
+    }
+    this.name = name
+    this.connectTimeout = limits.connectTimeout
+    this.bodyTimeout = limits.bodyTimeout
+    this.targets = options.targets.map(target => typeof target === 'string'
+      ? new Target(parseTarget(target), 1, limits)
+      : new Target(parseTarget(target.url), target.weight ?? 1, limits))
+    this.#turn = this.targets.map(() => 0)
+    this.#totalWeight = this.targets.reduce((sum, target) => sum + target.weight, 0)
+  }
+
+  /**
+   * The next target, by smooth weighted round robin: heavy targets are met more often, but not in a row.
+   *
+   * @param excluded Targets that have been tried in vain; undefined is returned when no other is left.
+   */
+  select (excluded?: ReadonlySet<Target>): Target | undefined {
+    if (this.targets.length === 1) return excluded?.has(this.targets[0]!) === true ? undefined : this.targets[0]
+    let best = -1
+    for (let index = 0; index < this.targets.length; index++) {
+      const target = this.targets[index]!
+      if (excluded?.has(target) === true) continue
+      this.#turn[index]! += target.weight
+      if (best === -1 || this.#turn[index]! > this.#turn[best]!) best = index
+    }
+    if (best === -1) return undefined
+    this.#turn[best]! -= this.#totalWeight
+    return this.targets[best]
+  }
+
+  /** Destroys the connections of all targets. */
+  async close (): Promise<void> {
+    await Promise.all(this.targets.map(target => target.close()))
+  }
+}

@@ -1,0 +1,206 @@
+import { randomFillSync } from 'node:crypto'
+
+/**
+ * Frames of RFC 6455 §5.2, followed by their headers alone.
+ *
+ * The scanner never sees a payload but that of a Close frame. It stops before a header that has not
+ * arrived whole, so whoever forwards what it has passed always stands behind a complete header.
+ */
+
+export const Opcode = { continuation: 0x0, text: 0x1, binary: 0x2, close: 0x8, ping: 0x9, pong: 0xa } as const
+
+/** Close codes that the gateway sends or reports (RFC 6455 §7.4.1 and the IANA registry). */
+export const CloseCode = {
+  normal: 1000,
+  goingAway: 1001,
+  protocolError: 1002,
+  /** Never on the wire: a Close frame without a code. */
+  absent: 1005,
+  /** Never on the wire: no Close frame at all. */
+  abnormal: 1006,
+  policy: 1008,
+  tooBig: 1009,
+  restart: 1012,
+  /** The target was lost (bad gateway). */
+  targetLost: 1014
+} as const
+
+/** What a scanner expects of its side. */
+export interface ScannerOptions {
+  /** Frames of a client are masked, those of a server are not (RFC 6455 §5.1). */
+  masked: boolean
+  /** RSV bits, as they stand in the first byte, that a negotiated extension has given a meaning. */
+  allowedRsv: number
+}
+
+export class FrameScanner {
+  /** Frames whose header has been passed, control frames included. */
+  frames = 0
+  /** Data messages that have been passed whole. */
+  messages = 0
+  /** Payload bytes that have been passed. */
+  payloadBytes = 0
+  /** Set once a whole Close frame has been passed. */
+  close: { code: number, reason: string } | undefined
+  /** What is wrong with the frame that the scanner has stopped before. */
+  violation: string | undefined
+
+  readonly #masked: boolean
+  readonly #forbiddenRsv: number
+  #remaining = 0
+  #final = true
+  #opcode = 0
+  #inMessage = false
+  #closePayload: Buffer | undefined
+  #closeMask = 0
+
+  constructor ({ masked, allowedRsv }: ScannerOptions) {
+    this.#masked = masked
+    this.#forbiddenRsv = 0x70 & ~allowedRsv
+  }
+
+  /** No frame is open: another may be put between. */
+  get atFrameBoundary (): boolean {
+    return this.#remaining === 0
+  }
+
+  /** No message is open either: a Close put here cuts nothing off. */
+  get atMessageBoundary (): boolean {
+    return this.#remaining === 0 && !this.#inMessage
+  }
+
+  /**
+   * Passes over what has been read.
+   *
+   * @param stopAtMessageBoundary Stop as soon as no message is open.
+   * @returns The offset up to which the chunk has been passed. What stands behind it is the beginning of a
+   *   header, at most 13 bytes, to be given again with what follows; or, where `violation` or `close` is
+   *   set or a stop was asked for, what is not to be forwarded.
+   */
+  scan (chunk: Buffer, stopAtMessageBoundary = false): number {
+    const end = chunk.length
+    let offset = 0
+    if (stopAtMessageBoundary && this.atMessageBoundary) return 0
+    while (this.violation === undefined && this.close === undefined) {
+      if (this.#remaining > 0) {
+        if (offset === end) return offset
+        const step = Math.min(this.#remaining, end - offset)
+        this.payloadBytes += step
+        if (this.#closePayload !== undefined) this.#keepClosePayload(chunk, offset, step)
+        this.#remaining -= step
+        offset += step
+        if (this.#remaining > 0) return offset
+      } else {
+        const length = this.#readHeader(chunk, offset)
+        if (length === 0) return offset
+        offset += length
+        if (this.#remaining > 0) continue
+      }
+      this.#endFrame()
+      if (stopAtMessageBoundary && !this.#inMessage) return offset
+    }
+    return offset
+  }
+
+  /** Reads a header and gives its length, or 0 when it has not arrived whole or is a violation. */
+  #readHeader (chunk: Buffer, offset: number): number {
+    const available = chunk.length - offset
+    if (available < 2) return 0
+    const first = chunk[offset]!
+    const second = chunk[offset + 1]!
+    const masked = (second & 0x80) !== 0
+    let length = second & 0x7f
+    const lengthBytes = length < 126 ? 0 : length === 126 ? 2 : 8
+    const size = 2 + lengthBytes + (masked ? 4 : 0)
+    if (available < size) return 0
+    if (lengthBytes === 2) {
+      length = chunk.readUInt16BE(offset + 2)
+    } else if (lengthBytes === 8) {
+      const high = chunk.readUInt32BE(offset + 2)
+      // Beyond 2^53 a number is not exact; RFC 6455 §5.2 forbids only the top bit, but no peer can mean this.
+      if (high > 0x1fffff) return this.#violated('a payload length out of range')
+      length = high * 2 ** 32 + chunk.readUInt32BE(offset + 6)
+    }
+
+    const opcode = first & 0x0f
+    const final = (first & 0x80) !== 0
+    if ((first & this.#forbiddenRsv) !== 0) return this.#violated('an RSV bit that no extension has given a meaning')
+    if (masked !== this.#masked) return this.#violated(masked ? 'a masked frame from a server' : 'an unmasked frame from a client')
+    if (opcode >= 0x8) {
+      if (opcode > Opcode.pong) return this.#violated('a reserved opcode')
+      if (!final) return this.#violated('a fragmented control frame')
+      if (length > 125) return this.#violated('a control frame of over 125 bytes')
+      if (opcode === Opcode.close) {
+        if (length === 1) return this.#violated('a Close frame with half a code')
+        this.#closePayload = Buffer.allocUnsafe(length)
+        this.#closeMask = masked ? chunk.readUInt32BE(offset + size - 4) : 0
+      }
+    } else {
+      if (opcode > Opcode.binary) return this.#violated('a reserved opcode')
+      if ((opcode === Opcode.continuation) !== this.#inMessage) {
+        return this.#violated(this.#inMessage ? 'a new message inside another' : 'a continuation of no message')
+      }
+      this.#inMessage = true
+    }
+    this.#opcode = opcode
+    this.#final = final
+    this.#remaining = length
+    this.frames++
+    return size
+  }
+
+  #violated (violation: string): 0 {
+    this.violation = violation
+    return 0
+  }
+
+  #endFrame (): void {
+    if (this.#opcode < 0x8) {
+      if (!this.#final) return
+      this.#inMessage = false
+      this.messages++
+    } else if (this.#opcode === Opcode.close) {
+      const payload = this.#closePayload!
+      this.#closePayload = undefined
+      if (payload.length === 0) {
+        this.close = { code: CloseCode.absent, reason: '' }
+        return
+      }
+      for (let index = 0; index < payload.length; index++) {
+        payload[index]! ^= (this.#closeMask >>> (24 - 8 * (index & 3))) & 0xff
+      }
+      this.close = { code: payload.readUInt16BE(0), reason: payload.toString('utf8', 2) }
+    }
+  }
+
+  #keepClosePayload (chunk: Buffer, offset: number, length: number): void {
+    const payload = this.#closePayload!
+    chunk.copy(payload, payload.length - this.#remaining, offset, offset + length)
+  }
+}
+
+/**
+ * A Close frame to send.
+ *
+ * @param code A code that may stand on the wire, or `CloseCode.absent` for none.
+ * @param reason At most 123 bytes in UTF-8.
+ * @param masked Whether it goes to a server.
+ */
+export function closeFrame (code: number, reason: string, masked: boolean): Buffer {
+  const text = Buffer.from(code === CloseCode.absent ? '' : reason)
+  const length = code === CloseCode.absent ? 0 : 2 + text.length
+  if (length > 125) throw new RangeError('a close reason is at most 123 bytes long')
+  const frame = Buffer.alloc(2 + (masked ? 4 : 0) + length)
+  frame[0] = 0x80 | Opcode.close
+  frame[1] = (masked ? 0x80 : 0) | length
+  const payload = frame.subarray(frame.length - length)
+  if (length > 0) {
+    payload.writeUInt16BE(code, 0)
+    text.copy(payload, 2)
+  }
+  if (masked) {
+    const key = randomFillSync(frame.subarray(2, 6))
+    for (let index = 0; index < length; index++) payload[index]! ^= key[index & 3]!
+  }
+  return frame
+}

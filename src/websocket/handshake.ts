@@ -1,0 +1,86 @@
+import { createHash } from 'node:crypto'
+import type { IncomingMessage } from 'node:http'
+import { HandshakeInvalidError, HandshakeVersionError } from '../errors.js'
+import { hasBody, headerValues, listsToken, type HeaderList } from '../upstreams/headers.js'
+
+/** What a client has asked for, as far as the target's answer is held against it. */
+export interface Offer {
+  key: string
+  protocols: string[]
+  extensions: string[]
+}
+
+/** Whether a request asks for a WebSocket, well formed or not. Anything else with an Upgrade header is plain HTTP. */
+export function asksForWebSocket ({ headers }: IncomingMessage): boolean {
+  return listsToken(headers.upgrade, 'websocket')
+}
+
+/**
+ * Reads the client's handshake (RFC 6455 §4.2.1).
+ *
+ * @throws {HandshakeInvalidError} saying what is wrong with it.
+ * @throws {HandshakeVersionError} for a version other than 13.
+ */
+export function readOffer (request: IncomingMessage): Offer {
+  const { headers, rawHeaders } = request
+  if (request.method !== 'GET') throw new HandshakeInvalidError('the method must be GET')
+  if (request.httpVersion !== '1.1') throw new HandshakeInvalidError('it must be of HTTP/1.1')
+  if (hasBody(headers)) throw new HandshakeInvalidError('it must have no body')
+  if (!listsToken(headers.connection, 'upgrade')) throw new HandshakeInvalidError("Connection must list 'upgrade'")
+  if (!listsToken(headers.upgrade, 'websocket')) throw new HandshakeInvalidError("Upgrade must list 'websocket'")
+  if (headers['sec-websocket-version'] !== '13') throw new HandshakeVersionError()
+  const keys = headerValues(rawHeaders, 'sec-websocket-key')
+  // 16 bytes are 22 characters in base64, and two for padding.
+  if (keys.length !== 1 || !/^[A-Za-z0-9+/]{22}==$/.test(keys[0]!)) {
+    throw new HandshakeInvalidError('Sec-WebSocket-Key must be 16 bytes in base64')
+  }
+  const protocols = listItems(headerValues(rawHeaders, 'sec-websocket-protocol'))
+  if (protocols.some(protocol => !TOKEN.test(protocol)) || new Set(protocols).size !== protocols.length) {
+    throw new HandshakeInvalidError('Sec-WebSocket-Protocol must list tokens, each once')
+  }
+  return { key: keys[0]!, protocols, extensions: extensionNames(rawHeaders) }
+}
+
+/**
+ * What is wrong with a target's 101, or undefined when it accepts this offer (RFC 6455 §4.1, the client's
+ * checks at the end).
+ */
+export function answerFault (offer: Offer, status: number, headers: HeaderList): string | undefined {
+  if (status !== 101) return `status ${status} with an upgrade`
+  if (!headerValues(headers, 'upgrade').some(value => value.trim().toLowerCase() === 'websocket')) return 'no Upgrade: websocket'
+  if (!headerValues(headers, 'connection').some(value => listsToken(value, 'upgrade'))) return 'no Connection: Upgrade'
+  const accepts = headerValues(headers, 'sec-websocket-accept')
+  if (accepts.length !== 1 || accepts[0]!.trim() !== acceptOf(offer.key)) return 'a wrong Sec-WebSocket-Accept'
+  const protocols = headerValues(headers, 'sec-websocket-protocol')
+  if (protocols.length > 1 || protocols.some(protocol => !offer.protocols.includes(protocol.trim()))) {
+    return 'a subprotocol that was not offered'
+  }
+  if (extensionNames(headers).some(extension => !offer.extensions.includes(extension))) {
+    return 'an extension that was not offered'
+  }
+  return undefined
+}
+
+/** The RSV bits, as they stand in a frame's first byte, that the extensions of a 101 use. */
+export function rsvBits (headers: HeaderList): number {
+  const extensions = extensionNames(headers)
+  if (extensions.length === 0) return 0
+  // permessage-deflate uses RSV1 alone (RFC 7692 §6). What another extension uses, we do not know.
+  return extensions.every(extension => extension === 'permessage-deflate') ? 0x40 : 0x70
+}
+
+/** Sec-WebSocket-Accept for a key (RFC 6455 §4.2.2). */
+export function acceptOf (key: string): string {
+  return createHash('sha1').update(key).update('258EAFA5-E914-47DA-95CA-C5AB0DC85B11').digest('base64')
+}
+
+const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/
+
+function listItems (values: string[]): string[] {
+  return values.flatMap(value => value.split(',')).map(item => item.trim()).filter(item => item !== '')
+}
+
+function extensionNames (headers: HeaderList): string[] {
+  return listItems(headerValues(headers, 'sec-websocket-extensions'))
+    .map(extension => extension.split(';', 1)[0]!.trim().toLowerCase())
+}

@@ -1,0 +1,221 @@
+import { ServerResponse, type IncomingMessage, type Server } from 'node:http'
+import type { Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
+import { TLSSocket } from 'node:tls'
+import { hasBody, listsToken } from '../upstreams/headers.js'
+import { asksForWebSocket } from './handshake.js'
+
+type UpgradeListener = (request: IncomingMessage, socket: Duplex, head: Buffer) => void
+
+/** A connection that waits for the answer to its upgrade request. */
+export interface PendingUpgrade {
+  socket: Duplex
+  /** What the client sent behind its request. */
+  head: Buffer
+  /** Lets neighbours at the socket again. To be called before it is answered. */
+  release (): void
+}
+
+export interface UpgradesOptions {
+  /** Runs a request through the router and the lifecycle of the app. */
+  routing (request: IncomingMessage, response: ServerResponse): void
+  /** Whether an upgrade belongs to another listener of the server. */
+  ignore: ((request: IncomingMessage) => boolean) | undefined
+}
+
+/**
+ * The one 'upgrade' listener of a server.
+ *
+ * It sends each WebSocket handshake through the app's router, so that hooks written for HTTP hold for it
+ * too, and gives every other request with an Upgrade header back to HTTP. Listeners of neighbours
+ * (@fastify/websocket, socket.io, ws), registered before or after, are taken off the server and asked
+ * first; what they answer is theirs.
+ */
+export class Upgrades {
+  readonly #server: Server
+  readonly #options: UpgradesOptions
+  readonly #pending = new WeakMap<IncomingMessage, PendingUpgrade>()
+  readonly #prepared = new WeakSet<ServerResponse>()
+  readonly #neighbours: UpgradeListener[] = []
+  readonly #onUpgrade: UpgradeListener = (request, socket, head) => this.#dispatch(request, socket, head)
+
+  static readonly #instances = new WeakMap<Server, Upgrades>()
+
+  /** The listener of a server. It has one, in however many scopes of an app the plugin is registered. */
+  static of (server: Server, options: UpgradesOptions): Upgrades {
+    let upgrades = Upgrades.#instances.get(server)
+    if (upgrades === undefined) {
+      upgrades = new Upgrades(server, options)
+      Upgrades.#instances.set(server, upgrades)
+    }
+    return upgrades
+  }
+
+  private constructor (server: Server, options: UpgradesOptions) {
+    this.#server = server
+    this.#options = options
+    server.on('upgrade', this.#onUpgrade)
+    this.#adopt()
+    server.on('newListener', (event: string) => {
+      // The listener is added after this event; no request can come between.
+      if (event === 'upgrade') queueMicrotask(() => this.#adopt())
+    })
+    this.#leavePlainRequestsToHttp()
+  }
+
+  /** Whether there are other listeners, to which an upgrade may belong. */
+  get hasNeighbours (): boolean {
+    return this.#neighbours.length > 0
+  }
+
+  /** Hands over the connection of an upgrade request, once. Whoever takes it answers it. */
+  take (request: IncomingMessage): PendingUpgrade | undefined {
+    const pending = this.#pending.get(request)
+    this.#pending.delete(request)
+    return pending
+  }
+
+  /** Leaves an upgrade that no route knows to the other listeners. False when the request is none. */
+  leave (request: IncomingMessage, response: ServerResponse): boolean {
+    const pending = this.take(request)
+    if (pending === undefined) return false
+    response.detachSocket(pending.socket as Socket)
+    pending.release()
+    return true
+  }
+
+  /**
+   * Makes a response work on a connection that has left Node's HTTP server, once. It may be our own, or that
+   * of a neighbour that has run the lifecycle.
+   */
+  prepare (request: IncomingMessage, response: ServerResponse): void {
+    const pending = this.#pending.get(request)
+    if (pending === undefined || this.#prepared.has(response)) return
+    this.#prepared.add(response)
+    const { socket } = pending
+    response.shouldKeepAlive = false
+    // Node forwards 'drain' only to a response of its own making; without it a long answer stalls.
+    socket.on('drain', () => response.emit('drain'))
+    response.on('finish', () => {
+      // Not after a 101: then the connection is a session's.
+      if (response.socket === null) return
+      pending.release()
+      socket.end(() => socket.destroy())
+    })
+  }
+
+  #adopt (): void {
+    for (const listener of this.#server.rawListeners('upgrade') as UpgradeListener[]) {
+      if (listener === this.#onUpgrade) continue
+      this.#server.removeListener('upgrade', listener)
+      this.#neighbours.push(listener)
+    }
+  }
+
+  /**
+   * Where Node can be told which requests are upgrades (22.21, 24.9), the others never leave HTTP: Node 26
+   * could not take them back, for it has begun to read their body. The property is what http.createServer
+   * makes of its documented option of that name; an app that is there already leaves no other way in, and
+   * older versions take the path over giveBack().
+   */
+  #leavePlainRequestsToHttp (): void {
+    const server = this.#server as Server & { shouldUpgradeCallback?: (request: IncomingMessage) => boolean }
+    const before = server.shouldUpgradeCallback
+    if (before === undefined) return
+    server.shouldUpgradeCallback = request => before.call(server, request) && (isHandshake(request) || this.#isForNeighbours(request))
+  }
+
+  #dispatch (request: IncomingMessage, socket: Duplex, head: Buffer): void {
+    // Node has removed its own error listener; a reset during a hook must not end the process.
+    socket.on('error', onSocketError)
+    if (!isHandshake(request)) {
+      if (this.#isForNeighbours(request)) for (const neighbour of this.#neighbours) neighbour.call(this.#server, request, socket, head)
+      else this.#giveBack(request, socket, head)
+      return
+    }
+    const ignored = this.#options.ignore?.(request) === true
+    const pending: PendingUpgrade = { socket, head, release () {} }
+    this.#pending.set(request, pending)
+    const response = new ServerResponse(request)
+    if (this.#neighbours.length > 0) {
+      if (this.#offerToNeighbours(request, pending, response) || ignored) return
+      shieldFromEnd(pending)
+    } else if (ignored) {
+      socket.destroy()
+      return
+    }
+    response.assignSocket(socket as Socket)
+    this.prepare(request, response)
+    this.#options.routing(request, response)
+  }
+
+  /** Asks the other listeners, and tells whether one of them has taken the upgrade. */
+  #offerToNeighbours (request: IncomingMessage, { socket, head }: PendingUpgrade, response: ServerResponse): boolean {
+    const written = bytesWritten(socket)
+    for (const neighbour of this.#neighbours) {
+      neighbour.call(this.#server, request, socket, head)
+      if (this.#isTaken(request, socket, response, written)) return true
+    }
+    return false
+  }
+
+  /** A neighbour has answered, has run the lifecycle of the app itself, or is about to (engine.io, behind an async hook). */
+  #isTaken (request: IncomingMessage, socket: Duplex, response: ServerResponse, written: number): boolean {
+    if (!this.#pending.has(request) || socket.destroyed || !socket.writable || bytesWritten(socket) !== written) return true
+    if ('_query' in request) return true
+    try {
+      // Throws ERR_HTTP_SOCKET_ASSIGNED when another response stands on the connection (@fastify/websocket).
+      response.assignSocket(socket as Socket)
+      response.detachSocket(socket as Socket)
+      return false
+    } catch {
+      return true
+    }
+  }
+
+  /** Protocols that we do not speak, where somebody might. h2c is offered by default by curl and Java, and nobody minds. */
+  #isForNeighbours (request: IncomingMessage): boolean {
+    return this.#neighbours.length > 0 && !asksForWebSocket(request) && !listsToken(request.headers.upgrade, 'h2c')
+  }
+
+  /** Has Node read the request again, as the plain HTTP request that it also is. */
+  #giveBack (request: IncomingMessage, socket: Duplex, head: Buffer): void {
+    const lines = [`${request.method} ${request.url} HTTP/${request.httpVersion}`]
+    const { rawHeaders } = request
+    for (let index = 0; index < rawHeaders.length; index += 2) {
+      let value = rawHeaders[index + 1]!
+      if (rawHeaders[index]!.toLowerCase() === 'connection') {
+        // Without this token Node sees no upgrade. Upgrade itself stays: a route may want to say why it refuses.
+        value = value.split(',').map(item => item.trim()).filter(item => item.toLowerCase() !== 'upgrade').join(', ')
+        if (value === '') continue
+      }
+      lines.push(`${rawHeaders[index]}: ${value}`)
+    }
+    socket.removeListener('error', onSocketError)
+    socket.unshift(Buffer.concat([Buffer.from(`${lines.join('\r\n')}\r\n\r\n`, 'latin1'), head]))
+    this.#server.emit(socket instanceof TLSSocket ? 'secureConnection' : 'connection', socket)
+  }
+}
+
+/**
+ * engine.io ends, after a second, every socket that nobody has written to, although the upgrade is not its
+ * own. A target may take longer than that to answer.
+ */
+function shieldFromEnd (pending: PendingUpgrade): void {
+  const { socket } = pending
+  socket.end = () => socket
+  pending.release = () => { delete (socket as Partial<Duplex>).end }
+}
+
+/** A handshake by its form: what else asks for a WebSocket is refused as the plain request it is. */
+function isHandshake (request: IncomingMessage): boolean {
+  return request.method === 'GET' && request.httpVersion === '1.1' && !hasBody(request.headers) && asksForWebSocket(request)
+}
+
+function bytesWritten (socket: Duplex): number {
+  return 'bytesWritten' in socket ? socket.bytesWritten as number : 0
+}
+
+function onSocketError (): void {
+  // 'close' follows, and is heard wherever it matters.
+}
