@@ -1,6 +1,16 @@
 import neostandard from 'neostandard'
 
-export default neostandard({
-  ts: true,
-  ignores: ['dist/**', '.tap/**', 'node_modules/**']
-})
+export default [
+  ...neostandard({
+    ts: true,
+    ignores: ['dist/**', '.tap/**', 'node_modules/**']
+  }),
+  {
+    files: ['**/*.ts'],
+    rules: {
+      // A TypeBox schema and the type made from it bear one name, as a value and as a type.
+      '@typescript-eslint/no-redeclare': 'off',
+      'no-redeclare': 'off'
+    }
+  }
+]

@@ -163,16 +163,17 @@ function checkRoute (url: string, given: ProxyRouteOptions): void {
  * replaces the handler later, as @fastify/websocket does, replaces it for those others alone.
  */
 function serveHandshakes (routeOptions: RouteOptions, handshake: RouteHandler, upgrades: Upgrades): void {
-  let other = routeOptions.handler
-  const handler: RouteOptions['handler'] = function (request, reply) {
+  const dispatch = (others: RouteOptions['handler']): RouteOptions['handler'] => function (request, reply) {
     upgrades.prepare(request.raw, reply.raw)
-    return asksForWebSocket(request.raw) ? handshake(request, reply) : other.call(this, request, reply)
+    return asksForWebSocket(request.raw) ? handshake(request, reply) : others.call(this, request, reply)
   }
+  let handler = dispatch(routeOptions.handler)
   Object.defineProperty(routeOptions, 'handler', {
     configurable: true,
     enumerable: true,
     get: () => handler,
-    set: replacement => { other = replacement }
+    // A replacement calls what it has replaced, so each gets a dispatch of its own.
+    set: replacement => { handler = dispatch(replacement) }
   })
 }
 

@@ -85,7 +85,7 @@ export class Target {
 
   /** Closes the pool once the requests under way are done. */
   retire (): void {
-    void this.#pool?.close()
+    this.#pool?.close().catch(() => {})
   }
 
   /** Destroys the pool; requests still under way fail. */
