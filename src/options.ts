@@ -123,9 +123,9 @@ export const GatewayConfig = Type.Object({
   }, { ...closed, description: 'Where the gateway listens.' })),
   logLevel: Type.Optional(LogLevel),
   drainTimeout: GatewayOptions.properties.drainTimeout,
-  trustProxy: Type.Optional(Type.Union([Type.Boolean(), Type.Integer({ minimum: 1 }), Type.String({ minLength: 1 }), Type.Array(Type.String({ minLength: 1 }), { minItems: 1 })], {
+  trustProxy: Type.Optional(Type.Union([Type.Boolean(), Type.String({ minLength: 1 }), Type.Array(Type.String({ minLength: 1 }), { minItems: 1 })], {
     default: false,
-    description: 'Which proxies in front of the gateway are believed what X-Forwarded-* says: true for any, a number of hops, or addresses and networks such as 10.0.0.0/8.'
+    description: 'Which proxies in front of the gateway are believed what X-Forwarded-* says: true for any, or addresses and networks such as 10.0.0.0/8.'
   })),
   upstreams: Type.Optional(Type.Record(Type.String({ minLength: 1 }), UpstreamOptions, {
     description: 'The upstreams by name.'

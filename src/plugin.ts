@@ -1,21 +1,21 @@
-import type { FastifyContextConfig, FastifyInstance, FastifyPluginAsync, FastifyReply, FastifyRequest, preParsingHookHandler, RequestPayload, RouteOptions, RouteShorthandOptions } from 'fastify'
+import type { FastifyContextConfig, FastifyInstance, FastifyPluginAsync, RouteOptions, RouteShorthandOptions } from 'fastify'
 import fastifyPlugin from 'fastify-plugin'
 import { RouteInvalidError, UpstreamUnknownError } from './errors.js'
 import { proxyRequest } from './http/proxy.js'
+import { watchOptIns } from './opt-in.js'
 import { GatewayOptions, PassthroughOptions, ProxyOptions, type UpstreamOptions } from './options.js'
+import { keepLast, leaveBodyUnparsed, serveHandshakes, type RouteHandler } from './route.js'
 import { chooseUpstream } from './upstreams/choice.js'
-import { hasBody } from './upstreams/headers.js'
 import { UpstreamRegistry } from './upstreams/registry.js'
 import { parseTarget } from './upstreams/target.js'
 import { validated } from './validate.js'
-import { asksForWebSocket } from './websocket/handshake.js'
 import { passThrough, type PassthroughRoute } from './websocket/passthrough.js'
 import { Sessions } from './websocket/sessions.js'
 import { Upgrades } from './websocket/upgrades.js'
 
 /** Options of `app.proxy(url, options)`: the gateway's own, and Fastify's route options less those of a body that is not parsed. */
 export type ProxyRouteOptions = ProxyOptions &
-  Omit<RouteShorthandOptions, 'schema' | 'handler'> & {
+  Omit<RouteShorthandOptions, 'schema' | 'handler' | keyof ProxyOptions> & {
     /** HTTP method or methods. Default: all that the app supports. */
     method?: RouteOptions['method']
     /** Schemas for what the gateway reads. A body is streamed, so there is none for it. */
@@ -91,8 +91,10 @@ const plugin: FastifyPluginAsync<GatewayOptions> = async (app, givenOptions) => 
     checkRoute(url, given)
     const { upstream, stripPrefix, websocket, method = this.supportedMethods, config, preParsing = [], ...fastifyOptions } = given
     const route = routeOf(url, { upstream, stripPrefix, websocket: typeof websocket === 'object' ? websocket : undefined })
-    const serve: RouteHandler = async (request, reply) =>
-      proxyRequest(request, reply, await route.chooseUpstream(request), stripPrefix)
+    const serve: RouteHandler = async (request, reply) => {
+      upgrades.prepare(request.raw, reply.raw)
+      return proxyRequest(request, reply, await route.chooseUpstream(request), stripPrefix)
+    }
     const handshake = websocket === undefined || websocket === false ? serve : passUpgrades(route)
     this.route({
       ...fastifyOptions,
@@ -106,14 +108,14 @@ const plugin: FastifyPluginAsync<GatewayOptions> = async (app, givenOptions) => 
   })
 
   app.addHook('onRoute', routeOptions => {
-    const config = routeOptions.config as { [HANDSHAKE]?: RouteHandler, passthrough?: PassthroughOptions } | undefined
-    if (config?.passthrough !== undefined) {
-      const checked = validated(PassthroughOptions, config.passthrough, `config.passthrough of route '${routeOptions.url}'`)
-      serveHandshakes(routeOptions, passUpgrades(routeOf(routeOptions.url, checked)), upgrades)
-    } else if (config?.[HANDSHAKE] !== undefined) {
-      serveHandshakes(routeOptions, config[HANDSHAKE], upgrades)
-      keepLast(routeOptions, leaveBodyUnparsed)
-    }
+    const handshake = (routeOptions.config as { [HANDSHAKE]?: RouteHandler } | undefined)?.[HANDSHAKE]
+    if (handshake === undefined) return
+    serveHandshakes(routeOptions, () => handshake)
+    keepLast(routeOptions, leaveBodyUnparsed)
+  })
+  watchOptIns(app, route => {
+    const checked = validated(PassthroughOptions, route.options, `config.passthrough of route '${route.url}'`)
+    route.handshake = passUpgrades(routeOf(route.url, checked))
   })
 
   // An upgrade that no route knows may belong to a neighbour that answers late, behind an async check of its own.
@@ -133,8 +135,6 @@ const plugin: FastifyPluginAsync<GatewayOptions> = async (app, givenOptions) => 
 
 /** Under this key, a proxied route's config holds what serves its requests for WebSockets. */
 const HANDSHAKE = Symbol('sluice.handshake')
-
-type RouteHandler = (request: FastifyRequest, reply: FastifyReply) => Promise<unknown>
 
 /** @throws {OptionsInvalidError | RouteInvalidError} for options that cannot be meant. */
 function checkRoute (url: string, given: ProxyRouteOptions): void {
@@ -156,58 +156,6 @@ function checkRoute (url: string, given: ProxyRouteOptions): void {
   if (schema !== undefined && 'body' in schema) {
     throw new RouteInvalidError(url, 'a proxied body is streamed and never parsed, so schema.body cannot hold. Remove it.')
   }
-}
-
-/**
- * Lets `handshake` serve a route's requests for WebSockets, and the handler all others. A plugin that
- * replaces the handler later, as @fastify/websocket does, replaces it for those others alone.
- */
-function serveHandshakes (routeOptions: RouteOptions, handshake: RouteHandler, upgrades: Upgrades): void {
-  const dispatch = (others: RouteOptions['handler']): RouteOptions['handler'] => function (request, reply) {
-    upgrades.prepare(request.raw, reply.raw)
-    return asksForWebSocket(request.raw) ? handshake(request, reply) : others.call(this, request, reply)
-  }
-  let handler = dispatch(routeOptions.handler)
-  Object.defineProperty(routeOptions, 'handler', {
-    configurable: true,
-    enumerable: true,
-    get: () => handler,
-    // A replacement calls what it has replaced, so each gets a dispatch of its own.
-    set: replacement => { handler = dispatch(replacement) }
-  })
-}
-
-/** Keeps a preParsing hook behind those that other plugins add to the route later. */
-function keepLast (routeOptions: RouteOptions, hook: preParsingHookHandler): void {
-  const withoutIt = (hooks: RouteOptions['preParsing']) => [hooks ?? []].flat().filter(other => other !== hook)
-  let others = withoutIt(routeOptions.preParsing)
-  Object.defineProperty(routeOptions, 'preParsing', {
-    configurable: true,
-    enumerable: true,
-    get: () => [...others, hook],
-    set: replacement => { others = withoutIt(replacement) }
-  })
-}
-
-/**
- * Lets the body of a proxied request pass unparsed, whatever its type.
- *
- * Fastify knows parsers for a scope, not for a route, and a scope of its own would miss hooks that are added
- * to this one later. But it asks for the method, right after the preParsing hooks, to decide whether there
- * is anything to parse, and a GET has no body to it. Should another hook ask first, the body is found parsed
- * and the request fails with SLUICE_BODY_CONSUMED.
- */
-function leaveBodyUnparsed (request: FastifyRequest, _reply: FastifyReply, payload: RequestPayload, done: (error: null, payload: RequestPayload) => void): void {
-  if (hasBody(request.headers)) {
-    Object.defineProperty(request, 'method', {
-      configurable: true,
-      get () {
-        delete (request as { method?: string }).method
-        return 'GET'
-      }
-    })
-  }
-  done(null, payload)
 }
 
 /** The gateway as a Fastify plugin. */

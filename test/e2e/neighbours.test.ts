@@ -1,10 +1,11 @@
 import { once } from 'node:events'
+import type { AddressInfo } from 'node:net'
 import fastifyHttpProxy from '@fastify/http-proxy'
 import fastifyWebsocket from '@fastify/websocket'
 import Fastify, { type FastifyInstance } from 'fastify'
 import { Server as SocketIoServer } from 'socket.io'
 import { io } from 'socket.io-client'
-import t from 'tap'
+import t, { type Test } from 'tap'
 import { WebSocketServer } from 'ws'
 import sluice from '../../src/index.js'
 import { echoBackend, type Backend, type Seen, type Teardown } from '../helpers/backends.js'
@@ -57,7 +58,7 @@ async function start (t: Teardown, parts: Part[]): Promise<{ address: string, po
   return { address, port: Number(new URL(address).port), app }
 }
 
-async function echoes (t: Tap.Test, url: string, prefix = ''): Promise<void> {
+async function echoes (t: Test, url: string, prefix = ''): Promise<void> {
   const socket = await openSocket(url)
   socket.send('hello')
   t.equal(await nextMessage(socket), `${prefix}hello`, url.replace(/.*\d\//, '/'))
@@ -65,7 +66,7 @@ async function echoes (t: Tap.Test, url: string, prefix = ''): Promise<void> {
   await closed(socket)
 }
 
-async function socketIoWorks (t: Tap.Test & Teardown, address: string, transports: string[]): Promise<void> {
+async function socketIoWorks (t: Test, address: string, transports: string[]): Promise<void> {
   const socket = io(address, { transports, reconnection: false, forceNew: true })
   t.teardown(() => { socket.close() })
   const said = once({ addEventListener: undefined, on: socket.on.bind(socket), once: socket.once.bind(socket), removeListener: socket.off.bind(socket) } as never, 'said')
@@ -83,11 +84,8 @@ async function socketIoWorks (t: Tap.Test & Teardown, address: string, transport
   await upgraded
 }
 
-/* eslint-disable-next-line @typescript-eslint/no-namespace */
-namespace Tap { export type Test = { equal (found: unknown, wanted: unknown, message?: string): boolean, same (found: unknown, wanted: unknown, message?: string): boolean } }
-
 /** What the gateway's own routes do, whoever is beside them. */
-async function gatewayWorks (t: Tap.Test, address: string, port: number): Promise<void> {
+async function gatewayWorks (t: Test, address: string, port: number): Promise<void> {
   await echoes(t, `${address}/through/x`)
   t.equal((await (await fetch(`${address}/through/x`)).json() as Seen).url, '/through/x')
   const plain = await refusal(`${address}/plain/x`)
@@ -101,16 +99,16 @@ async function gatewayWorks (t: Tap.Test, address: string, port: number): Promis
   t.same([seen.headers.upgrade, seen.headers['http2-settings']], [undefined, undefined])
 }
 
-async function websocketPluginWorks (t: Tap.Test, address: string): Promise<void> {
+async function websocketPluginWorks (t: Test, address: string): Promise<void> {
   await echoes(t, `${address}/own`, 'own ')
   t.equal(await (await fetch(`${address}/page`)).text(), 'page')
 }
 
-async function httpProxyWorks (t: Tap.Test, address: string): Promise<void> {
+async function httpProxyWorks (t: Test, address: string): Promise<void> {
   t.equal((await (await fetch(`${address}/neighbour/x`)).json() as Seen).url, '/x')
 }
 
-async function optedInWorks (t: Tap.Test, address: string): Promise<void> {
+async function optedInWorks (t: Test, address: string): Promise<void> {
   t.equal((await (await fetch(`${address}/opted/x`)).json() as Seen).url, '/x', 'HTTP through @fastify/http-proxy, as before')
   await echoes(t, `${address}/opted/x`)
 }
@@ -142,6 +140,9 @@ for (const [name, parts] of Object.entries({
 
 for (const [name, parts] of Object.entries({
   'a route of @fastify/http-proxy opts in': [gateway, httpProxyOptedIn, routes],
+  'a route of @fastify/http-proxy opts in before the gateway': [httpProxyOptedIn, gateway, routes],
+  'a route of @fastify/http-proxy opts in before the gateway, @fastify/websocket before both': [websocketPlugin, httpProxyOptedIn, gateway, routes],
+  'a route of @fastify/http-proxy opts in before the gateway, @fastify/websocket between': [httpProxyOptedIn, websocketPlugin, gateway, routes],
   'a route of @fastify/http-proxy opts in, @fastify/websocket before the gateway': [websocketPlugin, gateway, httpProxyOptedIn, routes],
   'a route of @fastify/http-proxy opts in, @fastify/websocket before it': [gateway, websocketPlugin, httpProxyOptedIn, routes],
   'a route of @fastify/http-proxy opts in, @fastify/websocket after it': [gateway, httpProxyOptedIn, routes, websocketPlugin]
@@ -262,7 +263,7 @@ t.test('localhost, where Fastify listens twice', async t => {
   await gateway(app, backend)
   await routes(app, backend)
   await app.listen({ host: 'localhost', port: 0 })
-  for (const { address, family, port } of app.addresses()) {
+  for (const { address, family, port } of app.addresses() as AddressInfo[]) {
     await echoes(t, `http://${family === 'IPv6' ? `[${address}]` : address}:${port}/through/x`)
   }
 })

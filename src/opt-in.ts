@@ -1,0 +1,59 @@
+import { subscribe } from 'node:diagnostics_channel'
+import type { Server } from 'node:http'
+import type { FastifyInstance, RouteOptions } from 'fastify'
+import { serveHandshakes, type RouteHandler } from './route.js'
+
+/** A route of another plugin whose config opts its handshakes into the gateway: `config.passthrough`. */
+export interface OptedInRoute {
+  url: string
+  /** What stands under `config.passthrough`, not validated yet. */
+  options: unknown
+  /** Set by the gateway. Without one the route is as it would be. */
+  handshake: RouteHandler | undefined
+}
+
+interface OptIns {
+  routes: OptedInRoute[]
+  onRoute: ((route: OptedInRoute) => void) | undefined
+}
+
+const optIns = new WeakMap<Server, OptIns>()
+const handled = new WeakSet<RouteOptions>()
+
+function optInsOf (server: Server): OptIns {
+  let found = optIns.get(server)
+  if (found === undefined) {
+    found = { routes: [], onRoute: undefined }
+    optIns.set(server, found)
+  }
+  return found
+}
+
+function lookAtRoute (this: FastifyInstance, routeOptions: RouteOptions): void {
+  const options = routeOptions.config?.passthrough
+  if (options === undefined || handled.has(routeOptions)) return
+  handled.add(routeOptions)
+  const route: OptedInRoute = { url: routeOptions.url, options, handshake: undefined }
+  serveHandshakes(routeOptions, () => route.handshake)
+  const { routes, onRoute } = optInsOf(this.server)
+  if (onRoute === undefined) routes.push(route)
+  else onRoute(route)
+}
+
+/**
+ * Calls `onRoute` for every route that opts in, those from before this call included.
+ *
+ * A route can be seen only while it is registered, and it may be registered before the gateway is. So every
+ * Fastify app that is made after this module was loaded is watched from its beginning, over the diagnostics
+ * channel that Fastify documents for it. In an app that is older, only the routes after this call are seen.
+ */
+export function watchOptIns (app: FastifyInstance, onRoute: (route: OptedInRoute) => void): void {
+  const found = optInsOf(app.server)
+  found.onRoute = onRoute
+  for (const route of found.routes.splice(0)) onRoute(route)
+  app.addHook('onRoute', lookAtRoute)
+}
+
+subscribe('fastify.initialization', message => {
+  (message as { fastify: FastifyInstance }).fastify.addHook('onRoute', lookAtRoute)
+})
