@@ -104,7 +104,7 @@ export const GatewayOptions = Type.Object({
     description: "From code: upgrade requests that belong to another 'upgrade' listener of the server. One that answers at once, as socket.io and ws do, is noticed without it."
   }))),
   drainTimeout: Type.Optional(milliseconds(30_000,
-    'How long app.close() may take to end the open sessions; what is left is destroyed.'))
+    'How long app.close() may wait for open sessions and for answers under way to end; what is left is destroyed.'))
 }, { ...closed, description: 'Options of the plugin.' })
 export type GatewayOptions = Static<typeof GatewayOptions>
 

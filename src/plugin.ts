@@ -129,8 +129,17 @@ const plugin: FastifyPluginAsync<GatewayOptions> = async (app, givenOptions) => 
       if (registry.get(upstream) === undefined) throw new UpstreamUnknownError(url, upstream, upstream)
     }
   })
-  app.addHook('preClose', () => sessions.drain(options.drainTimeout ?? 30_000))
-  app.addHook('onClose', () => registry.close())
+  const drainTimeout = options.drainTimeout ?? 30_000
+  let drainTimer: NodeJS.Timeout | undefined
+  app.addHook('preClose', async () => {
+    // Fastify waits for answers under way; an event stream may never end.
+    drainTimer = setTimeout(() => registry.close(), drainTimeout)
+    await sessions.drain(drainTimeout)
+  })
+  app.addHook('onClose', async () => {
+    clearTimeout(drainTimer)
+    await registry.close()
+  })
 }
 
 /** Under this key, a proxied route's config holds what serves its requests for WebSockets. */

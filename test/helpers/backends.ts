@@ -43,7 +43,9 @@ export async function echoBackend (t: Teardown, onConnection?: (socket: WebSocke
         body: Buffer.concat(chunks).toString('latin1')
       }
       response.setHeader('content-type', 'application/json')
-      response.end(JSON.stringify(seen))
+      const answer = JSON.stringify(seen)
+      response.setHeader('content-length', Buffer.byteLength(answer))
+      response.end(answer)
     })
   })
   const sockets = new WebSocketServer({ server: backend.server })

@@ -1,0 +1,30 @@
+import t from 'tap'
+import { UpstreamRegistry } from '../../src/upstreams/registry.js'
+import { Upstream } from '../../src/upstreams/upstream.js'
+
+t.test('weights interleave', async t => {
+  const upstream = new Upstream('app', { targets: [{ url: 'http://a', weight: 3 }, 'http://b'] })
+  const turns = Array.from({ length: 8 }, () => upstream.select()!.address.hostname).join('')
+  t.equal(turns, 'aabaaaba')
+})
+
+t.test('a target that was tried in vain is left out', async t => {
+  const upstream = new Upstream('app', { targets: ['http://a', 'http://b'] })
+  const first = upstream.select()!
+  const second = upstream.select(new Set([first]))!
+  t.not(first, second)
+  t.equal(upstream.select(new Set([first, second])), undefined)
+  const single = new Upstream('app', { targets: ['http://a'] })
+  t.equal(single.select(new Set(single.targets)), undefined)
+})
+
+t.test('URLs become upstreams, a bounded number of them', async t => {
+  const registry = new UpstreamRegistry()
+  t.teardown(() => registry.close())
+  const first = registry.get('http://127.0.0.1:1')
+  t.equal(registry.get('http://127.0.0.1:1'), first)
+  for (let port = 2; port < 300; port++) registry.get(`http://127.0.0.1:${port}`)
+  t.not(registry.get('http://127.0.0.1:1'), first)
+  t.equal(registry.get('nobody'), undefined)
+  t.throws(() => registry.get('http://127.0.0.1/path'), { code: 'SLUICE_TARGET_MALFORMED' })
+})
