@@ -12,11 +12,13 @@ const milliseconds = (value: number, description: string) =>
 
 const closed = { additionalProperties: false } as const
 
+const targetUrl = Type.String({ minLength: 1, description: 'An origin: http://host:port, https://host:port or unix:/path of a socket.' })
+
 /** A target: one origin, with an optional weight. */
 export const TargetOptions = Type.Union([
-  Type.String({ minLength: 1, description: 'An origin: http://host:port.' }),
+  targetUrl,
   Type.Object({
-    url: Type.String({ minLength: 1, description: 'An origin: http://host:port.' }),
+    url: targetUrl,
     weight: Type.Optional(Type.Integer({
       minimum: 1,
       maximum: 1000,
@@ -26,6 +28,18 @@ export const TargetOptions = Type.Union([
   }, closed)
 ], { description: 'A string with the origin, or an object { url, weight }.' })
 export type TargetOptions = Static<typeof TargetOptions>
+
+const pem = (description: string) => Type.Union([Type.String({ minLength: 1 }), Type.Array(Type.String({ minLength: 1 }), { minItems: 1 })], { description })
+
+/** How the gateway meets the https targets of an upstream. */
+export const UpstreamTlsOptions = Type.Object({
+  ca: Type.Optional(pem("Certificates of the authorities that may have signed a target's, instead of those of Node: PEM text, or the path of a file of it.")),
+  cert: Type.Optional(pem('Certificate that the gateway shows to a target: PEM text, or the path of a file of it.')),
+  key: Type.Optional(pem('Private key of that certificate: PEM text, or the path of a file of it.')),
+  servername: Type.Optional(Type.String({ minLength: 1, description: "Name that a target's certificate must bear, and that is sent to it (SNI). Default: the host of the target." })),
+  rejectUnauthorized: Type.Optional(Type.Boolean({ default: true, description: "Whether a target whose certificate does not verify is refused. Only ever false for tests: anyone could pose as the target." }))
+}, { ...closed, description: 'TLS towards the targets of an upstream.' })
+export type UpstreamTlsOptions = Static<typeof UpstreamTlsOptions>
 
 /** Options of `app.upstream(name, options)` and of `upstreams.<name>` in sluice.yaml. */
 export const UpstreamOptions = Type.Object({
@@ -38,7 +52,8 @@ export const UpstreamOptions = Type.Object({
   headersTimeout: Type.Optional(milliseconds(60_000,
     'How long a target may take to send the head of an HTTP response once the request is sent; then 504.')),
   bodyTimeout: Type.Optional(milliseconds(60_000,
-    'How long an HTTP body may stand still, in either direction; then the exchange is broken off.'))
+    'How long an HTTP body may stand still, in either direction; then the exchange is broken off.')),
+  tls: Type.Optional(UpstreamTlsOptions)
 }, { ...closed, description: 'A named group of interchangeable targets, with one policy.' })
 export type UpstreamOptions = Static<typeof UpstreamOptions>
 

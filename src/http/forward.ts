@@ -3,6 +3,7 @@ import { errors, type Dispatcher } from 'undici'
 import { TargetAnswerInvalidError, TargetTimeoutError, TargetUnreachableError } from '../errors.js'
 import type { Answer } from '../upstreams/answer.js'
 import type { HeaderList } from '../upstreams/headers.js'
+import type { Target } from '../upstreams/target.js'
 
 /** A request as a target gets it. */
 export interface ForwardedRequest {
@@ -42,20 +43,22 @@ class AnswerBody extends Readable {
  * @throws {TargetTimeoutError} when there is no head in time.
  * @throws {TargetAnswerInvalidError} when what comes is not HTTP.
  */
-export function forward (dispatcher: Dispatcher, request: ForwardedRequest, signal: AbortSignal): Promise<Answer> {
+export function forward ({ pool, servername }: Target, request: ForwardedRequest, signal: AbortSignal): Promise<Answer> {
   return new Promise((resolve, reject) => {
     let abort: ((reason?: Error) => void) | undefined
     let body: AnswerBody | undefined
     const giveUp = () => abort?.(new Error('given up'))
     signal.addEventListener('abort', giveUp, { once: true })
 
-    dispatcher.dispatch({
+    const options: Dispatcher.DispatchOptions & { servername: string | undefined } = {
       // Fastify lets no method through that undici does not know.
       method: request.method as Dispatcher.HttpMethod,
       path: request.path,
       headers: request.headers,
-      body: request.body
-    }, {
+      body: request.body,
+      servername
+    }
+    pool.dispatch(options, {
       onConnect (abortRequest) {
         abort = abortRequest
         if (signal.aborted) giveUp()

@@ -18,7 +18,7 @@ export async function proxyRequest (request: FastifyRequest, reply: FastifyReply
   const onGone = () => gone.abort()
   reply.raw.once('close', onGone)
   if (raw.socket.destroyed) onGone()
-  const answer = await forward(target.pool, {
+  const answer = await forward(target, {
     method: request.method,
     path,
     headers: requestHeaders(raw.rawHeaders, forwardingOf(request), target.address.host),

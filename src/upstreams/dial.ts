@@ -2,11 +2,14 @@ import { connect as connectTcp, isIP, type Socket } from 'node:net'
 import { connect as connectTls } from 'node:tls'
 import { TargetUnreachableError } from '../errors.js'
 import type { TargetAddress } from './target.js'
+import type { TlsClientOptions } from './tls.js'
 
 /** How a connection is opened. */
 export interface DialOptions {
   /** Milliseconds until the connection must stand, TLS included. */
   timeout: number
+  /** For an https target. */
+  tls: TlsClientOptions
   /** Gives the dialling up. */
   signal: AbortSignal
 }
@@ -16,20 +19,18 @@ export interface DialOptions {
  *
  * @throws {TargetUnreachableError} with the reason as its cause, when refused, reset or too slow.
  */
-export function dial (address: TargetAddress, { timeout, signal }: DialOptions): Promise<Socket> {
+export function dial (address: TargetAddress, { timeout, tls, signal }: DialOptions): Promise<Socket> {
   return new Promise((resolve, reject) => {
-    const where = {
-      host: address.hostname,
-      port: address.port,
-      // A WebSocket's half-close must not end the other half by itself.
-      allowHalfOpen: true,
-      noDelay: true,
-      keepAlive: true
-    }
-    const socket = address.secure
-      ? connectTls({ ...where, ALPNProtocols: ['http/1.1'], ...(isIP(address.hostname) === 0 && { servername: address.hostname }) })
-      : connectTcp(where)
-    const established = address.secure ? 'secureConnect' : 'connect'
+    // A WebSocket's half-close must not end the other half by itself.
+    const connection = { allowHalfOpen: true, noDelay: true, keepAlive: true }
+    const { hostname, port, secure, socketPath } = address
+    const socket = socketPath !== undefined
+      ? connectTcp({ ...connection, path: socketPath })
+      : secure
+        // An IP address is no name for SNI (RFC 6066 §3).
+        ? connectTls({ ...connection, host: hostname, port, ALPNProtocols: ['http/1.1'], ...(isIP(hostname) === 0 && { servername: hostname }), ...tls })
+        : connectTcp({ ...connection, host: hostname, port })
+    const established = secure ? 'secureConnect' : 'connect'
     const timer = setTimeout(() => fail(new Error(`no connection within ${timeout} ms`)), timeout)
 
     const settle = () => {

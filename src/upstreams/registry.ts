@@ -25,7 +25,7 @@ export class UpstreamRegistry {
 
   /** Whether `upstream` is a URL, not a name. */
   static isUrl (upstream: string): boolean {
-    return upstream.includes('://')
+    return upstream.includes('://') || upstream.startsWith('unix:')
   }
 
   /**

@@ -1,10 +1,14 @@
-import { Pool } from 'undici'
+import { isIP } from 'node:net'
+import { buildConnector, Pool } from 'undici'
 import { TargetMalformedError } from '../errors.js'
+import type { TlsClientOptions } from './tls.js'
 
 /** Where a target is, taken apart once. */
 export interface TargetAddress {
-  /** Scheme, host and port as they are written in a URL. */
+  /** Scheme, host and port as they are written in a URL; or `unix:` and a path. */
   readonly origin: string
+  /** Path of the Unix socket, when the target is one. */
+  readonly socketPath?: string
   readonly secure: boolean
   /** Host name or IP address, an IPv6 address without its brackets. */
   readonly hostname: string
@@ -19,6 +23,7 @@ export interface TargetAddress {
  * @throws {TargetMalformedError} for anything that is not an origin: another scheme, a path, credentials.
  */
 export function parseTarget (text: string): TargetAddress {
+  if (/^unix:/i.test(text)) return parseUnixTarget(text)
   if (!/^[a-z][a-z0-9+.-]*:\/\//i.test(text)) {
     throw new TargetMalformedError(text, `it has no scheme; did you mean 'http://${text}'?`)
   }
@@ -51,36 +56,62 @@ export function parseTarget (text: string): TargetAddress {
   }
 }
 
-/** The limits that a target's HTTP connections get from their upstream, in milliseconds. */
-export interface TargetLimits {
+function parseUnixTarget (text: string): TargetAddress {
+  const socketPath = text.slice('unix:'.length)
+  if (!socketPath.startsWith('/') || socketPath.startsWith('//')) {
+    throw new TargetMalformedError(text, "a Unix socket is named by its absolute path, as in 'unix:/run/app.sock'")
+  }
+  return { origin: `unix:${socketPath}`, socketPath, secure: false, hostname: 'localhost', port: 80, host: 'localhost' }
+}
+
+/** What a target gets from its upstream: limits in milliseconds, and how it is met over TLS. */
+export interface TargetPolicy {
   connectTimeout: number
   headersTimeout: number
   bodyTimeout: number
+  tls: TlsClientOptions
 }
 
 /** One origin, with the pool of HTTP connections to it. */
 export class Target {
   readonly address: TargetAddress
   readonly weight: number
-  readonly #limits: TargetLimits
+  readonly #policy: TargetPolicy
   #pool: Pool | undefined
 
-  constructor (address: TargetAddress, weight: number, limits: TargetLimits) {
+  constructor (address: TargetAddress, weight: number, policy: TargetPolicy) {
     this.address = address
     this.weight = weight
-    this.#limits = limits
+    this.#policy = policy
   }
 
   /** Kept-alive connections for the HTTP leg, opened with the first request. */
   get pool (): Pool {
-    this.#pool ??= new Pool(this.address.origin, {
-      connect: { timeout: this.#limits.connectTimeout },
-      headersTimeout: this.#limits.headersTimeout,
-      bodyTimeout: this.#limits.bodyTimeout,
+    this.#pool ??= new Pool(this.address.socketPath === undefined ? this.address.origin : 'http://localhost', {
+      connect: this.#connector(),
+      headersTimeout: this.#policy.headersTimeout,
+      bodyTimeout: this.#policy.bodyTimeout,
       // One request a connection at a time: a slow answer must not hold up another client's (head-of-line blocking).
       pipelining: 1
     })
     return this.#pool
+  }
+
+  /**
+   * The name that undici is to check a certificate against. By itself it would take the Host header, and so
+   * let the client choose it.
+   */
+  get servername (): string | undefined {
+    return this.address.secure ? this.#policy.tls.servername ?? this.address.hostname : undefined
+  }
+
+  #connector (): buildConnector.connector {
+    const { socketPath, hostname } = this.address
+    const { connectTimeout: timeout, tls } = this.#policy
+    const connect = buildConnector({ timeout, ...tls, ...(socketPath !== undefined && { socketPath }) })
+    // An IP address is no name for SNI (RFC 6066 §3); Node then checks the certificate against the address.
+    const servername = tls.servername ?? (isIP(hostname) === 0 ? hostname : undefined)
+    return (options, callback) => connect({ ...options, servername } as buildConnector.Options, callback)
   }
 
   /** Closes the pool once the requests under way are done. */

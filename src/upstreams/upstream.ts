@@ -1,5 +1,6 @@
 import type { UpstreamOptions } from '../options.js'
-import { Target, parseTarget, type TargetLimits } from './target.js'
+import { Target, parseTarget, type TargetPolicy } from './target.js'
+import { tlsClientOptions, type TlsClientOptions } from './tls.js'
 
 /** A named group of interchangeable targets, with one policy. */
 export class Upstream {
@@ -7,24 +8,28 @@ export class Upstream {
   readonly targets: readonly Target[]
   /** How long a connection to a target may take, in milliseconds. */
   readonly connectTimeout: number
+  /** How its https targets are met. */
+  readonly tls: TlsClientOptions
   /** How long a body may stand still, in milliseconds. */
   readonly bodyTimeout: number
   readonly #turn: number[]
   readonly #totalWeight: number
 
-  /** @throws {TargetMalformedError} naming the target. */
+  /** @throws {TargetMalformedError | OptionsInvalidError} naming the target, or the file that cannot be read. */
   constructor (name: string, options: UpstreamOptions) {
-    const limits: TargetLimits = {
+    const policy: TargetPolicy = {
       connectTimeout: options.connectTimeout ?? 5_000,
       headersTimeout: options.headersTimeout ?? 60_000,
-      bodyTimeout: options.bodyTimeout ?? 60_000
+      bodyTimeout: options.bodyTimeout ?? 60_000,
+      tls: tlsClientOptions(options.tls, `Upstream '${name}'`)
     }
     this.name = name
-    this.connectTimeout = limits.connectTimeout
-    this.bodyTimeout = limits.bodyTimeout
+    this.connectTimeout = policy.connectTimeout
+    this.bodyTimeout = policy.bodyTimeout
+    this.tls = policy.tls
     this.targets = options.targets.map(target => typeof target === 'string'
-      ? new Target(parseTarget(target), 1, limits)
-      : new Target(parseTarget(target.url), target.weight ?? 1, limits))
+      ? new Target(parseTarget(target), 1, policy)
+      : new Target(parseTarget(target.url), target.weight ?? 1, policy))
     this.#turn = this.targets.map(() => 0)
     this.#totalWeight = this.targets.reduce((sum, target) => sum + target.weight, 0)
   }

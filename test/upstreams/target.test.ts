@@ -6,6 +6,7 @@ t.test('origins', async t => {
   t.match(parseTarget('http://localhost/'), { origin: 'http://localhost', port: 80, host: 'localhost' })
   t.match(parseTarget('https://example.test'), { secure: true, port: 443 })
   t.match(parseTarget('http://[::1]:80'), { hostname: '::1', port: 80, host: '[::1]' })
+  t.match(parseTarget('unix:/run/app.sock'), { origin: 'unix:/run/app.sock', socketPath: '/run/app.sock', secure: false, host: 'localhost' })
   t.match(parseTarget('HTTP://Example.TEST:8080'), { origin: 'http://example.test:8080' })
 })
 
@@ -23,6 +24,8 @@ const malformed: Record<string, RegExp> = {
   'http://localhost/app': /write 'http:\/\/localhost'/,
   'http://localhost/?x': /path, query or fragment/,
   'http://localhost/#x': /path, query or fragment/,
+  'unix:app.sock': /absolute path/,
+  'unix://run/app.sock': /absolute path/,
   'http://user:secret@localhost': /credentials/
 }
 for (const [text, message] of Object.entries(malformed)) {
