@@ -3,6 +3,7 @@ import sluice from './plugin.js'
 /** The gateway as a Fastify plugin: `await app.register(sluice)`. */
 export default sluice
 export { sluice }
+export { createGateway, type CreateGatewayOptions, type GatewayServer } from './service/gateway.js'
 export type { Gateway, ProxyRouteOptions } from './plugin.js'
 export * as errors from './errors.js'
 export {

@@ -69,6 +69,38 @@ export type WebSocketOptions = Static<typeof WebSocketOptions>
 /** Chooses the upstream of a request: a declared name, or the URL of an origin. */
 export type UpstreamFunction = (request: FastifyRequest) => string | Promise<string>
 
+/** Gives a header its value, from the one it has; nothing removes it. */
+export type HeaderFunction = (value: string | undefined, request: FastifyRequest) => string | null | undefined
+/** Gives the path and query that a target is asked for, from those that it would be asked for. */
+export type RewriteFunction = (path: string, request: FastifyRequest) => string
+
+const headerFunction = Type.Unsafe<HeaderFunction>(Type.Function([Type.Any(), Type.Any()], Type.Any()))
+const headerText = Type.Union([Type.String(), Type.Null()])
+const headerName = Type.String({ pattern: "^[!#$%&'*+.^_`|~0-9A-Za-z-]+$" })
+const headerDescriptions = {
+  request: 'Headers of the request to the target, by name: a text sets one, null removes it.',
+  response: 'Headers of the answer to the client, a 101 included, by name: a text sets one, null removes it.'
+}
+const HeaderTexts = Type.Object({
+  request: Type.Optional(Type.Record(headerName, headerText, { description: headerDescriptions.request })),
+  response: Type.Optional(Type.Record(headerName, headerText, { description: headerDescriptions.response }))
+}, { ...closed, description: 'Headers to set and to remove.' })
+const HeaderRules = Type.Object({
+  request: Type.Optional(Type.Record(headerName, Type.Union([headerText, headerFunction]), {
+    description: `${headerDescriptions.request} A function is given its value and the request, and gives the new one.`
+  })),
+  response: Type.Optional(Type.Record(headerName, Type.Union([headerText, headerFunction]), {
+    description: `${headerDescriptions.response} A function is given its value and the request, and gives the new one.`
+  }))
+}, { ...closed, description: 'Headers to set, to remove and to rewrite.' })
+export type HeaderRules = Static<typeof HeaderRules>
+
+const RewritePattern = Type.Object({
+  pattern: Type.String({ minLength: 1, description: 'Regular expression for the path, without the query.' }),
+  replacement: Type.String({ description: 'What takes the place of what it matches; $1 is its first group.' })
+}, { ...closed, description: 'A pattern for the path, after stripPrefix.' })
+export type RewritePattern = Static<typeof RewritePattern>
+
 const upstreamName = Type.String({
   minLength: 1,
   description: 'The upstream that serves the route: a declared name, or the URL of an origin.'
@@ -90,14 +122,20 @@ export const ProxyOptions = Type.Object({
   upstream: Type.Union([upstreamName, Type.Unsafe<UpstreamFunction>(Type.Function([Type.Any()], Type.Any()))], {
     description: 'The upstream that serves the route: a declared name, the URL of an origin, or (from code) a function of the request giving either, possibly async.'
   }),
-  ...routeOptions
+  ...routeOptions,
+  rewrite: Type.Optional(Type.Union([RewritePattern, Type.Unsafe<RewriteFunction>(Type.Function([Type.Any(), Type.Any()], Type.Any()))], {
+    description: 'Changes the path: a pattern, or (from code) a function of path with query and request that gives both anew.'
+  })),
+  headers: Type.Optional(HeaderRules)
 }, { ...closed, description: 'Options of a proxied route.' })
 export type ProxyOptions = Static<typeof ProxyOptions>
 
 /** `config.passthrough` of a route of @fastify/http-proxy: its upgrades go through the gateway. */
 export const PassthroughOptions = Type.Object({
   upstream: ProxyOptions.properties.upstream,
-  stripPrefix: routeOptions.stripPrefix,
+  stripPrefix: ProxyOptions.properties.stripPrefix,
+  rewrite: ProxyOptions.properties.rewrite,
+  headers: ProxyOptions.properties.headers,
   websocket: Type.Optional(WebSocketOptions)
 }, { ...closed, description: 'Options of `config.passthrough`.' })
 export type PassthroughOptions = Static<typeof PassthroughOptions>
@@ -109,7 +147,9 @@ export const RouteConfig = Type.Object({
     description: 'HTTP method or methods; all of them by default.'
   })),
   upstream: upstreamName,
-  ...routeOptions
+  ...routeOptions,
+  rewrite: Type.Optional(RewritePattern),
+  headers: Type.Optional(HeaderTexts)
 }, { ...closed, description: 'A proxied route.' })
 export type RouteConfig = Static<typeof RouteConfig>
 

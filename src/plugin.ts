@@ -131,7 +131,15 @@ const plugin: FastifyPluginAsync<GatewayOptions> = async (app, givenOptions) => 
   })
   const drainTimeout = options.drainTimeout ?? 30_000
   let drainTimer: NodeJS.Timeout | undefined
+  let closing = false
+  // When it closes, Fastify closes the connections that are idle. One that is busy then and is kept alive by
+  // its client would hold up the end until the keep-alive limit, 72 s.
+  app.addHook('onResponse', async () => {
+    // Node counts the connection as idle only after this.
+    if (closing) setImmediate(() => app.server.closeIdleConnections())
+  })
   app.addHook('preClose', async () => {
+    closing = true
     // Fastify waits for answers under way; an event stream may never end.
     drainTimer = setTimeout(() => registry.close(), drainTimeout)
     await sessions.drain(drainTimeout)

@@ -7,13 +7,25 @@ import { PathInvalidError } from '../errors.js'
  * @throws {PathInvalidError} for a form that is no path, and for dot segments, which could leave the route.
  */
 export function targetPath (url: string, stripPrefix: string | undefined): string {
-  // Only origin-form is sent on (RFC 9112 §3.2.1). Any other would let the client name the origin.
-  if (url.charCodeAt(0) !== SLASH) throw new PathInvalidError('it must begin with a slash')
+  checkPath(url)
   const end = pathEnd(url)
-  if (hasDotSegment(url, end)) throw new PathInvalidError('it has dot segments')
   if (stripPrefix === undefined || stripPrefix === '/') return url
   const rest = url.slice(prefixLength(url, end, stripPrefix))
   return rest.charCodeAt(0) === SLASH ? rest : `/${rest}`
+}
+
+/**
+ * A path with its query that may be sent to a target.
+ *
+ * @throws {PathInvalidError} for a form that is no path, and for dot segments.
+ */
+export function checkPath (url: string): string {
+  // Only origin-form is sent on (RFC 9112 §3.2.1). Any other would let the client name the origin.
+  if (url.charCodeAt(0) !== SLASH) throw new PathInvalidError('it must begin with a slash')
+  if (hasDotSegment(url, pathEnd(url))) throw new PathInvalidError('it has dot segments')
+  // Node lets no such character in, but a rewrite may make one.
+  if (!/^[\x21-\xff]*$/.test(url)) throw new PathInvalidError('it has characters that no path may have')
+  return url
 }
 
 const SLASH = 0x2f

@@ -1,0 +1,51 @@
+import { fastify, type FastifyBaseLogger, type FastifyInstance, type FastifyServerOptions } from 'fastify'
+import { ConfigInvalidError } from '../errors.js'
+import sluice from '../plugin.js'
+import { loadBuiltIn, loadFolder, type BuiltInOptions } from './folders.js'
+import { loggerOptions } from './logger.js'
+
+/** What the gateway's app is made from. */
+export interface AppParts extends BuiltInOptions {
+  /** False for none. Default: the service's own, at the level `config.logLevel`. */
+  logger?: FastifyBaseLogger | false
+  /** The user's folder of plugins. */
+  plugins?: string
+  /** The user's folder of routes. */
+  routes?: string
+}
+
+/**
+ * The Fastify app of the gateway, with nothing in it yet.
+ *
+ * @throws {ConfigInvalidError} for addresses in `trustProxy` that are none.
+ */
+export function createApp ({ config, locate, logger }: AppParts): FastifyInstance {
+  const options: FastifyServerOptions = {
+    ...typeof logger === 'object' ? { loggerInstance: logger } : { logger: logger ?? loggerOptions(config.logLevel) },
+    trustProxy: config.trustProxy ?? false,
+    // A parameter is as long as its target wants it; Node limits the whole head to 16 KiB anyway.
+    routerOptions: { maxParamLength: 16_384 }
+  }
+  try {
+    return fastify(options)
+  } catch (error) {
+    // What Fastify refuses here can only be an address of a proxy; it does not check them before it uses them.
+    if (config.trustProxy === undefined) throw error
+    throw new ConfigInvalidError(`${locate(['trustProxy'])}: ${(error as Error).message}`)
+  }
+}
+
+/**
+ * Fills the app: with the gateway, then the plugins that declare upstreams, then the routes. The app is not
+ * made ready, so more can be added.
+ *
+ * @throws What a plugin or a route throws.
+ */
+export async function fillApp (app: FastifyInstance, { config, locate, demo, plugins, routes }: AppParts): Promise<void> {
+  const builtIn = { config, locate, demo }
+  await app.register(sluice, config.drainTimeout === undefined ? {} : { drainTimeout: config.drainTimeout })
+  await loadBuiltIn(app, 'plugins', builtIn)
+  if (plugins !== undefined) await loadFolder(app, 'plugins', plugins)
+  await loadBuiltIn(app, 'routes', builtIn)
+  if (routes !== undefined) await loadFolder(app, 'routes', routes)
+}

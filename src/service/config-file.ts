@@ -1,0 +1,134 @@
+import { readFile } from 'node:fs/promises'
+import { resolve } from 'node:path'
+import { isAlias, isMap, isScalar, isSeq, LineCounter, parseDocument, visit, type Document, type Node, type YAMLError } from 'yaml'
+import { ConfigInvalidError } from '../errors.js'
+import type { GatewayConfig } from '../options.js'
+import { configProblems, type Locate } from './config.js'
+
+/** A configuration file that has been read and found valid. */
+export interface ConfigFile {
+  config: GatewayConfig
+  /** Gives file, line, column and path, for errors that turn up later. */
+  locate: Locate
+}
+
+/**
+ * Reads a configuration file.
+ *
+ * @param path Relative to `directory`; errors show it as it is.
+ * @param openEnded Whether plugins may declare further upstreams, so that an unknown name is no error yet.
+ * @throws {ConfigInvalidError} with one line 'file:line:column: path: message' for every problem.
+ */
+export async function readConfigFile (path: string, openEnded: boolean, directory: string): Promise<ConfigFile> {
+  let text: string
+  try {
+    text = await readFile(resolve(directory, path), 'utf8')
+  } catch (error) {
+    throw new ConfigInvalidError(`${path}: cannot be read: ${reason(error as NodeJS.ErrnoException)}`)
+  }
+  return parseConfig(text, path, openEnded)
+}
+
+/** The same for the text of a configuration file; `file` is its name in errors. */
+export function parseConfig (text: string, file: string, openEnded: boolean): ConfigFile {
+  const lines = new LineCounter()
+  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false })
+  const at = (offset: number) => {
+    const { line, col } = lines.linePos(offset)
+    // An error at the very beginning of an empty file has line 0.
+    return `${file}:${Math.max(line, 1)}:${Math.max(col, 1)}`
+  }
+
+  const syntax = [...document.errors, ...document.warnings].map(error => ({ offset: error.pos[0], message: explain(error, text) }))
+  syntax.push(...unresolvedAliases(document))
+  if (syntax.length > 0) {
+    throw new ConfigInvalidError(syntax.map(({ offset, message }) => `${at(offset)}: ${message}`).join('\n'))
+  }
+  const config = values(document, at(0))
+  if (config === null) {
+    throw new ConfigInvalidError(`${at(0)}: the file is empty; it must have a mapping with 'upstreams' and 'routes'`)
+  }
+
+  const locate: Locate = path => [at(offsetOf(document, path)), ...pathText(path)].join(': ')
+  const found = configProblems(config, openEnded)
+    .map(({ path, message, unknownName }) => ({ path, message, offset: offsetOf(document, path, unknownName) }))
+    .sort((one, other) => one.offset - other.offset)
+  if (found.length > 0) {
+    throw new ConfigInvalidError(found.map(({ path, message, offset }) =>
+      [at(offset), ...pathText(path), message].join(': ')).join('\n'))
+  }
+  return { config: config as GatewayConfig, locate }
+}
+
+/** The message of a syntax error, where that of the library does not say enough. */
+function explain ({ code, message, pos }: YAMLError, text: string): string {
+  switch (code) {
+    case 'DUPLICATE_KEY': return `the key '${/^[^\s:,}]*/.exec(text.slice(pos[0]))![0]}' is there already; every key must be unique`
+    case 'MULTIPLE_DOCS': return "there must be one document in the file; remove the '---' and what follows"
+    default: return message
+  }
+}
+
+function unresolvedAliases (document: Document.Parsed): Array<{ offset: number, message: string }> {
+  const found: Array<{ offset: number, message: string }> = []
+  visit(document, {
+    Alias (_, alias) {
+      if (alias.resolve(document) !== undefined) return
+      found.push({ offset: start(alias)!, message: `alias '*${alias.source}' has no anchor '&${alias.source}' before it` })
+    }
+  })
+  return found
+}
+
+/** The document as plain values; null for an empty one. */
+function values (document: Document.Parsed, beginning: string): unknown {
+  try {
+    return document.toJS()
+  } catch (error) {
+    // The library's guard against files whose aliases multiply ('billion laughs').
+    throw new ConfigInvalidError(`${beginning}: ${(error as Error).message}`)
+  }
+}
+
+/**
+ * Where the value at `path` begins. For a missing value that is where its parent begins.
+ *
+ * @param ofName The place of the last key itself, not of its value.
+ */
+function offsetOf (document: Document.Parsed, path: string[], ofName = false): number {
+  let node: Node | null = document.contents
+  let offset = start(node) ?? 0
+  for (const [index, key] of path.entries()) {
+    if (isAlias(node)) node = node.resolve(document) ?? null
+    if (isMap(node)) {
+      const pair = node.items.find(({ key: name }) => String(isScalar(name) ? name.value : name) === key)
+      if (pair === undefined) return offset
+      const value = pair.value as Node | null
+      // 'upstreams:' with nothing behind it has a value without text: its name is the better place.
+      const named = (ofName && index === path.length - 1) || (isScalar(value) && value.source === '')
+      offset = start(named ? pair.key as Node : value) ?? offset
+      node = value
+    } else if (isSeq(node)) {
+      node = node.items[Number(key)] as Node | undefined ?? null
+      offset = start(node) ?? offset
+    }
+  }
+  return offset
+}
+
+function start (node: Node | null): number | undefined {
+  return node?.range?.[0]
+}
+
+function pathText (path: string[]): string[] {
+  return path.length === 0 ? [] : [path.join('.')]
+}
+
+function reason ({ code, message }: NodeJS.ErrnoException): string {
+  switch (code) {
+    case 'ENOENT': return 'there is no such file'
+    case 'EISDIR': return 'it is a directory'
+    case 'EACCES': return 'permission denied'
+    default: return message
+  }
+}

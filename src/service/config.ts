@@ -1,0 +1,114 @@
+import { ConfigInvalidError, TargetMalformedError } from '../errors.js'
+import { nearest } from '../nearest.js'
+import { GatewayConfig, type RouteConfig } from '../options.js'
+import { UpstreamRegistry } from '../upstreams/registry.js'
+import { parseTarget } from '../upstreams/target.js'
+import { problems, type Problem } from '../validate.js'
+
+/** Says where in the configuration a path lies, in words for an error: 'routes.0.url', 'sluice.yaml:7:5: routes.0.url'. */
+export type Locate = (path: string[]) => string
+
+/** The place in a configuration object, which has no lines. */
+export const locateInObject: Locate = path => path.length === 0 ? 'configuration' : path.join('.')
+
+/**
+ * Everything wrong with a configuration: its shape, its targets, and what its routes refer to.
+ *
+ * @param openEnded Whether plugins may declare further upstreams, so that an unknown name is no error yet.
+ */
+export function configProblems (config: unknown, openEnded: boolean): Problem[] {
+  const found = problems(GatewayConfig, config)
+  const broken = new Set(found.map(({ path }) => path.join('\0')))
+  const semantic = [...targetProblems(config), ...routeProblems(config, openEnded)]
+  // What has the wrong type already need not be called malformed, too.
+  return [...found, ...semantic.filter(({ path }) => !broken.has(path.join('\0')))]
+}
+
+/**
+ * `config` itself, once it is known to be a valid configuration.
+ *
+ * @throws {ConfigInvalidError} with one line for every problem.
+ */
+export function checkedConfig (config: unknown, locate: Locate, openEnded: boolean): GatewayConfig {
+  const found = configProblems(config, openEnded)
+  if (found.length > 0) throw configError(found, locate)
+  return config as GatewayConfig
+}
+
+/** One error for all problems, a line for each. */
+export function configError (found: Problem[], locate: Locate): Error {
+  return new ConfigInvalidError(found.map(({ path, message }) => `${locate(path)}: ${message}`).join('\n'))
+}
+
+function targetProblems (config: unknown): Problem[] {
+  const found: Problem[] = []
+  for (const [name, upstream] of Object.entries(object(object(config).upstreams))) {
+    for (const [index, target] of array(object(upstream).targets).entries()) {
+      const path = ['upstreams', name, 'targets', String(index)]
+      const url = typeof target === 'string' ? target : object(target).url
+      found.push(...originProblems(url, typeof target === 'string' ? path : [...path, 'url']))
+    }
+  }
+  return found
+}
+
+function originProblems (url: unknown, path: string[]): Problem[] {
+  if (typeof url !== 'string') return []
+  try {
+    parseTarget(url)
+    return []
+  } catch (error) {
+    if (!(error instanceof TargetMalformedError)) throw error
+    return [{ path, message: error.message }]
+  }
+}
+
+function routeProblems (config: unknown, openEnded: boolean): Problem[] {
+  const found: Problem[] = []
+  const declared = Object.keys(object(object(config).upstreams))
+  const routes = array(object(config).routes).map(route => object(route) as Partial<RouteConfig>)
+  for (const [index, route] of routes.entries()) {
+    const path = ['routes', String(index)]
+    const { upstream } = route
+    if (typeof upstream === 'string' && upstream !== '') {
+      if (UpstreamRegistry.isUrl(upstream)) found.push(...originProblems(upstream, [...path, 'upstream']))
+      else if (!openEnded && !declared.includes(upstream)) {
+        found.push({ path: [...path, 'upstream'], message: undeclared(upstream, declared) })
+      }
+    }
+    const earlier = routes.slice(0, index).findIndex(other => collide(other, route))
+    if (earlier !== -1) {
+      found.push({ path: [...path, 'url'], message: `'${route.url}' is served by routes.${earlier} already; give them different methods, or remove one` })
+    }
+  }
+  return found
+}
+
+function undeclared (upstream: string, declared: string[]): string {
+  const suggestion = nearest(upstream, declared)
+  const mend = suggestion !== undefined
+    ? `did you mean '${suggestion}'?`
+    : `declare it under 'upstreams'${declared.length === 0 ? '' : `, or name one of ${declared.join(', ')}`}`
+  return `upstream '${upstream}' is not declared; ${mend}`
+}
+
+function collide (one: Partial<RouteConfig>, other: Partial<RouteConfig>): boolean {
+  if (typeof one.url !== 'string' || one.url !== other.url) return false
+  if (one.method === undefined || other.method === undefined) return true
+  const methods = methodNames(one.method)
+  return methodNames(other.method).some(method => methods.includes(method))
+}
+
+/** In capitals, as Fastify compares them; the shape has not been checked yet. */
+function methodNames (method: unknown): string[] {
+  return [method].flat().map(name => String(name).toUpperCase())
+}
+
+/** The value as an object, or an empty one: the wrong type has been reported by the schema. */
+function object (value: unknown): Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value) ? value as Record<string, unknown> : {}
+}
+
+function array (value: unknown): unknown[] {
+  return Array.isArray(value) ? value : []
+}

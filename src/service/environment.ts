@@ -1,0 +1,56 @@
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { parseEnv } from 'node:util'
+import { Type, type Static } from '@sinclair/typebox'
+import { envSchema } from 'env-schema'
+import { ConfigInvalidError } from '../errors.js'
+import { LogLevel } from '../options.js'
+
+/** The environment variables that the service reads. `.env.example` is their reference. */
+export const Environment = Type.Object({
+  HOST: Type.Optional(Type.String({ description: 'an address' })),
+  PORT: Type.Optional(Type.Integer({ minimum: 0, maximum: 65535, description: 'an integer from 0 to 65535' })),
+  UPSTREAM_URL: Type.Optional(Type.String({ description: 'the URL of a target' })),
+  CONFIG_FILE: Type.Optional(Type.String({ description: 'the path of a configuration file' })),
+  // Not LogLevel itself: its default would win over the configuration file.
+  LOG_LEVEL: Type.Optional(Type.Union(LogLevel.anyOf, {
+    description: `one of ${LogLevel.anyOf.map(level => level.const).join(', ')}`
+  }))
+})
+export type Environment = Static<typeof Environment>
+
+/**
+ * Reads the environment and the file `.env` in `directory`, if there is one; the environment wins.
+ * An empty variable counts as not set.
+ *
+ * @throws {ConfigInvalidError} naming each wrong variable and what it must be.
+ */
+export async function readEnvironment (environment: NodeJS.ProcessEnv, directory: string): Promise<Environment> {
+  const all = { ...await readDotEnv(join(directory, '.env')), ...environment }
+  const data = Object.fromEntries(Object.keys(Environment.properties)
+    .map(name => [name, all[name]] as const)
+    .filter(([, value]) => value !== undefined && value !== ''))
+  try {
+    return envSchema<Environment>({ schema: Environment, data, env: false })
+  } catch (error) {
+    throw new ConfigInvalidError(wrongVariables(error).map(name =>
+      `Environment variable ${name} must be ${Environment.properties[name].description}, it is '${data[name]}'.`).join('\n'))
+  }
+}
+
+async function readDotEnv (path: string): Promise<NodeJS.Dict<string>> {
+  try {
+    return parseEnv(await readFile(path, 'utf8'))
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException
+    if (code === 'ENOENT') return {}
+    throw new ConfigInvalidError(`${path}: cannot be read: ${message}`)
+  }
+}
+
+/** The names in the errors of ajv, which env-schema attaches to its own. Anything else is a defect and passes. */
+function wrongVariables (error: unknown): Array<keyof Environment> {
+  const { errors } = error as { errors?: Array<{ instancePath: string }> }
+  if (errors === undefined) throw error
+  return [...new Set(errors.map(({ instancePath }) => instancePath.slice(1) as keyof Environment))]
+}

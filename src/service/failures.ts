@@ -1,0 +1,33 @@
+import { UsageError } from '../errors.js'
+
+/** What the service prints about an error that ends it, and the code it exits with. */
+export interface Failure {
+  text: string
+  exitCode: 1 | 2
+}
+
+/**
+ * Explains an error to whoever started the service. What they can mend is told in a line for each problem;
+ * only a defect, in the gateway or in a user's plugin, comes with its stack.
+ */
+export function explainFailure (error: unknown): Failure {
+  if (!(error instanceof Error)) return { text: String(error), exitCode: 1 }
+  if (error instanceof UsageError) return { text: `${error.message}\nTry 'sluice --help'.`, exitCode: 2 }
+  const { code = '', message, stack = message } = error as NodeJS.ErrnoException
+  // SLUICE_ are ours, FST_ and AVV_ those of Fastify and its plugin loader, which name the offender, too.
+  if (/^(SLUICE|FST|AVV)_/.test(code) || message.startsWith('@fastify/autoload ')) return { text: message, exitCode: 1 }
+  return { text: cannotListen(error) ?? stack, exitCode: 1 }
+}
+
+/** The failures of listening that are not the program's fault; undefined for others. */
+function cannotListen (error: NodeJS.ErrnoException): string | undefined {
+  const { syscall, code, address, port, hostname } = error as NodeJS.ErrnoException & { address?: string, port?: number, hostname?: string }
+  if (syscall === 'getaddrinfo') return `Cannot listen on '${hostname}': there is no such host. Give an address of this machine (--host or HOST).`
+  if (syscall !== 'listen') return undefined
+  switch (code) {
+    case 'EADDRINUSE': return `Cannot listen: port ${port} of ${address} is taken. Stop what listens there, or choose another port (--port or PORT; 0 takes a free one).`
+    case 'EADDRNOTAVAIL': return `Cannot listen: ${address} is no address of this machine. Choose another (--host or HOST).`
+    case 'EACCES': return `Cannot listen: permission denied for port ${port} of ${address}. Choose a port from 1024 (--port or PORT).`
+    default: return `Cannot listen: ${error.message}`
+  }
+}

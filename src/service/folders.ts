@@ -1,0 +1,95 @@
+import { readdir, realpath, stat } from 'node:fs/promises'
+import { join } from 'node:path'
+import { fileURLToPath, pathToFileURL } from 'node:url'
+import autoload from '@fastify/autoload'
+import type { FastifyInstance } from 'fastify'
+import { ConfigInvalidError } from '../errors.js'
+import type { GatewayConfig } from '../options.js'
+import type { Locate } from './config.js'
+
+/** What each plugin in the built-in folders `plugins/` and `routes/` gets as its options. */
+export interface BuiltInOptions {
+  config: GatewayConfig
+  /** Says where in the configuration something is, for errors. */
+  locate: Locate
+  /** Whether the embedded demo is served. */
+  demo: boolean
+}
+
+// The built-in folders lie beside src/, in the repository as TypeScript and in dist/ compiled.
+const BUILT_IN = { plugins: folderAt('../../plugins/'), routes: folderAt('../../routes/') }
+
+// As autoload cannot notice every TypeScript loader, it asks for this before it imports .ts files.
+if (import.meta.url.endsWith('.ts')) process.env.FASTIFY_AUTOLOAD_TYPESCRIPT ??= '1'
+
+/** Modules, but neither type declarations nor tests. */
+const SCRIPTS = /(?<!\.(?:d|test|spec))\.[cm]?[jt]s$/i
+const IGNORED = /(^|\/)node_modules(\/|$)/
+
+/** Loads the gateway's own plugins or routes. */
+export async function loadBuiltIn (app: FastifyInstance, kind: 'plugins' | 'routes', options: BuiltInOptions): Promise<void> {
+  await app.register(autoload, { ...settings(BUILT_IN[kind], kind), options: { ...options } })
+}
+
+/**
+ * Loads a user's folder of Fastify plugins or routes. A subfolder's name is the prefix of the routes in it.
+ *
+ * @param folder Path, relative to the working directory.
+ * @throws {ConfigInvalidError} when there is no such folder, or a file in it cannot be compiled.
+ * @throws What a plugin throws; an error of the gateway or of Fastify has the place in the file before its message.
+ */
+export async function loadFolder (app: FastifyInstance, kind: 'plugins' | 'routes', folder: string): Promise<void> {
+  const found = await stat(folder).catch(() => undefined)
+  if (found === undefined) throw new ConfigInvalidError(`Folder of ${kind} '${folder}': there is no such folder.`)
+  if (!found.isDirectory()) throw new ConfigInvalidError(`Folder of ${kind} '${folder}': it is a file, not a folder.`)
+  const dir = await realpath(folder)
+  try {
+    await app.register(autoload, settings(dir, kind))
+  } catch (error) {
+    throw await placed(error, dir)
+  }
+}
+
+/** The error with its place in the user's folder, as far as that can be known. */
+async function placed (error: unknown, dir: string): Promise<unknown> {
+  if (error instanceof SyntaxError) return syntaxError(error, dir)
+  const { code = '', stack = '' } = error as NodeJS.ErrnoException
+  if (!(error instanceof Error) || !/^(SLUICE|FST)_/.test(code)) return error
+  // Stack frames name modules by their URL, CommonJS files by their path.
+  for (const root of [`${pathToFileURL(dir).href}/`, `${dir}/`]) {
+    const at = stack.indexOf(root)
+    const frame = at === -1 ? null : /^.*?:\d+:\d+/.exec(stack.slice(at + root.length))
+    if (frame === null) continue
+    error.message = `${dir}/${frame[0]}: ${error.message}`
+    break
+  }
+  return error
+}
+
+/** Node does not say in which module a syntax error is, so each is imported once more: it is the one that fails. */
+async function syntaxError (error: SyntaxError, dir: string): Promise<unknown> {
+  for (const name of await readdir(dir, { recursive: true })) {
+    if (!SCRIPTS.test(name) || IGNORED.test(name)) continue
+    const file = join(dir, name)
+    const failure: unknown = await import(pathToFileURL(file).href).then(() => undefined, failure => failure)
+    if (!(failure instanceof SyntaxError)) continue
+    // The loader has appended the first line of the stack to the message, which is of use only sometimes.
+    return new ConfigInvalidError(`${file}: ${failure.message.replace(/ at (SyntaxError: |file:|\/).*$/, '')}. 'node ${file}' shows the line.`)
+  }
+  return error
+}
+
+function settings (dir: string, kind: 'plugins' | 'routes') {
+  return {
+    dir,
+    // import() takes every kind of module, whatever the nearest package.json says, or none.
+    forceESM: true,
+    dirNameRoutePrefix: kind === 'routes',
+    scriptPattern: SCRIPTS,
+    ignorePattern: IGNORED
+  }
+}
+
+function folderAt (relative: string): string {
+  return fileURLToPath(new URL(relative, import.meta.url))
+}

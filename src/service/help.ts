@@ -1,0 +1,41 @@
+import { createRequire } from 'node:module'
+
+/** What `sluice --help` prints. */
+export const HELP = `Sluice, an API gateway that keeps WebSockets whole
+
+Usage:
+  sluice [URL] [options]
+  sluice --config sluice.yaml [options]
+
+  URL                  send everything, WebSockets included, to this target,
+                       such as http://127.0.0.1:5173
+  Without URL, configuration or folders a demo is served.
+
+Options:
+  -c, --config FILE    configuration file (YAML)
+      --host HOST      address to listen on (default 127.0.0.1)
+  -p, --port PORT      port to listen on, 0 takes a free one (default 8080)
+      --log-level LEVEL
+                       fatal, error, warn, info, debug, trace or silent
+                       (default info)
+      --plugins DIR    folder of Fastify plugins to load, with app.upstream()
+      --routes DIR     folder of Fastify routes to load, with app.proxy();
+                       a subfolder's name is the prefix of its routes
+  -h, --help           print this and exit
+  -v, --version        print the version and exit
+
+Environment (a .env file in the working directory is read, too):
+  HOST, PORT, UPSTREAM_URL, CONFIG_FILE, LOG_LEVEL
+
+The command line wins over the environment, that over .env, that over the file.
+
+Exit codes: 0 stopped by SIGTERM or SIGINT, 1 wrong configuration or failure,
+2 wrong usage.
+`
+
+/** The version of the package. */
+export function version (): string {
+  // The package's name, not a relative path: it is found from src/ and from dist/ alike.
+  const manifest = createRequire(import.meta.url)('sluice/package.json') as { version: string }
+  return manifest.version
+}

@@ -1,0 +1,79 @@
+import { resolve } from 'node:path'
+import { ConfigInvalidError, TargetMalformedError, UsageError } from '../errors.js'
+import type { GatewayConfig } from '../options.js'
+import { parseTarget } from '../upstreams/target.js'
+import type { Arguments } from './arguments.js'
+import { readConfigFile, type ConfigFile } from './config-file.js'
+import { locateInObject, type Locate } from './config.js'
+import type { Environment } from './environment.js'
+
+/** What the service is to do, from all its sources. */
+export interface Settings {
+  config: GatewayConfig
+  /** Says where in the configuration something is, for errors. */
+  locate: Locate
+  /** Nothing is configured: the embedded demo is served. */
+  demo: boolean
+  plugins?: string
+  routes?: string
+}
+
+/**
+ * Puts the sources together: the command line wins over the environment, that over the configuration file.
+ *
+ * @throws {UsageError} for a URL on the command line that is no target.
+ * @throws {ConfigInvalidError} for what is wrong in the environment or in the file.
+ */
+export async function resolveSettings (args: Arguments, environment: Environment, directory: string): Promise<Settings> {
+  const folders = {
+    ...args.plugins !== undefined && { plugins: resolve(directory, args.plugins) },
+    ...args.routes !== undefined && { routes: resolve(directory, args.routes) }
+  }
+  const hasFolders = Object.keys(folders).length > 0
+  const served = await whatToServe(args, environment, directory, hasFolders)
+  const { config, locate } = served ?? { config: {}, locate: locateInObject }
+
+  const host = args.host ?? environment.HOST ?? config.listen?.host
+  const port = args.port ?? environment.PORT ?? config.listen?.port
+  const logLevel = args.logLevel ?? environment.LOG_LEVEL ?? config.logLevel
+  return {
+    config: {
+      ...config,
+      listen: { ...host !== undefined && { host }, ...port !== undefined && { port } },
+      ...logLevel !== undefined && { logLevel }
+    },
+    locate,
+    demo: served === undefined && !hasFolders,
+    ...folders
+  }
+}
+
+/** The configuration that the first source gives which names one; undefined when none does. */
+async function whatToServe (args: Arguments, environment: Environment, directory: string, openEnded: boolean): Promise<ConfigFile | undefined> {
+  if (args.url !== undefined) return everythingTo(args.url, message => new UsageError(message))
+  // The path stays as it was given, for errors; it counts from the working directory.
+  if (args.config !== undefined) return readConfigFile(args.config, openEnded, directory)
+  const { UPSTREAM_URL: url, CONFIG_FILE: file } = environment
+  if (url !== undefined && file !== undefined) {
+    throw new ConfigInvalidError(`Both UPSTREAM_URL ('${url}') and CONFIG_FILE ('${file}') are set. Unset one of them.`)
+  }
+  if (url !== undefined) return everythingTo(url, message => new ConfigInvalidError(`Environment variable UPSTREAM_URL: ${message}`))
+  if (file !== undefined) return readConfigFile(file, openEnded, directory)
+  return undefined
+}
+
+/** The configuration of `sluice URL`. */
+function everythingTo (url: string, wrong: (message: string) => Error): ConfigFile {
+  try {
+    parseTarget(url)
+  } catch (error) {
+    throw error instanceof TargetMalformedError ? wrong(error.message) : error
+  }
+  return {
+    config: {
+      upstreams: { default: { targets: [url] } },
+      routes: [{ url: '/*', upstream: 'default', websocket: true }]
+    },
+    locate: locateInObject
+  }
+}

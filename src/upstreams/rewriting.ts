@@ -1,0 +1,102 @@
+import type { FastifyRequest } from 'fastify'
+import { OptionsInvalidError } from '../errors.js'
+import type { HeaderFunction, HeaderRules, RewriteFunction, RewritePattern } from '../options.js'
+import { headerValues, type HeaderList } from './headers.js'
+import { checkPath, targetPath } from './path.js'
+
+/** What a route changes of what passes through it, on both legs. */
+export interface Rewriting {
+  /**
+   * The path and query that the target is asked for.
+   *
+   * @throws {PathInvalidError} for a path that could leave the route.
+   */
+  path (request: FastifyRequest): string
+  /** The headers to the target, after the gateway's own rules. */
+  requestHeaders (headers: HeaderList, request: FastifyRequest): HeaderList
+  /** The headers to the client. */
+  responseHeaders (headers: HeaderList, request: FastifyRequest): HeaderList
+}
+
+export interface RewritingOptions {
+  stripPrefix?: string | undefined
+  rewrite?: RewritePattern | RewriteFunction | undefined
+  headers?: HeaderRules | undefined
+}
+
+/** Headers that make a message what it is; the gateway answers for them. */
+const NOT_REWRITTEN = new Set([
+  'connection', 'content-length', 'keep-alive', 'proxy-connection', 'te', 'trailer', 'transfer-encoding', 'upgrade',
+  'sec-websocket-accept', 'sec-websocket-extensions', 'sec-websocket-key', 'sec-websocket-version'
+])
+
+/**
+ * Prepares a route's rewriting.
+ *
+ * @param where The route, for the error.
+ * @throws {OptionsInvalidError} for a pattern that is none, or a header that cannot be changed.
+ */
+export function rewritingOf ({ stripPrefix, rewrite, headers }: RewritingOptions, where: string): Rewriting {
+  const rewritePath = pathFunction(rewrite, where)
+  return {
+    path: request => {
+      const path = targetPath(request.raw.url!, stripPrefix)
+      return rewritePath === undefined ? path : checkPath(rewritePath(path, request))
+    },
+    requestHeaders: headerChange(headers?.request, `${where}: option 'headers.request'`),
+    responseHeaders: headerChange(headers?.response, `${where}: option 'headers.response'`)
+  }
+}
+
+function pathFunction (rewrite: RewritePattern | RewriteFunction | undefined, where: string): RewriteFunction | undefined {
+  if (rewrite === undefined || typeof rewrite === 'function') return rewrite
+  let pattern: RegExp
+  try {
+    pattern = new RegExp(rewrite.pattern)
+  } catch (error) {
+    throw new OptionsInvalidError(where, `option 'rewrite.pattern': ${(error as Error).message}`)
+  }
+  const { replacement } = rewrite
+  return path => {
+    const query = path.indexOf('?')
+    return query === -1 ? path.replace(pattern, replacement) : path.slice(0, query).replace(pattern, replacement) + path.slice(query)
+  }
+}
+
+type HeaderChange = (headers: HeaderList, request: FastifyRequest) => HeaderList
+
+function headerChange (rules: HeaderRules['request'], where: string): HeaderChange {
+  const entries = Object.entries(rules ?? {})
+  if (entries.length === 0) return headers => headers
+  const byName = new Map<string, { name: string, value: string | null | HeaderFunction }>()
+  for (const [name, value] of entries) {
+    const lower = name.toLowerCase()
+    if (NOT_REWRITTEN.has(lower)) throw new OptionsInvalidError(where, `'${name}' belongs to the connection or to the handshake, and is the gateway's. Remove it.`)
+    if (typeof value === 'string' && !isHeaderValue(value)) throw new OptionsInvalidError(where, `the value of '${name}' has characters that no header may have`)
+    byName.set(lower, { name, value })
+  }
+  return (headers, request) => {
+    const changed: HeaderList = []
+    for (let index = 0; index < headers.length; index += 2) {
+      if (!byName.has(headers[index]!.toLowerCase())) changed.push(headers[index]!, headers[index + 1]!)
+    }
+    for (const [lower, { name, value }] of byName) {
+      const given = typeof value === 'function' ? value(present(headers, lower), request) : value
+      if (given === null || given === undefined) continue
+      // What a function makes may come from the request, and must not become a header of its own.
+      if (!isHeaderValue(given)) throw new TypeError(`${where}: the function for '${name}' gave a text with characters that no header may have`)
+      changed.push(name, given)
+    }
+    return changed
+  }
+}
+
+function present (headers: HeaderList, name: string): string | undefined {
+  const values = headerValues(headers, name)
+  return values.length === 0 ? undefined : values.join(', ')
+}
+
+/** RFC 9110 §5.5: visible characters, spaces and tabs. */
+function isHeaderValue (value: string): boolean {
+  return /^[\t\x20-\x7e\x80-\xff]*$/.test(value)
+}

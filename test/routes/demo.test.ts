@@ -1,0 +1,31 @@
+import { fastify, type FastifyInstance } from 'fastify'
+import t, { type Test } from 'tap'
+import demoRoute from '../../routes/demo.js'
+import sluice from '../../src/plugin.js'
+import { locateInObject } from '../../src/service/config.js'
+import { echoBackend } from '../helpers/backends.js'
+import { nextMessage, openSocket } from '../helpers/sockets.js'
+
+async function app (t: Test, demo: boolean): Promise<FastifyInstance> {
+  const { url } = await echoBackend(t)
+  const app = fastify()
+  t.teardown(() => app.close())
+  await app.register(sluice)
+  app.upstream('demo', { targets: [url] })
+  await app.register(demoRoute, { config: {}, locate: locateInObject, demo })
+  return app
+}
+
+t.test("sends everything to the upstream 'demo', WebSockets included", async t => {
+  const address = await (await app(t, true)).listen({ host: '127.0.0.1', port: 0 })
+  t.match(await (await fetch(`${address}/any/path`, { method: 'PUT' })).json(), { url: '/any/path', method: 'PUT' })
+  const socket = await openSocket(`${address}/echo`)
+  const echo = nextMessage(socket)
+  socket.send('hello')
+  t.equal(await echo, 'hello')
+  socket.terminate()
+})
+
+t.test('takes no request when something is configured', async t => {
+  t.equal((await (await app(t, false)).inject('/')).statusCode, 404)
+})

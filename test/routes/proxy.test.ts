@@ -1,0 +1,34 @@
+import { fastify, type FastifyInstance } from 'fastify'
+import t from 'tap'
+import type { GatewayConfig } from '../../src/options.js'
+import proxy from '../../routes/proxy.js'
+import sluice from '../../src/plugin.js'
+import { echoBackend } from '../helpers/backends.js'
+
+async function app (routes: GatewayConfig['routes']): Promise<FastifyInstance> {
+  const app = fastify()
+  t.teardown(() => app.close())
+  await app.register(sluice)
+  await app.register(proxy, { config: { routes }, locate: path => `sluice.yaml:7:5: ${path.join('.')}`, demo: false })
+  return app
+}
+
+t.test('registers the routes of the configuration', async t => {
+  const { url } = await echoBackend(t)
+  const filled = await app([
+    { url: '/api/*', upstream: url, stripPrefix: '/api', websocket: true },
+    { url: '/read', upstream: url, method: 'GET' }
+  ])
+  t.match((await filled.inject('/api/users')).json(), { url: '/users' })
+  t.match((await filled.inject('/read')).json(), { url: '/read' })
+  t.equal((await filled.inject({ url: '/read', method: 'POST' })).statusCode, 404)
+})
+
+t.test('names the place of a route that is refused', async t => {
+  await t.rejects(app([{ url: '/a', upstream: 'http://a' }, { url: '/b', upstream: 'http://a', method: 'FETCH' }]),
+    { code: 'SLUICE_CONFIG_INVALID', message: /^sluice\.yaml:7:5: routes\.1: FETCH method is not supported/ })
+})
+
+t.test('registers none when there is none', async t => {
+  t.equal((await (await app(undefined)).inject('/')).statusCode, 404)
+})

@@ -1,0 +1,131 @@
+import { mkdirSync } from 'node:fs'
+import { join } from 'node:path'
+import t from 'tap'
+import { parseConfig, readConfigFile } from '../../src/service/config-file.js'
+
+/** The lines of the error that a file's text gives, the hints in brackets left out. */
+function complaint (text: string): string[] {
+  try {
+    parseConfig(text, 'sluice.yaml', false)
+  } catch (error) {
+    if ((error as { code?: string }).code !== 'SLUICE_CONFIG_INVALID') throw error
+    return (error as Error).message.split('\n').map(line => line.replace(/ \([^)]*\.\)$/, ''))
+  }
+  return []
+}
+
+const RIGHT = `listen: { host: 127.0.0.1, port: 8080 }
+upstreams:
+  app:
+    targets: [http://127.0.0.1:5173]        # a string, or an object
+routes:
+  - url: /api/*
+    upstream: app
+    stripPrefix: /api
+  - url: /*
+    upstream: app
+    websocket: true
+`
+
+t.test('reads a configuration', async t => {
+  const { config, locate } = parseConfig(RIGHT, 'sluice.yaml', false)
+  t.strictSame(config, {
+    listen: { host: '127.0.0.1', port: 8080 },
+    upstreams: { app: { targets: ['http://127.0.0.1:5173'] } },
+    routes: [{ url: '/api/*', upstream: 'app', stripPrefix: '/api' }, { url: '/*', upstream: 'app', websocket: true }]
+  })
+  t.equal(locate(['routes', '1', 'upstream']), 'sluice.yaml:10:15: routes.1.upstream')
+  t.equal(locate(['routes', '1']), 'sluice.yaml:9:5: routes.1')
+  t.equal(locate([]), 'sluice.yaml:1:1')
+})
+
+t.test('lists every problem with its place, in the order of the file', async t => {
+  t.strictSame(complaint(`listen:
+  port: high
+  hsot: 127.0.0.1
+upstreams:
+  app:
+    targets:
+      - 127.0.0.1:5173
+      - { url: http://a, weight: 0 }
+  api:
+    conectTimeout: 5
+routes:
+  - url: api
+    upstream: app
+  - url: /x
+  - url: /*
+    upstream: apq
+    websocket: { handshakeTimeout: soon }
+`), [
+    'sluice.yaml:2:9: listen.port: must be an integer, it is "high"',
+    "sluice.yaml:3:3: listen.hsot: there is no such option; did you mean 'host'?",
+    "sluice.yaml:7:9: upstreams.app.targets.0: '127.0.0.1:5173' is no target: it has no scheme; did you mean 'http://127.0.0.1:5173'?",
+    'sluice.yaml:8:34: upstreams.app.targets.1.weight: must be an integer of at least 1, it is 0',
+    'sluice.yaml:10:5: upstreams.api.targets: must be an array, it is missing',
+    "sluice.yaml:10:5: upstreams.api.conectTimeout: there is no such option; did you mean 'connectTimeout'?",
+    "sluice.yaml:12:10: routes.0.url: must be a string matching '^(/|\\*$)', it is \"api\"",
+    'sluice.yaml:14:5: routes.1.upstream: must be a string, it is missing',
+    "sluice.yaml:16:15: routes.2.upstream: upstream 'apq' is not declared; did you mean 'app'?",
+    'sluice.yaml:17:36: routes.2.websocket.handshakeTimeout: must be an integer, it is "soon"'
+  ])
+})
+
+t.test('a value that is not there has the place of its name', async t => {
+  t.strictSame(complaint('listen:\n  port:\nupstreams:\n'), [
+    'sluice.yaml:2:3: listen.port: must be an integer, it is null',
+    'sluice.yaml:3:1: upstreams: must be an object, it is null'
+  ])
+})
+
+t.test('the top level must be a mapping', async t => {
+  t.strictSame(complaint('- url: /\n'), ['sluice.yaml:1:1: must be an object, it is [{"url":"/"}]'])
+  t.strictSame(complaint('# head\nhello\n'), ['sluice.yaml:2:1: must be an object, it is "hello"'])
+})
+
+t.test('an empty file is an error', async t => {
+  for (const text of ['', '\n', '# nothing\n', '~', '---\n']) {
+    t.strictSame(complaint(text), ["sluice.yaml:1:1: the file is empty; it must have a mapping with 'upstreams' and 'routes'"], JSON.stringify(text))
+  }
+})
+
+t.test('errors of YAML have their place, too', async t => {
+  t.strictSame(complaint('listen: [\n'), ['sluice.yaml:2:1: Flow sequence in block collection must be sufficiently indented and end with a ]'])
+  t.strictSame(complaint('listen: {}\n\tport: 1\n').map(line => line.slice(0, 15)), ['sluice.yaml:2:1'])
+  t.strictSame(complaint('listen:\n  port: 1\n  port: 2\nlisten: {}\n'), [
+    "sluice.yaml:3:3: the key 'port' is there already; every key must be unique",
+    "sluice.yaml:4:1: the key 'listen' is there already; every key must be unique"
+  ])
+  t.strictSame(complaint('listen: {}\n---\nlisten: {}\n'), ["sluice.yaml:2:1: there must be one document in the file; remove the '---' and what follows"])
+  t.strictSame(complaint('listen: !local {}\n'), ['sluice.yaml:1:9: Unresolved tag: !local'])
+  t.strictSame(complaint('routes:\n  - *app\n'), ["sluice.yaml:2:5: alias '*app' has no anchor '&app' before it"])
+})
+
+t.test('anchors and aliases work, and a problem behind an alias is found', async t => {
+  const { config } = parseConfig('upstreams:\n  a: &a { targets: [http://a] }\n  b: *a\n', 'sluice.yaml', false)
+  t.strictSame(config.upstreams, { a: { targets: ['http://a'] }, b: { targets: ['http://a'] } })
+  t.strictSame(complaint('upstreams:\n  a: &a { target: 1 }\n  b: *a\n').slice(2), [
+    "sluice.yaml:2:11: upstreams.b.target: there is no such option; did you mean 'targets'?",
+    'sluice.yaml:3:6: upstreams.b.targets: must be an array, it is missing'
+  ])
+  const laughs = 'abcdefghi'.replace(/./g, (name, index: number) =>
+    `${name}: &${name} [${Array(10).fill(index === 0 ? 'ha' : `*${'abcdefghi'[index - 1]}`).join(', ')}]\n`)
+  t.strictSame(complaint(laughs), ['sluice.yaml:1:1: Excessive alias count indicates a resource exhaustion attack'])
+})
+
+t.test('names with odd characters do no harm', async t => {
+  t.strictSame(complaint('upstreams:\n  1: {}\n  __proto__: {}\n  "a.b": { targets: [] }\n'), [
+    'sluice.yaml:2:6: upstreams.1.targets: must be an array, it is missing',
+    'sluice.yaml:3:14: upstreams.__proto__.targets: must be an array, it is missing',
+    'sluice.yaml:4:21: upstreams.a.b.targets: must be an array with a length of at least 1, it is []'
+  ])
+})
+
+t.test('reads a file, and says when that fails', async t => {
+  const directory = t.testdir({ 'sluice.yaml': RIGHT, 'wrong.yaml': 'x: 1\n' })
+  t.match(await readConfigFile('sluice.yaml', false, directory), { config: { listen: { port: 8080 } } })
+  await t.rejects(readConfigFile('wrong.yaml', false, directory), { message: /^wrong\.yaml:1:1: x: there is no such option; known are / })
+  await t.rejects(readConfigFile('none.yaml', false, directory), { code: 'SLUICE_CONFIG_INVALID', message: 'none.yaml: cannot be read: there is no such file' })
+  mkdirSync(join(directory, 'folder'))
+  await t.rejects(readConfigFile('folder', false, directory), { message: 'folder: cannot be read: it is a directory' })
+})

@@ -1,0 +1,125 @@
+import { fastify } from 'fastify'
+import t, { type Test } from 'tap'
+import { checkedConfig, locateInObject } from '../../src/service/config.js'
+import { createGateway, openGateway, type CreateGatewayOptions, type GatewayServer } from '../../src/service/gateway.js'
+import type { GatewayConfig } from '../../src/options.js'
+import { echoBackend } from '../helpers/backends.js'
+import { closed, nextMessage, openSocket, refusal } from '../helpers/sockets.js'
+
+/** A gateway on a free port, without a log, closed when the test is over. */
+async function gateway (t: Test, config: GatewayConfig, options: CreateGatewayOptions = {}): Promise<GatewayServer> {
+  const created = await createGateway({ listen: { port: 0 }, ...config }, { logger: false, ...options })
+  t.teardown(() => created.close())
+  return created
+}
+
+t.test('serves what the configuration says', async t => {
+  const { url } = await echoBackend(t)
+  const created = await gateway(t, {
+    upstreams: { app: { targets: [url] } },
+    routes: [
+      { url: '/api/*', upstream: 'app', stripPrefix: '/api' },
+      { url: '/direct', upstream: url, method: ['GET', 'POST'] },
+      { url: '/*', upstream: 'app', websocket: { closeTimeout: 1000 } }
+    ]
+  })
+  const address = await created.listen()
+  t.match(address, /^http:\/\/127\.0\.0\.1:\d+$/)
+
+  t.match(await (await fetch(`${address}/api/users?x=1`)).json(), { url: '/users?x=1' })
+  t.match(await (await fetch(`${address}/direct`, { method: 'POST', body: 'hi' })).json(), { url: '/direct', method: 'POST', body: 'hi' })
+  t.equal((await refusal(`${address}/api/ws`)).status, 200, 'a route without websocket answers plainly')
+
+  const socket = await openSocket(`${address}/ws`)
+  const echo = nextMessage(socket)
+  socket.send('hello')
+  t.equal(await echo, 'hello')
+  const end = closed(socket)
+  await created.close()
+  t.equal((await end).code, 1001)
+})
+
+t.test('upstreams and routes can be added from code', async t => {
+  const { url } = await echoBackend(t)
+  const created = await gateway(t, { routes: [{ url: '/config', upstream: 'code' }] })
+  created.app.upstream('code', { targets: [url] })
+  created.app.proxy('/code', { upstream: 'code' })
+  const address = await created.listen()
+  t.match(await (await fetch(`${address}/config`)).json(), { url: '/config' })
+  t.match(await (await fetch(`${address}/code`)).json(), { url: '/code' })
+})
+
+t.test('can be used without awaiting it', async t => {
+  const { url } = await echoBackend(t)
+  const created = createGateway({ listen: { port: 0 }, routes: [{ url: '/*', upstream: url }] }, { logger: false })
+  t.teardown(() => created.close())
+  t.match(await (await fetch(`${await created.listen()}/now`)).json(), { url: '/now' })
+  t.throws(() => createGateway({ routes: 3 } as never), { code: 'SLUICE_CONFIG_INVALID' })
+  const broken = createGateway({ routes: [{ url: '/a', upstream: url, method: 'FETCH' }] }, { logger: false })
+  await t.rejects(broken.listen(), { message: /FETCH method is not supported/ })
+  await broken.close()
+})
+
+t.test('takes a logger', async t => {
+  const lines: string[] = []
+  const { log } = fastify({ logger: { stream: { write: (line: string) => { lines.push(line) } } } })
+  const created = await gateway(t, {}, { logger: log })
+  const address = await created.listen()
+  t.match(lines.join(''), `Server listening at ${address}`)
+})
+
+t.test('believes forwarding headers only from a trusted proxy', async t => {
+  const { url } = await echoBackend(t)
+  const seen = async (trustProxy: GatewayConfig['trustProxy']) => {
+    const created = await gateway(t, { trustProxy, routes: [{ url: '/', upstream: url }] })
+    const response = await fetch(await created.listen(), { headers: { 'x-forwarded-for': '192.0.2.1' } })
+    return (await response.json() as { headers: Record<string, string> }).headers['x-forwarded-for']
+  }
+  t.equal(await seen(undefined), '127.0.0.1')
+  t.equal(await seen('10.0.0.0/8'), '127.0.0.1')
+  t.equal(await seen(['loopback']), '192.0.2.1, 127.0.0.1')
+  await t.rejects(async () => createGateway({ trustProxy: 'nearby' }, { logger: false }), { code: 'SLUICE_CONFIG_INVALID', message: 'trustProxy: invalid IP address: nearby' })
+})
+
+t.test('a wrong configuration is refused, with the path of each problem', async t => {
+  await t.rejects(async () => createGateway({ upstreams: { app: { targets: ['a'] } }, routes: [{ url: 'x', upstream: 'app' }] }), {
+    code: 'SLUICE_CONFIG_INVALID',
+    message: /^routes\.0\.url: must be .*\nupstreams\.app\.targets\.0: 'a' is no target: .*$/
+  })
+  await t.rejects(async () => createGateway('sluice.yaml' as unknown as GatewayConfig), { message: /^configuration: must be an object, it is "sluice.yaml"/ })
+})
+
+t.test("what only the router or the plugin can see has the route's place, too", async t => {
+  const upstream = 'http://a'
+  const refused = (route: NonNullable<GatewayConfig['routes']>[number]) =>
+    createGateway({ routes: [{ url: '/first', upstream }, route] }, { logger: false })
+  await t.rejects(refused({ url: '/a', upstream, method: 'FETCH' }), { code: 'SLUICE_CONFIG_INVALID', message: /^routes\.1: FETCH method is not supported/ })
+  await t.rejects(refused({ url: '/*/a', upstream }), { message: /^routes\.1: Wildcard must be the last character/ })
+  await t.rejects(refused({ url: '/a/*', upstream, stripPrefix: '/b' }), { message: /^routes\.1: .*stripPrefix '\/b'/ })
+})
+
+t.test('a route whose upstream nobody declared is found when listening', async t => {
+  const created = await gateway(t, { routes: [{ url: '/a', upstream: 'http://a' }, { url: '/b', upstream: 'nobody' }] })
+  await t.rejects(created.listen(), {
+    code: 'SLUICE_CONFIG_INVALID',
+    message: "routes.1.upstream: Route '/b' names upstream 'nobody', which is not declared."
+  })
+  const byCode = await gateway(t, {})
+  byCode.app.proxy('/c', { upstream: 'nobody' })
+  await t.rejects(byCode.listen(), { code: 'SLUICE_UPSTREAM_UNKNOWN' })
+})
+
+t.test('the demo is a matter of the service', async t => {
+  const address = await (await gateway(t, {})).listen()
+  t.equal((await fetch(address)).status, 404)
+
+  const { server: demo } = openGateway({ config: checkedConfig({ listen: { port: 0 } }, locateInObject, false), locate: locateInObject, demo: true, logger: false })
+  t.teardown(() => demo.close())
+  t.match(await (await fetch(await demo.listen())).text(), '<title>Sluice demo</title>')
+})
+
+t.test('a port that is taken rejects listen()', async t => {
+  const { port } = await echoBackend(t)
+  const created = await gateway(t, { listen: { port } })
+  await t.rejects(created.listen(), { code: 'EADDRINUSE' })
+})

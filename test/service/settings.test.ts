@@ -1,0 +1,60 @@
+import { join } from 'node:path'
+import t from 'tap'
+import { resolveSettings } from '../../src/service/settings.js'
+
+const everythingTo = (url: string) => ({
+  upstreams: { default: { targets: [url] } },
+  routes: [{ url: '/*', upstream: 'default', websocket: true }]
+})
+const FILE = 'listen: { host: 10.0.0.1, port: 1 }\nlogLevel: warn\nupstreams: { file: { targets: [http://file] } }\nroutes: [{ url: /, upstream: file }]\n'
+
+t.test('with nothing configured it is the demo', async t => {
+  const settings = await resolveSettings({}, {}, t.testdir())
+  t.match(settings, { config: { listen: {} }, demo: true })
+  t.match(await resolveSettings({ port: 0, host: '::', logLevel: 'error' }, {}, t.testdir()),
+    { config: { listen: { host: '::', port: 0 }, logLevel: 'error' }, demo: true }, 'the address does not count')
+})
+
+t.test('a URL gets everything', async t => {
+  const directory = t.testdir({ 'sluice.yaml': FILE })
+  t.match(await resolveSettings({ url: 'http://a' }, {}, directory), { config: everythingTo('http://a'), demo: false })
+  t.match(await resolveSettings({}, { UPSTREAM_URL: 'http://b' }, directory), { config: everythingTo('http://b'), demo: false })
+  t.match(await resolveSettings({ url: 'http://a' }, { UPSTREAM_URL: 'http://b' }, directory), { config: everythingTo('http://a') })
+  t.match(await resolveSettings({ url: 'http://a' }, { CONFIG_FILE: 'none.yaml' }, directory), { config: everythingTo('http://a') },
+    'the command line wins over the environment, which is not even looked at')
+})
+
+t.test('the command line wins over the environment, that over the file', async t => {
+  const directory = t.testdir({ 'sluice.yaml': FILE })
+  const file = { upstreams: { file: { targets: ['http://file'] } }, routes: [{ url: '/', upstream: 'file' }] }
+  t.match(await resolveSettings({ config: 'sluice.yaml' }, { UPSTREAM_URL: 'http://b' }, directory),
+    { config: { ...file, listen: { host: '10.0.0.1', port: 1 }, logLevel: 'warn' }, demo: false })
+  t.match(await resolveSettings({}, { CONFIG_FILE: 'sluice.yaml', PORT: 2, LOG_LEVEL: 'debug' }, directory),
+    { config: { ...file, listen: { host: '10.0.0.1', port: 2 }, logLevel: 'debug' } })
+  t.match(await resolveSettings({ port: 3, host: '::1' }, { CONFIG_FILE: 'sluice.yaml', PORT: 2, HOST: '::2', LOG_LEVEL: 'debug' }, directory),
+    { config: { ...file, listen: { host: '::1', port: 3 }, logLevel: 'debug' } })
+})
+
+t.test('folders count as configured, and from the working directory', async t => {
+  const directory = t.testdir()
+  t.match(await resolveSettings({ plugins: 'p', routes: '/r' }, {}, directory),
+    { demo: false, plugins: join(directory, 'p'), routes: '/r', config: { listen: {} } })
+})
+
+t.test('with folders, a file may name upstreams that it does not declare', async t => {
+  const directory = t.testdir({ 'sluice.yaml': 'routes: [{ url: /, upstream: elsewhere }]\n' })
+  await t.rejects(resolveSettings({ config: 'sluice.yaml' }, {}, directory),
+    { message: "sluice.yaml:1:30: routes.0.upstream: upstream 'elsewhere' is not declared" })
+  t.match(await resolveSettings({ config: 'sluice.yaml', plugins: 'p' }, {}, directory), { config: { routes: [{ upstream: 'elsewhere' }] } })
+})
+
+t.test('says which source is wrong', async t => {
+  const directory = t.testdir()
+  await t.rejects(resolveSettings({ url: '127.0.0.1:80' }, {}, directory),
+    { code: 'SLUICE_USAGE', message: /^'127\.0\.0\.1:80' is no target: .*http:\/\/127\.0\.0\.1:80/ })
+  await t.rejects(resolveSettings({}, { UPSTREAM_URL: 'ws://a' }, directory),
+    { code: 'SLUICE_CONFIG_INVALID', message: /^Environment variable UPSTREAM_URL: 'ws:\/\/a' is no target: / })
+  await t.rejects(resolveSettings({}, { UPSTREAM_URL: 'http://a', CONFIG_FILE: 'x.yaml' }, directory),
+    { code: 'SLUICE_CONFIG_INVALID', message: "Both UPSTREAM_URL ('http://a') and CONFIG_FILE ('x.yaml') are set. Unset one of them." })
+  await t.rejects(resolveSettings({ config: 'x.yaml' }, {}, directory), { message: 'x.yaml: cannot be read: there is no such file' })
+})
