@@ -52,6 +52,9 @@ export const TargetAnswerInvalidError = createError(
 /** The function in `upstream` threw, or gave something that is neither a declared name nor a URL. */
 export const UpstreamSelectionError = createError(
   'SLUICE_UPSTREAM_SELECTION', 'No upstream could be chosen for this request', 502)
+/** A function in `headers` gave something that no header may hold. */
+export const RewriteInvalidError = createError(
+  'SLUICE_REWRITE_INVALID', 'The request could not be passed on', 500)
 /** The target took the connection and did not answer within the limit. */
 export const TargetTimeoutError = createError(
   'SLUICE_TARGET_TIMEOUT', 'The upstream did not answer in time', 504)

@@ -7,6 +7,7 @@ import { GatewayOptions, PassthroughOptions, ProxyOptions, type UpstreamOptions 
 import { keepLast, leaveBodyUnparsed, serveHandshakes, type RouteHandler } from './route.js'
 import { chooseUpstream } from './upstreams/choice.js'
 import { UpstreamRegistry } from './upstreams/registry.js'
+import { rewritingOf } from './upstreams/rewriting.js'
 import { parseTarget } from './upstreams/target.js'
 import { validated } from './validate.js'
 import { passThrough, type PassthroughRoute } from './websocket/passthrough.js'
@@ -65,14 +66,14 @@ const plugin: FastifyPluginAsync<GatewayOptions> = async (app, givenOptions) => 
   /** The routes that name their upstream, until all upstreams are declared. */
   const named: Array<{ url: string, upstream: string }> = []
 
-  const routeOf = (url: string, { upstream, stripPrefix, websocket }: PassthroughOptions): PassthroughRoute => {
+  const routeOf = (url: string, { upstream, websocket, ...rewriting }: PassthroughOptions): PassthroughRoute => {
     if (typeof upstream === 'string') {
       if (UpstreamRegistry.isUrl(upstream)) parseTarget(upstream)
       named.push({ url, upstream })
     }
     return {
       chooseUpstream: request => chooseUpstream(registry, upstream, request),
-      stripPrefix,
+      rewriting: rewritingOf(rewriting, `Route '${url}'`),
       websocket: { handshakeTimeout: 10_000, closeTimeout: 5_000, ...websocket }
     }
   }
@@ -89,11 +90,11 @@ const plugin: FastifyPluginAsync<GatewayOptions> = async (app, givenOptions) => 
   app.decorate('proxy', function (this: FastifyInstance, path: string, given: ProxyRouteOptions) {
     const url = `${this.prefix}${path}`
     checkRoute(url, given)
-    const { upstream, stripPrefix, websocket, method = this.supportedMethods, config, preParsing = [], ...fastifyOptions } = given
-    const route = routeOf(url, { upstream, stripPrefix, websocket: typeof websocket === 'object' ? websocket : undefined })
+    const { upstream, stripPrefix, rewrite, headers, websocket, method = this.supportedMethods, config, preParsing = [], ...fastifyOptions } = given
+    const route = routeOf(url, { upstream, stripPrefix, rewrite, headers, websocket: typeof websocket === 'object' ? websocket : undefined })
     const serve: RouteHandler = async (request, reply) => {
       upgrades.prepare(request.raw, reply.raw)
-      return proxyRequest(request, reply, await route.chooseUpstream(request), stripPrefix)
+      return proxyRequest(request, reply, await route.chooseUpstream(request), route.rewriting)
     }
     const handshake = websocket === undefined || websocket === false ? serve : passUpgrades(route)
     this.route({

@@ -1,13 +1,14 @@
 import type { ServerResponse } from 'node:http'
 import type { Readable } from 'node:stream'
 import type { FastifyReply } from 'fastify'
-import { responseHeaders, type HeaderList } from './headers.js'
+import type { HeaderList } from './headers.js'
 
 /** A target's answer, its body still to come. */
 export interface Answer {
   status: number
   /** The reason phrase, as sent. */
   message: string
+  /** For `sendAnswer`, those that go on to the client. */
   headers: HeaderList
   body: Readable
 }
@@ -20,10 +21,9 @@ export function sendAnswer (reply: FastifyReply, { status, message, headers, bod
   reply.code(status)
   reply.raw.statusMessage = message
   const values = new Map<string, string | string[]>()
-  const passed = responseHeaders(headers)
-  for (let index = 0; index < passed.length; index += 2) {
-    const name = passed[index]!.toLowerCase()
-    const value = passed[index + 1]!
+  for (let index = 0; index < headers.length; index += 2) {
+    const name = headers[index]!.toLowerCase()
+    const value = headers[index + 1]!
     const earlier = values.get(name)
     if (earlier === undefined) values.set(name, value)
     else if (typeof earlier === 'string') values.set(name, [earlier, value])
@@ -53,12 +53,12 @@ function sendHeadWithoutBody (response: ServerResponse, body: Readable): void {
 
 /** The headers of a 101, which does not pass through Fastify: the target's, and what hooks have set on the reply. */
 export function mergedHeaders (reply: FastifyReply, headers: HeaderList): HeaderList {
-  const passed = responseHeaders(headers)
+  const merged = [...headers]
   const sent = new Set<string>()
-  for (let index = 0; index < passed.length; index += 2) sent.add(passed[index]!.toLowerCase())
+  for (let index = 0; index < headers.length; index += 2) sent.add(headers[index]!.toLowerCase())
   for (const [name, value] of Object.entries(reply.getHeaders())) {
     if (value === undefined || (sent.has(name) && name !== 'set-cookie' && name !== 'vary')) continue
-    for (const item of [value].flat()) passed.push(name, String(item))
+    for (const item of [value].flat()) merged.push(name, String(item))
   }
-  return passed
+  return merged
 }

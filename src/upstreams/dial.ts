@@ -21,6 +21,7 @@ export interface DialOptions {
  */
 export function dial (address: TargetAddress, { timeout, tls, signal }: DialOptions): Promise<Socket> {
   return new Promise((resolve, reject) => {
+    if (signal.aborted) return reject(new TargetUnreachableError({ cause: new Error('given up') }))
     // A WebSocket's half-close must not end the other half by itself.
     const connection = { allowHalfOpen: true, noDelay: true, keepAlive: true }
     const { hostname, port, secure, socketPath } = address
@@ -52,6 +53,5 @@ export function dial (address: TargetAddress, { timeout, tls, signal }: DialOpti
     const aborted = () => fail(new Error('given up'))
     socket.once(established, done).once('error', fail).once('close', closed)
     signal.addEventListener('abort', aborted, { once: true })
-    if (signal.aborted) aborted()
   })
 }

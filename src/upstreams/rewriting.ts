@@ -1,5 +1,5 @@
 import type { FastifyRequest } from 'fastify'
-import { OptionsInvalidError } from '../errors.js'
+import { OptionsInvalidError, RewriteInvalidError } from '../errors.js'
 import type { HeaderFunction, HeaderRules, RewriteFunction, RewritePattern } from '../options.js'
 import { headerValues, type HeaderList } from './headers.js'
 import { checkPath, targetPath } from './path.js'
@@ -29,6 +29,9 @@ const NOT_REWRITTEN = new Set([
   'connection', 'content-length', 'keep-alive', 'proxy-connection', 'te', 'trailer', 'transfer-encoding', 'upgrade',
   'sec-websocket-accept', 'sec-websocket-extensions', 'sec-websocket-key', 'sec-websocket-version'
 ])
+
+/** RFC 9110 §5.6.2. */
+const TOKEN = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/
 
 /**
  * Prepares a route's rewriting.
@@ -71,6 +74,7 @@ function headerChange (rules: HeaderRules['request'], where: string): HeaderChan
   const byName = new Map<string, { name: string, value: string | null | HeaderFunction }>()
   for (const [name, value] of entries) {
     const lower = name.toLowerCase()
+    if (!TOKEN.test(name)) throw new OptionsInvalidError(where, `'${name}' is no name of a header`)
     if (NOT_REWRITTEN.has(lower)) throw new OptionsInvalidError(where, `'${name}' belongs to the connection or to the handshake, and is the gateway's. Remove it.`)
     if (typeof value === 'string' && !isHeaderValue(value)) throw new OptionsInvalidError(where, `the value of '${name}' has characters that no header may have`)
     byName.set(lower, { name, value })
@@ -84,7 +88,9 @@ function headerChange (rules: HeaderRules['request'], where: string): HeaderChan
       const given = typeof value === 'function' ? value(present(headers, lower), request) : value
       if (given === null || given === undefined) continue
       // What a function makes may come from the request, and must not become a header of its own.
-      if (!isHeaderValue(given)) throw new TypeError(`${where}: the function for '${name}' gave a text with characters that no header may have`)
+      if (!isHeaderValue(given)) {
+        throw new RewriteInvalidError({ cause: new TypeError(`${where}: the function for '${name}' gave a text with characters that no header may have`) })
+      }
       changed.push(name, given)
     }
     return changed

@@ -129,7 +129,8 @@ export class FrameScanner {
     if (opcode >= 0x8) {
       if (opcode > Opcode.pong) return this.#violated('a reserved opcode')
       if (!final) return this.#violated('a fragmented control frame')
-      if (length > 125) return this.#violated('a control frame of over 125 bytes')
+      // Nor may its length be written in more than 7 bits.
+      if (lengthBytes > 0) return this.#violated('a control frame of over 125 bytes')
       if (opcode === Opcode.close) {
         if (length === 1) return this.#violated('a Close frame with half a code')
         this.#closePayload = Buffer.allocUnsafe(length)

@@ -25,6 +25,8 @@ export function readOffer (request: IncomingMessage): Offer {
   const { headers, rawHeaders } = request
   if (request.method !== 'GET') throw new HandshakeInvalidError('the method must be GET')
   if (request.httpVersion !== '1.1') throw new HandshakeInvalidError('it must be of HTTP/1.1')
+  // Node checks this for other requests only.
+  if (headerValues(rawHeaders, 'host').length !== 1) throw new HandshakeInvalidError('it must have one Host')
   if (hasBody(headers)) throw new HandshakeInvalidError('it must have no body')
   if (!listsToken(headers.connection, 'upgrade')) throw new HandshakeInvalidError("Connection must list 'upgrade'")
   if (!listsToken(headers.upgrade, 'websocket')) throw new HandshakeInvalidError("Upgrade must list 'websocket'")
@@ -45,8 +47,7 @@ export function readOffer (request: IncomingMessage): Offer {
  * What is wrong with a target's 101, or undefined when it accepts this offer (RFC 6455 §4.1, the client's
  * checks at the end).
  */
-export function answerFault (offer: Offer, status: number, headers: HeaderList): string | undefined {
-  if (status !== 101) return `status ${status} with an upgrade`
+export function answerFault (offer: Offer, headers: HeaderList): string | undefined {
   if (!headerValues(headers, 'upgrade').some(value => value.trim().toLowerCase() === 'websocket')) return 'no Upgrade: websocket'
   if (!headerValues(headers, 'connection').some(value => listsToken(value, 'upgrade'))) return 'no Connection: Upgrade'
   const accepts = headerValues(headers, 'sec-websocket-accept')

@@ -57,18 +57,16 @@ export function makeOffer (connection: Socket, { path, headers, offer, timeout, 
     request.on('upgrade', (response, socket, head) => {
       // From here to the relay a reset must not be an uncaught error.
       socket.on('error', () => {})
-      const fault = answerFault(offer, response.statusCode!, response.rawHeaders)
+      const fault = answerFault(offer, response.rawHeaders)
       if (fault !== undefined) return invalid(fault)
       settle()
       resolve({ accepted: true, socket, head, message: response.statusMessage!, headers: response.rawHeaders })
     })
     request.on('response', response => {
+      // Node takes a 101 without both upgrade headers for an ordinary answer.
+      if (response.statusCode === 101) return invalid('a 101 without upgrade headers')
       settle()
       resolve({ accepted: false, response })
-    })
-    // Node takes a 101 without upgrade headers for an interim answer.
-    request.on('information', ({ statusCode }) => {
-      if (statusCode === 101) invalid('a 101 without upgrade headers')
     })
     request.on('error', (cause: NodeJS.ErrnoException) => {
       if (cause.code?.startsWith('HPE_') === true) fail(new TargetAnswerInvalidError({ cause }))

@@ -7,8 +7,8 @@ import type { WebSocketOptions } from '../options.js'
 import { mergedHeaders, sendAnswer } from '../upstreams/answer.js'
 import { dial } from '../upstreams/dial.js'
 import { forwardingOf } from '../upstreams/forwarding.js'
-import { handshakeHeaders } from '../upstreams/headers.js'
-import { targetPath } from '../upstreams/path.js'
+import { handshakeHeaders, responseHeaders, type HeaderList, listsToken } from '../upstreams/headers.js'
+import type { Rewriting } from '../upstreams/rewriting.js'
 import type { Target } from '../upstreams/target.js'
 import type { Upstream } from '../upstreams/upstream.js'
 import { readOffer, rsvBits, type Offer } from './handshake.js'
@@ -27,7 +27,7 @@ export interface PassthroughContext {
 /** What a passthrough needs of its route. */
 export interface PassthroughRoute {
   chooseUpstream (request: FastifyRequest): Promise<Upstream>
-  stripPrefix: string | undefined
+  rewriting: Rewriting
   websocket: Required<WebSocketOptions>
 }
 
@@ -39,7 +39,7 @@ export async function passThrough (request: FastifyRequest, reply: FastifyReply,
   // For every answer but a 101: behind a handshake nothing else may come on the connection.
   reply.header('connection', 'close')
   const offer = offerOf(request, reply)
-  const path = targetPath(request.raw.url!, route.stripPrefix)
+  const path = route.rewriting.path(request)
   const pending = upgrades.take(request.raw)
   if (pending === undefined) throw new HandshakeInvalidError('this connection cannot be upgraded')
 
@@ -47,19 +47,29 @@ export async function passThrough (request: FastifyRequest, reply: FastifyReply,
   try {
     if (sessions.stopping.aborted) throw new DrainingError()
     const upstream = await route.chooseUpstream(request)
-    const { result, target } = await firstAnswer(upstream, request, { offer, path, timeout: route.websocket.handshakeTimeout, signal: client.signal })
+    const { result, target } = await firstAnswer(upstream, request, route, { offer, path, timeout: route.websocket.handshakeTimeout, signal: client.signal })
     if (client.signal.aborted || reply.sent) {
       discard(result)
       throw new TargetUnreachableError()
     }
     client.settle()
-    if (!result.accepted) return relayRefusal(reply, result.response, upstream.bodyTimeout)
-    openSession(request, reply, pending, result, target, route, sessions)
+    if (!result.accepted) return relayRefusal(request, reply, result.response, route, upstream.bodyTimeout)
+    try {
+      openSession(request, reply, pending, result, target, route, sessions)
+    } catch (error) {
+      discard(result)
+      throw error
+    }
     return reply
   } catch (error) {
     client.settle()
-    // Nobody is there to be answered; or a timeout of Fastify's has answered already.
-    if (client.left || reply.sent) return reply.sent ? reply : reply.hijack()
+    // A timeout of Fastify's has answered already.
+    if (reply.sent) return reply
+    if (client.left) {
+      // Nobody is there to be answered. Who has only ended his half still waits for our end.
+      pending.socket.destroy()
+      return reply.hijack()
+    }
     if (sessions.stopping.aborted) {
       reply.header('retry-after', '1')
       throw new DrainingError()
@@ -73,15 +83,20 @@ function offerOf (request: FastifyRequest, reply: FastifyReply): Offer {
     return readOffer(request.raw)
   } catch (error) {
     if (error instanceof HandshakeVersionError) {
-      // RFC 6455 §4.4, RFC 9110 §15.5.22.
-      reply.header('sec-websocket-version', '13').header('upgrade', 'websocket').header('connection', 'close, upgrade')
+      // RFC 6455 §4.4.
+      nameUpgrade(reply).header('sec-websocket-version', '13')
     }
     throw error
   }
 }
 
+/** A 426 must say what to upgrade to (RFC 9110 §15.5.22). */
+function nameUpgrade (reply: FastifyReply): FastifyReply {
+  return reply.header('upgrade', 'websocket').header('connection', 'close, upgrade')
+}
+
 /** Makes the offer to one target after another until one answers. A target that was silent is not replaced: it may have acted. */
-async function firstAnswer (upstream: Upstream, request: FastifyRequest, options: { offer: Offer, path: string, timeout: number, signal: AbortSignal }): Promise<{ result: OfferResult, target: Target }> {
+async function firstAnswer (upstream: Upstream, request: FastifyRequest, { rewriting }: PassthroughRoute, options: { offer: Offer, path: string, timeout: number, signal: AbortSignal }): Promise<{ result: OfferResult, target: Target }> {
   const forwarding = forwardingOf(request)
   const tried = new Set<Target>()
   let failure: unknown
@@ -90,8 +105,8 @@ async function firstAnswer (upstream: Upstream, request: FastifyRequest, options
     if (target === undefined) throw failure
     tried.add(target)
     try {
-      const connection = await dial(target.address, { timeout: upstream.connectTimeout, signal: options.signal })
-      const headers = handshakeHeaders(request.raw.rawHeaders, forwarding, target.address.host)
+      const connection = await dial(target.address, { timeout: upstream.connectTimeout, tls: upstream.tls, signal: options.signal })
+      const headers = rewriting.requestHeaders(handshakeHeaders(request.raw.rawHeaders, forwarding, target.address.host), request)
       return { result: await makeOffer(connection, { ...options, headers }), target }
     } catch (error) {
       if (options.signal.aborted || !(error instanceof TargetUnreachableError)) throw error
@@ -101,12 +116,13 @@ async function firstAnswer (upstream: Upstream, request: FastifyRequest, options
 }
 
 /** Sends the target's answer to the client as it is. */
-function relayRefusal (reply: FastifyReply, response: IncomingMessage, bodyTimeout: number): FastifyReply {
+function relayRefusal (request: FastifyRequest, reply: FastifyReply, response: IncomingMessage, { rewriting }: PassthroughRoute, bodyTimeout: number): FastifyReply {
+  if (response.statusCode === 426 && listsToken(response.headers.upgrade, 'websocket')) nameUpgrade(reply)
   response.setTimeout(bodyTimeout, () => response.destroy(new TargetTimeoutError()))
   return sendAnswer(reply, {
     status: response.statusCode!,
     message: response.statusMessage!,
-    headers: response.rawHeaders,
+    headers: rewriting.responseHeaders(responseHeaders(response.rawHeaders), request),
     body: response
   })
 }
@@ -114,7 +130,7 @@ function relayRefusal (reply: FastifyReply, response: IncomingMessage, bodyTimeo
 function openSession (request: FastifyRequest, reply: FastifyReply, pending: PendingUpgrade, accepted: Extract<OfferResult, { accepted: true }>, target: Target, route: PassthroughRoute, sessions: Sessions): void {
   const client = pending.socket
   const response = reply.raw
-  const head = headOf101(reply, accepted)
+  const head = headOf101(reply, accepted.message, route.rewriting.responseHeaders(responseHeaders(accepted.headers), request))
 
   reply.hijack()
   response.detachSocket(client as Socket)
@@ -142,7 +158,7 @@ function openSession (request: FastifyRequest, reply: FastifyReply, pending: Pen
 }
 
 /** The answer to the client: the target's headers, with the upgrade of this hop. */
-function headOf101 (reply: FastifyReply, { message, headers }: Extract<OfferResult, { accepted: true }>): string {
+function headOf101 (reply: FastifyReply, message: string, headers: HeaderList): string {
   reply.removeHeader('connection')
   const lines = [`HTTP/1.1 101 ${message}`, 'Upgrade: websocket', 'Connection: Upgrade']
   const merged = mergedHeaders(reply, headers)

@@ -54,6 +54,9 @@ export class Upgrades {
   private constructor (server: Server, options: UpgradesOptions) {
     this.#server = server
     this.#options = options
+    // By default Node hides what stands behind the thousandth header, though it counts: a body's length would
+    // be lost on the way, and the body be taken for another request. The size of a head is limited anyway.
+    server.maxHeadersCount ??= 0
     server.on('upgrade', this.#onUpgrade)
     this.#adopt()
     server.on('newListener', (event: string) => {

@@ -1,0 +1,83 @@
+import { once } from 'node:events'
+import type { IncomingMessage } from 'node:http'
+import t, { type Test } from 'tap'
+import { WebSocket } from 'ws'
+import type { ProxyRouteOptions } from '../../src/index.js'
+import { echoBackend, gatewayApp, type Seen } from '../helpers/backends.js'
+import { openSocket } from '../helpers/sockets.js'
+
+async function through (t: Test, url: string, options: Omit<ProxyRouteOptions, 'upstream'>) {
+  const seen: IncomingMessage[] = []
+  const backend = await echoBackend(t, (_socket, request) => { seen.push(request) })
+  backend.sockets.on('headers', headers => { headers.push('X-Secret: 1', 'Set-Cookie: a=1', 'Set-Cookie: b=2') })
+  const app = await gatewayApp(t)
+  app.upstream('app', { targets: [backend.url] })
+  app.proxy(url, { ...options, upstream: 'app', websocket: true })
+  return { address: await app.listen({ port: 0 }), handshakes: seen }
+}
+
+t.test('rewrite by pattern, behind stripPrefix, on both legs; the query stays', async t => {
+  const { address, handshakes } = await through(t, '/api/*', { stripPrefix: '/api', rewrite: { pattern: '^/v(\\d+)/', replacement: '/version-$1/' } })
+  t.equal((await (await fetch(`${address}/api/v2/x?y=/v3/`)).json() as Seen).url, '/version-2/x?y=/v3/')
+  await openSocket(`${address}/api/v2/ws?q`)
+  t.equal(handshakes[0]!.url, '/version-2/ws?q')
+})
+
+t.test('rewrite by function', async t => {
+  const { address, handshakes } = await through(t, '/users/:id', { rewrite: (path, request) => `/u?id=${(request.params as { id: string }).id}&from=${encodeURIComponent(path)}` })
+  t.equal((await (await fetch(`${address}/users/7`)).json() as Seen).url, '/u?id=7&from=%2Fusers%2F7')
+  await openSocket(`${address}/users/7`)
+  t.equal(handshakes[0]!.url, '/u?id=7&from=%2Fusers%2F7')
+})
+
+t.test('a rewrite cannot lead out: no dot segments, no other origin, no second line', async t => {
+  const { address } = await through(t, '/:name', { rewrite: (_path, request) => (request.params as { name: string }).name })
+  for (const name of ['/../x', 'http://evil.test/', '/x y', '/x\r\nX-Evil: 1', '']) {
+    const answer = await fetch(`${address}/${encodeURIComponent(name) || '%20'}`)
+    t.equal(answer.status, 400, JSON.stringify(name))
+  }
+  t.equal((await (await fetch(`${address}/${encodeURIComponent('/fine')}`)).json() as Seen).url, '/fine')
+})
+
+t.test('headers: set, removed and rewritten, on both legs and both ways', async t => {
+  const { address, handshakes } = await through(t, '/*', {
+    headers: {
+      request: { 'X-Set': 'here', Cookie: null, 'x-rewritten': (value, request) => `${value} from ${request.ip}`, 'X-Gone': () => undefined },
+      response: { 'X-Frame-Options': 'DENY', 'x-secret': null, 'Content-Type': value => value?.replace('json', 'JSON') }
+    }
+  })
+  const headers = { cookie: 'a=1', 'x-rewritten': 'it', 'x-gone': '1', 'x-set': 'client' }
+  const answer = await fetch(address, { headers })
+  const wanted = { 'x-set': 'here', cookie: undefined, 'x-rewritten': 'it from 127.0.0.1', 'x-gone': undefined }
+  t.match((await answer.json() as Seen).headers, wanted)
+  t.match(Object.fromEntries(answer.headers), { 'x-frame-options': 'DENY', 'content-type': 'application/JSON' })
+
+  await openSocket(address, [], { headers })
+  t.match(handshakes[0]!.headers, wanted)
+})
+
+t.test('headers of the 101', async t => {
+  const { address } = await through(t, '/*', { headers: { response: { 'X-Frame-Options': 'DENY', 'x-secret': null } } })
+  const socket = new WebSocket(address.replace('http', 'ws'))
+  t.teardown(() => socket.terminate())
+  const [response] = await once(socket, 'upgrade') as [IncomingMessage]
+  t.match(response.headers, { 'x-frame-options': 'DENY', 'x-secret': undefined, 'set-cookie': ['a=1', 'b=2'] })
+})
+
+t.test('a function that makes a second header line fails the request', async t => {
+  const { address } = await through(t, '/*', { headers: { request: { 'x-from': (_value, request) => (request.query as { x: string }).x } } })
+  t.equal((await fetch(`${address}/?x=fine`)).status, 200)
+  const answer = await fetch(`${address}/?x=${encodeURIComponent('a\r\nX-Evil: 1')}`)
+  t.equal(answer.status, 500)
+  t.match(await answer.json(), { code: 'SLUICE_REWRITE_INVALID' })
+})
+
+t.test('rules that cannot be meant', async t => {
+  const app = await gatewayApp(t)
+  const declare = (options: Omit<ProxyRouteOptions, 'upstream'>) => () => { app.proxy('/x', { ...options, upstream: 'app' }) }
+  t.throws(declare({ headers: { request: { 'Sec-WebSocket-Key': 'x' } } }), { code: 'SLUICE_OPTIONS_INVALID', message: /'Sec-WebSocket-Key' belongs to/ })
+  t.throws(declare({ headers: { response: { Connection: null } } }), { message: /headers.response': 'Connection' belongs/ })
+  t.throws(declare({ headers: { request: { 'X-A': 'a\nb' } } }), { message: /characters that no header may have/ })
+  t.throws(declare({ headers: { request: { 'X A': 'a' } } }), { code: 'SLUICE_OPTIONS_INVALID' })
+  t.throws(declare({ rewrite: { pattern: '(', replacement: '' } }), { code: 'SLUICE_OPTIONS_INVALID', message: /rewrite.pattern/ })
+})
