@@ -25,9 +25,6 @@ export const OptionsInvalidError = createError<[string, string]>(
 /** A route's options contradict each other. */
 export const RouteInvalidError = createError<[string, string]>(
   'SLUICE_ROUTE_INVALID', "Route '%s': %s", 500)
-/** A hook of the app let Fastify parse a body that the gateway was to stream. */
-export const BodyConsumedError = createError<[string]>(
-  'SLUICE_BODY_CONSUMED', "The body of a request to '%s' was parsed before the gateway could stream it: a preParsing hook read request.method or replaced the payload. Do that in onRequest or preHandler.", 500)
 /** A configuration file or object is wrong. The message gives file, line, column, path and the mend. */
 export const ConfigInvalidError = createError<[string]>('SLUICE_CONFIG_INVALID', '%s', 500)
 /** The service was started with arguments that it does not understand. */
@@ -52,6 +49,9 @@ export const TargetAnswerInvalidError = createError(
 /** The function in `upstream` threw, or gave something that is neither a declared name nor a URL. */
 export const UpstreamSelectionError = createError(
   'SLUICE_UPSTREAM_SELECTION', 'No upstream could be chosen for this request', 502)
+/** A hook has read a body that the gateway was to stream. The cause names the route and the mend. */
+export const BodyConsumedError = createError(
+  'SLUICE_BODY_CONSUMED', 'The request body could not be passed on', 500)
 /** A function in `headers` gave something that no header may hold. */
 export const RewriteInvalidError = createError(
   'SLUICE_REWRITE_INVALID', 'The request could not be passed on', 500)

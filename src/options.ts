@@ -136,7 +136,7 @@ export const PassthroughOptions = Type.Object({
   stripPrefix: ProxyOptions.properties.stripPrefix,
   rewrite: ProxyOptions.properties.rewrite,
   headers: ProxyOptions.properties.headers,
-  websocket: Type.Optional(WebSocketOptions)
+  websocket: Type.Optional(Type.Union([Type.Literal(true), WebSocketOptions], { description: 'Options of WebSocket passthrough; true, which it is anyway, for the defaults.' }))
 }, { ...closed, description: 'Options of `config.passthrough`.' })
 export type PassthroughOptions = Static<typeof PassthroughOptions>
 

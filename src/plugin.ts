@@ -74,7 +74,7 @@ const plugin: FastifyPluginAsync<GatewayOptions> = async (app, givenOptions) => 
     return {
       chooseUpstream: request => chooseUpstream(registry, upstream, request),
       rewriting: rewritingOf(rewriting, `Route '${url}'`),
-      websocket: { handshakeTimeout: 10_000, closeTimeout: 5_000, ...websocket }
+      websocket: { handshakeTimeout: 10_000, closeTimeout: 5_000, ...(websocket !== true && websocket) }
     }
   }
   const passUpgrades = (route: PassthroughRoute): RouteHandler =>
@@ -91,7 +91,7 @@ const plugin: FastifyPluginAsync<GatewayOptions> = async (app, givenOptions) => 
     const url = `${this.prefix}${path}`
     checkRoute(url, given)
     const { upstream, stripPrefix, rewrite, headers, websocket, method = this.supportedMethods, config, preParsing = [], ...fastifyOptions } = given
-    const route = routeOf(url, { upstream, stripPrefix, rewrite, headers, websocket: typeof websocket === 'object' ? websocket : undefined })
+    const route = routeOf(url, { upstream, stripPrefix, rewrite, headers, websocket: websocket === false ? undefined : websocket })
     const serve: RouteHandler = async (request, reply) => {
       upgrades.prepare(request.raw, reply.raw)
       return proxyRequest(request, reply, await route.chooseUpstream(request), route.rewriting)

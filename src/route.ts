@@ -1,4 +1,5 @@
 import type { FastifyReply, FastifyRequest, preParsingHookHandler, RequestPayload, RouteOptions } from 'fastify'
+import { bodies } from './http/request-body.js'
 import { hasBody } from './upstreams/headers.js'
 import { asksForWebSocket } from './websocket/handshake.js'
 
@@ -45,9 +46,12 @@ export function keepLast (routeOptions: RouteOptions, hook: preParsingHookHandle
  * to this one later. But it asks for the method, right after the preParsing hooks, to decide whether there
  * is anything to parse, and a GET has no body to it. Should another hook ask first, the body is found parsed
  * and the request fails with SLUICE_BODY_CONSUMED.
+ *
+ * A body that an earlier preParsing hook has replaced is passed on as the hook made it.
  */
 export function leaveBodyUnparsed (request: FastifyRequest, _reply: FastifyReply, payload: RequestPayload, done: (error: null, payload: RequestPayload) => void): void {
   if (hasBody(request.headers)) {
+    bodies.set(request, payload)
     Object.defineProperty(request, 'method', {
       configurable: true,
       get () {

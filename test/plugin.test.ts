@@ -1,3 +1,4 @@
+import { PassThrough, pipeline, Transform } from 'node:stream'
 import Fastify from 'fastify'
 import t from 'tap'
 import sluice from '../src/index.js'
@@ -182,6 +183,32 @@ t.test('preParsing hooks of the scope may ask for the method', async t => {
   app.addHook('preParsing', async (request, _reply, payload) => { t.equal(request.method, 'POST'); return payload })
   const address = await app.listen({ port: 0 })
   t.equal((await fetch(address, { method: 'POST', headers: { 'content-type': 'application/json' }, body: '{}' })).status, 200)
+})
+
+t.test('a preParsing hook may replace the body, by a longer one too', async t => {
+  const backend = await echoBackend(t)
+  const app = await gatewayApp(t)
+  app.upstream('app', { targets: [backend.url] })
+  app.proxy('/*', {
+    upstream: 'app',
+    preParsing: async (_request, _reply, payload) => {
+      const replaced = new PassThrough()
+      pipeline(payload, new Transform({ transform: (chunk, _encoding, done) => done(null, `<${String(chunk)}>`) }), replaced, () => {})
+      return replaced
+    }
+  })
+  const seen = await (await fetch(await app.listen({ port: 0 }), { method: 'POST', body: 'x' })).json() as Seen
+  t.equal(seen.body, '<x>')
+})
+
+t.test('a hook that reads the body away is reported', async t => {
+  const backend = await echoBackend(t)
+  const app = await gatewayApp(t)
+  app.upstream('app', { targets: [backend.url] })
+  app.addHook('preHandler', async request => { for await (const chunk of request.raw) t.equal(String(chunk), 'x') })
+  app.proxy('/*', { upstream: 'app' })
+  const answer = await fetch(await app.listen({ port: 0 }), { method: 'POST', body: 'x' })
+  t.match(await answer.json(), { statusCode: 500, code: 'SLUICE_BODY_CONSUMED' })
 })
 
 t.test('registered in two scopes of one app, both work', async t => {

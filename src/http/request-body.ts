@@ -1,6 +1,25 @@
-import type { IncomingMessage } from 'node:http'
+import { IncomingMessage } from 'node:http'
 import { Readable } from 'node:stream'
-import { BodyTimeoutError, TargetTimeoutError } from '../errors.js'
+import type { FastifyRequest } from 'fastify'
+import { BodyConsumedError, BodyTimeoutError, TargetTimeoutError } from '../errors.js'
+
+/** The bodies of requests whose preParsing hooks have run, as these have left them. */
+export const bodies = new WeakMap<FastifyRequest, Readable>()
+
+/**
+ * The body of a request, to be sent on.
+ *
+ * @param timeout Milliseconds that it may stand still.
+ * @throws {BodyConsumedError} when somebody has read it already.
+ */
+export function requestBody (request: FastifyRequest, timeout: number): { body: RequestBody, replaced: boolean } {
+  const source = bodies.get(request)
+  const taken = source === undefined || source.readableDidRead || source.readableFlowing === true || source.readableEnded
+  if (taken || (request.body !== undefined && request.body !== null)) {
+    throw new BodyConsumedError({ cause: new Error(`a hook of route '${request.routeOptions.url}' has read the body; a preParsing hook may replace it, and must not ask for request.method`) })
+  }
+  return { body: new RequestBody(source, timeout), replaced: source !== request.raw }
+}
 
 /**
  * A client's body on its way to a target, with backpressure and a limit on standstill.
@@ -8,12 +27,12 @@ import { BodyTimeoutError, TargetTimeoutError } from '../errors.js'
  * undici destroys a body whose request fails; the client's own stream must live on, to carry the answer.
  */
 export class RequestBody extends Readable {
-  readonly #source: IncomingMessage
+  readonly #source: Readable
   readonly #timer: NodeJS.Timeout
   #waitsForTarget = false
 
   /** @param timeout Milliseconds that the body may stand still. */
-  constructor (source: IncomingMessage, timeout: number) {
+  constructor (source: Readable, timeout: number) {
     super()
     this.#source = source
     // Whose fault a standstill is depends on who is waited for.
@@ -48,6 +67,6 @@ export class RequestBody extends Readable {
   readonly #onError = (error: Error): void => { this.destroy(error) }
 
   readonly #onClose = (): void => {
-    if (!this.#source.complete) this.destroy(new Error('the client broke off its body'))
+    if (this.#source instanceof IncomingMessage ? !this.#source.complete : !this.#source.readableEnded) this.destroy(new Error('the client broke off its body'))
   }
 }

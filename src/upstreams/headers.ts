@@ -82,6 +82,11 @@ export function responseHeaders (received: HeaderList): HeaderList {
   return headers
 }
 
+/** The headers of a body whose length is not the one that was announced. */
+export function withoutLength (headers: HeaderList): HeaderList {
+  return headers.filter((_item, index) => headers[index - index % 2]!.toLowerCase() !== 'content-length')
+}
+
 /** Whether a comma-separated header value lists `token` (RFC 9110 §5.6.1), in lower case. */
 export function listsToken (value: string | undefined, token: string): boolean {
   if (value === undefined) return false

@@ -1,0 +1,186 @@
+import { readFile, writeFile } from 'node:fs/promises'
+import { fileURLToPath } from 'node:url'
+import { KindGuard, type TObject, type TSchema } from '@sinclair/typebox'
+import * as errors from '../src/errors.js'
+import * as options from '../src/options.js'
+
+/**
+ * Writes the references that are made from the code: docs/options.md from the schemas of src/options.ts, and
+ * the tables of docs/errors.md from the classes of src/errors.ts. `npm run docs` runs it.
+ */
+
+// ---- Options
+
+interface Section {
+  name: string
+  schema: TSchema
+  /** Where the options are given. */
+  use: string
+}
+
+const SECTIONS: Section[] = [
+  { name: 'GatewayConfig', schema: options.GatewayConfig, use: 'The content of `sluice.yaml`, and the first argument of `createGateway(config)`.' },
+  { name: 'RouteConfig', schema: options.RouteConfig, use: 'An item of `routes` in `sluice.yaml`.' },
+  { name: 'UpstreamOptions', schema: options.UpstreamOptions, use: 'A value of `upstreams` in `sluice.yaml`, and the second argument of `app.upstream(name, options)`.' },
+  { name: 'TargetOptions', schema: options.TargetOptions, use: 'An item of `targets`.' },
+  { name: 'WebSocketOptions', schema: options.WebSocketOptions, use: 'The object form of `websocket`.' },
+  { name: 'ProxyOptions', schema: options.ProxyOptions, use: 'The second argument of `app.proxy(url, options)`. Fastify\'s route options stand beside them.' },
+  { name: 'PassthroughOptions', schema: options.PassthroughOptions, use: 'The value of `config.passthrough` on a route of @fastify/http-proxy.' },
+  { name: 'GatewayOptions', schema: options.GatewayOptions, use: 'The second argument of `app.register(sluice, options)`.' }
+]
+
+/** The text of docs/options.md. */
+export function optionsReference (): string {
+  const parts = SECTIONS.map(({ name, schema, use }) => `## ${name}\n\n${use}\n\n${optionTable(schema)}\n`)
+  return `# Options
+
+<!-- Made from src/options.ts by scripts/options-reference.ts. Do not edit: run 'npm run docs'. -->
+
+Every option, by the schema that checks it. An option that no schema knows is an error; where one of a similar name exists, the error suggests it. \`app.proxy()\` refuses only names that differ from its own in case or a plural s alone, as other plugins add options to routes, too. Times are in milliseconds.
+
+${parts.join('\n')}`
+}
+
+interface Row {
+  name: string
+  type: string
+  standard: string
+  description: string
+}
+
+function optionTable (schema: TSchema): string {
+  const rows = rowsOf(schema)
+  return table(['Option', 'Type', 'Default', 'Description'], rows.map(row => [code(row.name), row.type, row.standard, row.description]))
+}
+
+function rowsOf (schema: TSchema): Row[] {
+  // A target is a string or an object. The string needs no table.
+  const object = KindGuard.IsUnion(schema) ? schema.anyOf.find(branch => KindGuard.IsObject(branch)) : schema
+  if (object === undefined || !KindGuard.IsObject(object)) throw new TypeError('a section needs an object to describe')
+  return propertyRows(object, '')
+}
+
+function propertyRows ({ properties, required = [] }: TObject, prefix: string): Row[] {
+  return Object.entries(properties).flatMap(([name, schema]) => {
+    const row: Row = {
+      name: prefix + name,
+      type: typeText(schema),
+      standard: required.includes(name) ? 'required' : 'default' in schema ? code(JSON.stringify(schema.default)) : '–',
+      description: schema.description ?? ''
+    }
+    const nested = (KindGuard.IsUnion(schema) ? schema.anyOf : [schema])
+      .filter(branch => KindGuard.IsObject(branch))
+      .filter(branch => sectionOf(branch) === undefined)
+    return [row, ...nested.flatMap(object => propertyRows(object, `${prefix}${name}.`))]
+  })
+}
+
+function typeText (schema: TSchema): string {
+  const section = sectionOf(schema)
+  if (section !== undefined) return `[${section.name}](#${section.name.toLowerCase()})`
+  if (KindGuard.IsUnion(schema)) {
+    if (schema.anyOf.every(branch => KindGuard.IsLiteral(branch))) return schema.anyOf.map(branch => code(String(branch.const))).join(', ')
+    return schema.anyOf.map(typeText).join(' or ')
+  }
+  if (KindGuard.IsArray(schema)) return `array of ${typeText(schema.items)}`
+  if (KindGuard.IsRecord(schema)) return `object of ${typeText(Object.values(schema.patternProperties)[0]!)}`
+  if (KindGuard.IsInteger(schema)) return `integer${range(schema.minimum, schema.maximum)}`
+  const type = String(schema.type).toLowerCase()
+  return schema.pattern === undefined ? type : `${type} matching ${code(String(schema.pattern))}`
+}
+
+function range (minimum: number | undefined, maximum: number | undefined): string {
+  if (minimum === undefined) return ''
+  return maximum === undefined ? `, at least ${minimum}` : `, ${minimum} to ${maximum}`
+}
+
+/** The section of a schema, also where the schema has been wrapped by Type.Optional, which copies it. */
+function sectionOf (schema: TSchema): Section | undefined {
+  return SECTIONS.find(section => section.schema === schema || sameText(section.schema, schema))
+}
+
+function sameText (one: TSchema, other: TSchema): boolean {
+  return one.description !== undefined && JSON.stringify(one) === JSON.stringify(other)
+}
+
+// ---- Errors
+
+interface ErrorEntry {
+  /** What stands for the parts of the message that differ from error to error. */
+  placeholders: string[]
+  mend: string
+}
+
+/** What the message cannot say: the mend of each error, by the name of its class. The order is that of the tables. */
+const CONFIGURATION_ERRORS: Record<string, ErrorEntry> = {
+  UpstreamDuplicateError: { placeholders: ['NAME'], mend: 'Declare each name once.' },
+  UpstreamUnknownError: { placeholders: ['URL', 'NAME', 'NAME'], mend: 'Declare the upstream before the app is ready, or correct the name.' },
+  TargetMalformedError: { placeholders: ['TARGET', 'REASON'], mend: 'Write scheme, host and port only, or `unix:` and an absolute path; the message says what is in the way.' },
+  OptionsInvalidError: { placeholders: ['PLACE', 'PROBLEMS'], mend: 'Correct the options that the message names; see [options](options.md).' },
+  RouteInvalidError: { placeholders: ['URL', 'PROBLEM'], mend: 'Correct the contradiction that the message names.' },
+  ConfigInvalidError: { placeholders: ['PLACE: PROBLEM'], mend: 'Correct the place that the message names; it has one line for each problem.' },
+  UsageError: { placeholders: ['PROBLEM'], mend: 'See `sluice --help`.' }
+}
+
+const CLIENT_ERRORS: Record<string, ErrorEntry> = {
+  HandshakeInvalidError: { placeholders: ['REASON'], mend: 'Correct the client: its request is no handshake of RFC 6455.' },
+  HandshakeVersionError: { placeholders: [], mend: 'Use a client of RFC 6455. The answer carries `Sec-WebSocket-Version: 13`.' },
+  PathInvalidError: { placeholders: ['REASON'], mend: 'Send a path without `.` and `..` segments, also not escaped or behind backslashes.' },
+  TargetUnreachableError: { placeholders: [], mend: 'Look into the log for the cause; check that the target listens.' },
+  TargetAnswerInvalidError: { placeholders: [], mend: 'Look into the log for the cause; check that the target speaks HTTP/1.1, and RFC 6455 for WebSockets.' },
+  UpstreamSelectionError: { placeholders: [], mend: 'Look into the log for the cause; correct the route\'s `upstream` function.' },
+  RewriteInvalidError: { placeholders: [], mend: 'Look into the log for the cause; correct the function in the route\'s `headers`.' },
+  BodyConsumedError: { placeholders: [], mend: 'Look into the log for the cause; let the hook replace the body in preParsing instead of reading it.' },
+  TargetTimeoutError: { placeholders: [], mend: 'Find out why the target is slow, or raise `headersTimeout`, `bodyTimeout` or `handshakeTimeout`.' },
+  BodyTimeoutError: { placeholders: [], mend: 'Send the body without pauses, or raise `bodyTimeout`.' },
+  DrainingError: { placeholders: [], mend: 'Connect again; another instance or the restarted gateway will answer. `Retry-After` says when.' }
+}
+
+/** The tables of docs/errors.md. */
+export function errorTables (): { configuration: string, clients: string } {
+  const undescribed = Object.keys(errors).filter(name => !(name in CONFIGURATION_ERRORS) && !(name in CLIENT_ERRORS))
+  if (undescribed.length > 0) throw new Error(`scripts/options-reference.ts has no mend for ${undescribed.join(', ')}: add it to CONFIGURATION_ERRORS or CLIENT_ERRORS`)
+  return { configuration: errorTable(CONFIGURATION_ERRORS), clients: errorTable(CLIENT_ERRORS) }
+}
+
+function errorTable (entries: Record<string, ErrorEntry>): string {
+  return table(['Code', 'Status', 'Message', 'What to do'], Object.entries(entries).map(([name, { placeholders, mend }]) => {
+    const ErrorClass = errors[name as keyof typeof errors] as new (...values: string[]) => Error & { code: string, statusCode: number }
+    const error = new ErrorClass(...placeholders)
+    return [code(error.code), String(error.statusCode), error.message, mend]
+  }))
+}
+
+/** Puts the tables into the text of docs/errors.md, in the place of those that are there. */
+export function withErrorTables (text: string): string {
+  for (const [name, content] of Object.entries(errorTables())) {
+    const begin = `<!-- generated: ${name} -->\n`
+    const end = '<!-- end of generated -->'
+    const from = text.indexOf(begin)
+    const to = text.indexOf(end, from)
+    if (from === -1 || to === -1) throw new Error(`docs/errors.md has no place for the table '${name}': add '${begin.trim()}' and '${end}'`)
+    text = `${text.slice(0, from + begin.length)}\n${content}\n\n${text.slice(to)}`
+  }
+  return text
+}
+
+// ---- Markdown
+
+function table (head: string[], rows: string[][]): string {
+  const line = (cells: string[]) => `| ${cells.map(cell => cell.replaceAll('|', '\\|')).join(' | ')} |`
+  return [line(head), line(head.map(() => '---')), ...rows.map(line)].join('\n')
+}
+
+function code (text: string): string {
+  return `\`${text}\``
+}
+
+// ---- The program
+
+export const OPTIONS_PAGE = fileURLToPath(new URL('../docs/options.md', import.meta.url))
+export const ERRORS_PAGE = fileURLToPath(new URL('../docs/errors.md', import.meta.url))
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  await writeFile(OPTIONS_PAGE, optionsReference())
+  await writeFile(ERRORS_PAGE, withErrorTables(await readFile(ERRORS_PAGE, 'utf8')))
+}

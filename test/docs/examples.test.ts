@@ -1,0 +1,328 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import type { Server } from 'node:http'
+import { createServer } from 'node:https'
+import { dirname, join } from 'node:path'
+import Fastify from 'fastify'
+import t, { type Test } from 'tap'
+import ts from 'typescript'
+import { WebSocketServer } from 'ws'
+import sluice from '../../src/index.js'
+import { echoBackend, listen, type Seen } from '../helpers/backends.js'
+import { selfSigned } from '../helpers/certificates.js'
+import { closed, nextMessage, openSocket } from '../helpers/sockets.js'
+import { blocksOf, PAGES, ROOT, type Block } from './markdown.js'
+
+/*
+ * Every example of the README and of docs/ runs.
+ *
+ * The comment before a fenced block binds it to a scenario: <!-- test: program get:/page ws:/chat -->. The
+ * words behind the scenario are probes, made while the example runs:
+ *
+ *   get:/a         GET /a is answered with 200
+ *   get:/a>/b      and the target was asked for /b
+ *   ws:/a          a WebSocket at /a echoes
+ *   status:/a=401  GET /a, without credentials, is answered with 401
+ *   stop           SIGTERM ends it with exit code 0, and a WebSocket with 1001
+ *
+ * The examples run as they stand but for ports: targets are replaced by a backend that echoes, and the
+ * gateway's port by a free one. 'sluice' is the package itself, as built by `npm run build`.
+ */
+
+/** Kinds of blocks that hold nothing to run. */
+const NOT_RUN = ['text', 'nginx']
+
+type Scenario = (t: Test, block: Block) => Promise<void>
+
+const scenarios: Record<string, Scenario> = {
+  /** A whole program. */
+  program: async (t, block) => {
+    await runProgram(t, block, block.code)
+  },
+
+  /** Lines for an app that has the gateway, before it listens. */
+  fragment: async (t, block) => {
+    await runProgram(t, block, asProgram(block))
+  },
+
+  /** A configuration file, served by the command. */
+  config: async (t, block) => {
+    const backend = await echoBackend(t)
+    const directory = directoryOf(t, { 'sluice.yaml': withTargets(block.code, backend.url) })
+    const service = runService(t, ['--config', 'sluice.yaml'], directory)
+    await probe(t, service, block.probes)
+  },
+
+  /** The same with a target that wants TLS: its certificate is for app.example alone, and so is the gateway's. */
+  tls: async (t, block) => {
+    const { cert, key } = selfSigned(t, 'DNS:app.example')
+    const backend = await listen(t, createServer({ cert, key, ca: cert, requestCert: true, rejectUnauthorized: true }, (_request, response) => { response.end() }))
+    echoSockets(t, backend.server)
+    const directory = directoryOf(t, {
+      'sluice.yaml': block.code.replace(/https:[^\]]+/, backend.url.replace('http', 'https')),
+      'certificates/ca.pem': cert,
+      'certificates/gateway.pem': cert,
+      'certificates/gateway-key.pem': key
+    })
+    await probe(t, runService(t, ['--config', 'sluice.yaml'], directory), block.probes)
+  },
+
+  /** A wrong configuration file; the next block is what the command says about it. */
+  'config-error': async (t, block) => {
+    const blocks = blocksOf(block.page)
+    const output = blocks[blocks.findIndex(({ line }) => line === block.line) + 1]!
+    t.equal(output.scenario, 'output')
+    const service = runService(t, ['--config', 'sluice.yaml'], directoryOf(t, { 'sluice.yaml': block.code }))
+    t.equal(await service.ended, 1)
+    t.equal(service.output.stderr, output.code)
+  },
+
+  output: async (t, block) => {
+    const blocks = blocksOf(block.page)
+    t.equal(blocks[blocks.findIndex(({ line }) => line === block.line) - 1]?.scenario, 'config-error', 'it has been compared')
+  },
+
+  /** Commands. `sluice` and `npm start` run, beside the first configuration file of the page; other npm commands exist. */
+  shell: async (t, block) => {
+    const backend = await echoBackend(t)
+    const config = blocksOf(block.page).find(({ scenario }) => scenario === 'config')?.code ?? ''
+    const directory = directoryOf(t, { 'sluice.yaml': withTargets(config, backend.url) })
+    for (const command of commandsOf(block)) {
+      const { environment, args } = serviceCommand(t, withTargets(command, backend.url))
+      if (args === undefined) continue
+      const service = runService(t, args, directory, environment)
+      await probe(t, service, ['get:/', 'ws:/echo', 'stop'])
+    }
+  },
+
+  /** A command that runs beside the files of the same page, which are bound to their paths. */
+  folders: async (t, block) => {
+    const backend = await echoBackend(t)
+    const files = blocksOf(block.page).filter(({ scenario }) => scenario?.includes('/') === true)
+    const directory = directoryOf(t, Object.fromEntries(files.map(({ scenario, code }) => [scenario!, withTargets(code, backend.url)])))
+    for (const command of commandsOf(block)) {
+      await probe(t, runService(t, serviceCommand(t, command).args!, directory), block.probes)
+    }
+  },
+
+  /** A connection to the demo by wscat. */
+  wscat: async (t, block) => {
+    const service = runService(t, [], directoryOf(t, {}))
+    const [, , , url] = block.code.trim().split(' ')
+    t.match(block.code, /^npx wscat -c ws:/)
+    const { pathname } = new URL(url!)
+    const wscat = run(t, ['node_modules/wscat/bin/wscat', '-c', `ws://127.0.0.1:${await service.port}${pathname}`, '-x', 'hello', '-w', '1'], { cwd: ROOT })
+    await wscat.ended
+    t.match(wscat.output.stdout, 'hello')
+  },
+
+  /** The answer that a target which is down makes of a request. */
+  'error-answer': async (t, block) => {
+    const app = Fastify()
+    t.teardown(() => app.close())
+    await app.register(sluice)
+    app.proxy('/', { upstream: 'http://127.0.0.1:1' })
+    t.same(JSON.parse(block.code), (await app.inject('/')).json())
+  },
+
+  /** The log line of a session: hello, its echo, and a Close from the client. */
+  'session-line': async (t, block) => {
+    const backend = await echoBackend(t)
+    const lines: string[] = []
+    const app = Fastify({ logger: { level: 'info', stream: { write: line => { lines.push(line) } } } })
+    t.teardown(() => app.close())
+    await app.register(sluice)
+    app.proxy('/', { upstream: backend.url, websocket: true })
+    const responded = new Promise<void>(resolve => { app.addHook('onResponse', async () => { resolve() }) })
+    const socket = await openSocket(await app.listen({ port: 0 }))
+    socket.send('hello')
+    await nextMessage(socket)
+    socket.close(1000)
+    await responded
+    const line = JSON.parse(lines.find(line => line.includes('websocket session ended'))!)
+    const shown = JSON.parse(block.code)
+    const { time, pid, hostname } = shown
+    const { duration, target } = shown.session
+    t.same({ ...line, time, pid, hostname, session: { ...line.session, duration, target } }, shown)
+    t.same([typeof line.session.duration, line.session.target], ['number', backend.url])
+  }
+}
+
+const blocks = PAGES.flatMap(blocksOf)
+
+t.setTimeout(240_000) // Each example is a process of its own.
+
+t.jobs = 4
+for (const block of blocks) {
+  const where = `${block.page}:${block.line}`
+  if (block.scenario === undefined) {
+    t.ok(NOT_RUN.includes(block.language), `${where} is bound to a scenario: a comment <!-- test: … --> before it, or a language of ${NOT_RUN.join(', ')}`)
+    continue
+  }
+  // A file for the scenario 'folders'.
+  if (block.scenario.includes('/')) continue
+  const scenario = scenarios[block.scenario]
+  if (scenario === undefined) t.fail(`${where}: there is no scenario '${block.scenario}'`)
+  else t.test(where.replaceAll(/\W+/g, ' '), { buffered: true }, t => scenario(t, block))
+}
+
+t.test('the examples in TypeScript have no type errors', { buffered: true }, async t => {
+  const programs = blocks.filter(({ scenario }) => scenario === 'program' || scenario === 'fragment')
+  const names = programs.map(({ page, line }) => `${page.replaceAll(/\W/g, '-')}-${line}.ts`)
+  const directory = directoryOf(t, Object.fromEntries(programs.map((block, index) => [names[index]!, asProgram(block)])))
+  const { options } = ts.parseJsonConfigFileContent(ts.readConfigFile(`${ROOT}tsconfig.json`, ts.sys.readFile).config, ts.sys, ROOT)
+  const program = ts.createProgram(names.map(name => join(directory, name)), { ...options, noEmit: true })
+  const diagnostics = program.getSourceFiles()
+    .filter(({ fileName }) => fileName.startsWith(directory))
+    .flatMap(file => ts.getPreEmitDiagnostics(program, file))
+  t.equal(ts.formatDiagnostics(diagnostics, { getCanonicalFileName: name => name, getCurrentDirectory: () => directory, getNewLine: () => '\n' }), '')
+})
+
+// ---- Text
+
+/** The text of a TypeScript block as a program: what a fragment leaves out stands around it. */
+function asProgram ({ scenario, code }: Block): string {
+  return scenario === 'program'
+    ? code
+    : `import Fastify from 'fastify'
+import sluice from 'sluice'
+
+const app = Fastify()
+await app.register(sluice)
+
+${code}
+await app.listen({ port: 8080 })
+`
+}
+
+function withTargets (text: string, url: string): string {
+  return text.replace(/http:\/\/127\.0\.0\.1:(?!8080)\d+/g, url)
+}
+
+function commandsOf ({ code }: Block): string[] {
+  return code.split(/\n|&&/).map(command => command.trim()).filter(command => command !== '')
+}
+
+/** Takes a command of the service apart. Without `args` it is another one, which exists. */
+function serviceCommand (t: Test, command: string): { environment: Record<string, string>, args?: string[] } {
+  const words = command.split(' ')
+  const environment: Record<string, string> = {}
+  while (/^[A-Z_]+=/.test(words[0]!)) {
+    const [name, value] = words.shift()!.split('=') as [string, string]
+    environment[name] = name === 'PORT' ? '0' : value
+  }
+  const { scripts, bin } = JSON.parse(readFileSync(`${ROOT}package.json`, 'utf8'))
+  const [program, word] = words
+  if (program === 'sluice') {
+    t.ok(bin.sluice.endsWith('dist/src/service/cli.js'))
+    return { environment, args: words.slice(1) }
+  }
+  t.equal(program, 'npm', `'${command}' is a command that the test knows`)
+  if (word === 'ci') return { environment }
+  t.ok(word! in scripts, `there is a script '${word}'`)
+  if (word !== 'start') return { environment }
+  t.equal(scripts.start, 'node dist/src/service/cli.js')
+  return { environment, args: words.slice(3) }
+}
+
+// ---- Programs
+
+interface Running {
+  /** The gateway's port, once it listens. */
+  port: Promise<number>
+  output: { stdout: string, stderr: string }
+  ended: Promise<number | null>
+  stop (): void
+}
+
+/** Echoes the WebSockets of a server. */
+function echoSockets (t: Test, server: Server): void {
+  const sockets = new WebSocketServer({ server })
+  sockets.on('connection', socket => { socket.on('message', (data, isBinary) => socket.send(data, { binary: isBinary })) })
+  t.teardown(() => { for (const socket of sockets.clients) socket.terminate() })
+}
+
+function directoryOf (t: Test, files: Record<string, string>): string {
+  // Inside the repository, so that imports find the package and its dependencies.
+  const directory = t.testdir({})
+  for (const [path, text] of Object.entries(files)) {
+    mkdirSync(dirname(join(directory, path)), { recursive: true })
+    writeFileSync(join(directory, path), text)
+  }
+  return directory
+}
+
+async function runProgram (t: Test, block: Block, code: string): Promise<void> {
+  const backend = await echoBackend(t)
+  const directory = directoryOf(t, { 'example.ts': withTargets(code, backend.url).replace('port: 8080', 'port: 0') })
+  await probe(t, run(t, ['--import=tsx', join(directory, 'example.ts')], { cwd: ROOT }), block.probes)
+}
+
+function runService (t: Test, args: string[], cwd: string, environment: Record<string, string> = {}): Running {
+  const withoutPort = args.filter((arg, index) => arg !== '--port' && args[index - 1] !== '--port')
+  const port = 'PORT' in environment ? [] : ['--port', '0']
+  return run(t, [`${ROOT}dist/src/service/cli.js`, ...withoutPort, ...port], { cwd, environment })
+}
+
+function run (t: Test, args: string[], { cwd, environment }: { cwd: string, environment?: Record<string, string> }): Running {
+  const child = spawn(process.execPath, [`--import=${ROOT}test/docs/report-address.mjs`, ...args], {
+    cwd,
+    env: { PATH: process.env.PATH, ...environment },
+    stdio: ['pipe', 'pipe', 'pipe', 'ipc']
+  })
+  const output = { stdout: '', stderr: '' }
+  child.stdout!.setEncoding('utf8').on('data', (text: string) => { output.stdout += text })
+  child.stderr!.setEncoding('utf8').on('data', (text: string) => { output.stderr += text })
+  const ended = once(child, 'close').then(([code]) => code as number | null)
+  t.teardown(async () => {
+    if (child.exitCode === null && child.signalCode === null) child.kill('SIGKILL')
+    await ended
+  })
+  const port = Promise.race([
+    once(child, 'message').then(([message]) => (message as { port: number }).port),
+    ended.then(code => { throw new Error(`it ended with ${code} before it listened: ${output.stdout}${output.stderr}`) })
+  ])
+  port.catch(() => {}) // Whoever waits for the port hears of it.
+  return { port, output, ended, stop: () => { child.kill('SIGTERM') } }
+}
+
+async function probe (t: Test, running: Running, probes: string[]): Promise<void> {
+  const url = `http://127.0.0.1:${await running.port}`
+  const headers = { authorization: 'Bearer token' }
+  for (const text of probes) {
+    const [kind, argument = ''] = text.split(/:(.*)/s)
+    const [path, wanted] = argument.split(kind === 'status' ? '=' : '>')
+    switch (kind) {
+      case 'get': {
+        const answer = await fetch(url + path, { headers })
+        t.equal(answer.status, 200, text)
+        const body = await answer.text()
+        if (wanted !== undefined) t.equal((JSON.parse(body) as Seen).url, wanted, text)
+        break
+      }
+      case 'status': {
+        const answer = await fetch(url + path)
+        t.equal(answer.status, Number(wanted), text)
+        await answer.text()
+        break
+      }
+      case 'ws': {
+        const socket = await openSocket(url + path, [], { headers })
+        socket.send('hello')
+        t.equal(await nextMessage(socket), 'hello', text)
+        socket.terminate()
+        break
+      }
+      case 'stop': {
+        const socket = await openSocket(`${url}/echo`, [], { headers })
+        const end = closed(socket)
+        running.stop()
+        t.equal((await end).code, 1001, 'a WebSocket is told 1001')
+        t.equal(await running.ended, 0, 'SIGTERM ends it with 0')
+        break
+      }
+      default: t.fail(`there is no probe '${text}'`)
+    }
+  }
+}

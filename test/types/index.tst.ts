@@ -1,0 +1,78 @@
+import type { FastifyInstance } from 'fastify'
+import * as sluice from 'sluice'
+import type { EndedBy, EndReason, GatewayConfig, PassthroughOptions, ProxyOptions, RouteConfig, SessionEnd, TargetOptions, Traffic, UpstreamFunction, UpstreamOptions, WebSocketOptions } from 'sluice'
+import { describe, expect, test } from 'tstyche'
+
+/** Whether a type is `any`, which is what everything is assignable to and from. */
+type IsAny<T> = 0 extends (1 & T) ? true : false
+/** Whether `any` stands somewhere in what an object or array type holds, a few levels deep. */
+type HoldsAny<T, Depth extends 0[] = []> =
+  IsAny<T> extends true ? true
+    : Depth['length'] extends 6 ? false
+      : T extends (...args: infer Parameters) => infer Returned ? true extends IsAny<Parameters[number]> | IsAny<Returned> ? true : false
+        : T extends object ? true extends { [Key in keyof T]-?: HoldsAny<T[Key], [...Depth, 0]> }[keyof T] ? true : false
+          : false
+
+describe('createGateway()', () => {
+  test('takes a configuration', () => {
+    expect(sluice.createGateway).type.toBeCallableWith({})
+    expect(sluice.createGateway).type.toBeCallableWith({
+      listen: { host: '127.0.0.1', port: 0 },
+      logLevel: 'warn' as const,
+      trustProxy: ['10.0.0.0/8'],
+      upstreams: { app: { targets: ['http://127.0.0.1:5173'] } },
+      routes: [{ url: '/*', upstream: 'app', websocket: true }]
+    })
+    expect(sluice.createGateway).type.toBeCallableWith({}, { logger: false as const })
+    expect(sluice.createGateway).type.not.toBeCallableWith()
+    expect(sluice.createGateway).type.not.toBeCallableWith({ listen: 8080 })
+    expect(sluice.createGateway).type.not.toBeCallableWith({ logLevel: 'loud' })
+    expect(sluice.createGateway).type.not.toBeCallableWith({ upstreams: { app: {} } })
+    expect(sluice.createGateway).type.not.toBeCallableWith({ routes: [{ url: '/*' }] })
+    expect(sluice.createGateway).type.not.toBeCallableWith({ routes: [{ url: '/*', upstream: () => 'app' }] })
+  })
+
+  test('gives the app, and what starts and stops it', () => {
+    type Created = Awaited<ReturnType<typeof sluice.createGateway>>
+    expect<Created['app']>().type.toBe<FastifyInstance>()
+    expect<Created['listen']>().type.toBe<() => Promise<string>>()
+    expect<Created['close']>().type.toBe<() => Promise<void>>()
+  })
+})
+
+describe('the public types', () => {
+  test('hold no any', () => {
+    expect<HoldsAny<{ deep: Array<{ leak?: any }> }>>().type.toBe<true>()
+    expect<HoldsAny<GatewayConfig>>().type.toBe<false>()
+    expect<HoldsAny<sluice.GatewayOptions>>().type.toBe<false>()
+    expect<HoldsAny<PassthroughOptions>>().type.toBe<false>()
+    expect<HoldsAny<ProxyOptions>>().type.toBe<false>()
+    expect<HoldsAny<RouteConfig>>().type.toBe<false>()
+    expect<HoldsAny<TargetOptions>>().type.toBe<false>()
+    expect<HoldsAny<UpstreamOptions>>().type.toBe<false>()
+    expect<HoldsAny<UpstreamFunction>>().type.toBe<false>()
+    expect<HoldsAny<WebSocketOptions>>().type.toBe<false>()
+    expect<HoldsAny<SessionEnd>>().type.toBe<false>()
+    expect<HoldsAny<sluice.Gateway>>().type.toBe<false>()
+    expect<IsAny<typeof sluice.createGateway>>().type.toBe<false>()
+  })
+
+  test('of a session that has ended', () => {
+    expect<SessionEnd>().type.toBeAssignableTo<{ by: EndedBy, reason: EndReason, code: number, duration: number, fromClient: Traffic, fromTarget: Traffic }>()
+    expect<Traffic>().type.toBe<{ frames: number, messages: number, bytes: number }>()
+  })
+
+  test('of a route of a configuration: the upstream is text', () => {
+    expect<RouteConfig['upstream']>().type.toBe<string>()
+    expect<ProxyOptions['upstream']>().type.toBe<string | UpstreamFunction>()
+  })
+})
+
+describe('the errors', () => {
+  test('are classes with a code and a status', () => {
+    const error = new sluice.errors.UpstreamDuplicateError('app')
+    expect(error).type.toBeAssignableTo<Error>()
+    expect(error.code).type.toBe<string>()
+    expect(error.statusCode).type.toBe<number | undefined>()
+  })
+})

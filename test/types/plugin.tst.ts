@@ -1,0 +1,153 @@
+import Fastify, { type FastifyInstance, type FastifyPluginAsync, type FastifyRequest } from 'fastify'
+import sluice, { sluice as named, type Gateway, type GatewayOptions, type PassthroughOptions, type ProxyRouteOptions, type UpstreamOptions } from 'sluice'
+import { describe, expect, test } from 'tstyche'
+
+const app = Fastify()
+
+describe('the plugin', () => {
+  test('is a Fastify plugin with GatewayOptions', () => {
+    expect(sluice).type.toBe<FastifyPluginAsync<GatewayOptions>>()
+    expect(named).type.toBe<typeof sluice>()
+    expect(app.register).type.toBeCallableWith(sluice)
+    expect(app.register).type.toBeCallableWith(sluice, { drainTimeout: 1_000 })
+    expect(app.register).type.not.toBeCallableWith(sluice, { drainTimeout: '1s' })
+    expect(app.register).type.not.toBeCallableWith(sluice, { drainTimout: 1_000 })
+  })
+
+  test('ignoreUpgrade gets the request of Node', () => {
+    app.register(sluice, {
+      ignoreUpgrade: request => {
+        expect(request.headers.upgrade).type.toBe<string | undefined>()
+        return request.url === '/own'
+      }
+    })
+    expect<GatewayOptions>().type.not.toBeAssignableFrom({ ignoreUpgrade: '/own' })
+  })
+
+  test('decorates the app', () => {
+    expect(app.gateway).type.toBe<Gateway>()
+    expect(app.gateway.sessions.size).type.toBe<number>()
+    expect<Parameters<typeof app.upstream>>().type.toBe<[name: string, options: UpstreamOptions]>()
+    expect<Parameters<typeof app.proxy>>().type.toBe<[url: string, options: ProxyRouteOptions]>()
+  })
+
+  test('its methods give the app back', () => {
+    const instance = app as FastifyInstance
+    expect(instance.upstream('app', { targets: ['http://127.0.0.1:5173'] })).type.toBe<FastifyInstance>()
+    expect(instance.proxy('/*', { upstream: 'app' })).type.toBe<FastifyInstance>()
+  })
+})
+
+describe('app.upstream()', () => {
+  test('takes targets as strings and as objects', () => {
+    expect(app.upstream).type.toBeCallableWith('app', { targets: ['http://127.0.0.1:5173'] })
+    expect(app.upstream).type.toBeCallableWith('app', {
+      targets: ['http://127.0.0.1:5173', { url: 'http://127.0.0.1:5174', weight: 2 }],
+      connectTimeout: 1_000,
+      headersTimeout: 1_000,
+      bodyTimeout: 1_000
+    })
+  })
+
+  test('takes nothing else', () => {
+    expect(app.upstream).type.not.toBeCallableWith('app')
+    expect(app.upstream).type.not.toBeCallableWith('app', {})
+    expect(app.upstream).type.not.toBeCallableWith('app', { targets: 'http://127.0.0.1:5173' })
+    expect(app.upstream).type.not.toBeCallableWith('app', { targets: [{ weight: 2 }] })
+    expect(app.upstream).type.not.toBeCallableWith('app', { targets: [], connectTimeout: '1s' })
+    expect(app.upstream).type.not.toBeCallableWith('app', { targets: [], conectTimeout: 1_000 })
+  })
+})
+
+describe('app.proxy()', () => {
+  test('takes the upstream as a name, a URL, or a function', () => {
+    expect(app.proxy).type.toBeCallableWith('/*', { upstream: 'app' })
+    expect(app.proxy).type.toBeCallableWith('/*', { upstream: () => 'app' })
+    expect(app.proxy).type.toBeCallableWith('/*', { upstream: async () => 'app' })
+    app.proxy('/*', {
+      upstream: request => {
+        expect(request).type.toBe<FastifyRequest>()
+        return String(request.headers['x-tenant'])
+      }
+    })
+    expect(app.proxy).type.not.toBeCallableWith('/*', {})
+    expect(app.proxy).type.not.toBeCallableWith('/*', { upstream: 3 })
+    expect(app.proxy).type.not.toBeCallableWith('/*', { upstream: () => 3 })
+    expect(app.proxy).type.not.toBeCallableWith('/*', { upstream: async () => undefined })
+  })
+
+  test('takes websocket as a boolean or an object', () => {
+    expect(app.proxy).type.toBeCallableWith('/*', { upstream: 'app', websocket: true })
+    expect(app.proxy).type.toBeCallableWith('/*', { upstream: 'app', websocket: false })
+    expect(app.proxy).type.toBeCallableWith('/*', { upstream: 'app', websocket: { handshakeTimeout: 1_000, closeTimeout: 1_000 } })
+    expect(app.proxy).type.not.toBeCallableWith('/*', { upstream: 'app', websocket: 'yes' })
+    expect(app.proxy).type.not.toBeCallableWith('/*', { upstream: 'app', websocket: { handshakeTimeout: '1s' } })
+    expect(app.proxy).type.not.toBeCallableWith('/*', { upstream: 'app', websocket: { timeout: 1_000 } })
+  })
+
+  test('takes rewrite as a pattern or a function, and headers as texts, null or functions', () => {
+    expect(app.proxy).type.toBeCallableWith('/*', { upstream: 'app', rewrite: { pattern: '^/a', replacement: '/b' } })
+    app.proxy('/*', {
+      upstream: 'app',
+      rewrite: (path, request) => {
+        expect(path).type.toBe<string>()
+        expect(request).type.toBe<FastifyRequest>()
+        return path
+      },
+      headers: {
+        request: {
+          Cookie: null,
+          'X-Tenant': 'shop',
+          'X-Id': (value, request) => {
+            expect(value).type.toBe<string | undefined>()
+            expect(request).type.toBe<FastifyRequest>()
+            return null
+          }
+        }
+      }
+    })
+    expect(app.proxy).type.not.toBeCallableWith('/*', { upstream: 'app', rewrite: '/b' })
+    expect(app.proxy).type.not.toBeCallableWith('/*', { upstream: 'app', rewrite: () => 3 })
+    expect(app.proxy).type.not.toBeCallableWith('/*', { upstream: 'app', headers: { 'X-Tenant': 'shop' } })
+    expect(app.proxy).type.not.toBeCallableWith('/*', { upstream: 'app', headers: { request: { 'X-Tenant': 3 } } })
+  })
+
+  test('takes the route options of Fastify', () => {
+    app.proxy('/:id', {
+      upstream: 'app',
+      method: ['GET', 'POST'],
+      constraints: { host: 'example.test' },
+      schema: { querystring: { type: 'object' }, headers: { type: 'object' }, params: { type: 'object' } },
+      onRequest: async (request, reply) => {
+        expect(request.headers.authorization).type.toBe<string | undefined>()
+        reply.header('x-seen', 'yes')
+      },
+      onResponse: async () => {}
+    })
+    expect(app.proxy).type.not.toBeCallableWith('/*', { upstream: 'app', method: 'POST', onRequest: 'no hook' })
+  })
+
+  test('takes no handler, and no schema of what is not parsed', () => {
+    expect(app.proxy).type.not.toBeCallableWith('/*', { upstream: 'app', handler: () => 'own' })
+    expect(app.proxy).type.not.toBeCallableWith('/*', { upstream: 'app', schema: { body: { type: 'object' } } })
+    expect(app.proxy).type.not.toBeCallableWith('/*', { upstream: 'app', schema: { response: {} } })
+  })
+
+  test('takes no option of another name', () => {
+    expect(app.proxy).type.not.toBeCallableWith('/*', { upstream: 'app', websockets: true })
+    expect(app.proxy).type.not.toBeCallableWith('/*', { upstream: 'app', stripprefix: '/api' })
+  })
+})
+
+describe('config.passthrough', () => {
+  test('is typed on every route', () => {
+    app.get('/', { config: { passthrough: { upstream: 'app' } } }, () => 'page')
+    app.get('/', { config: { passthrough: { upstream: async () => 'app', stripPrefix: '/api', websocket: { closeTimeout: 1_000 } } } }, () => 'page')
+    app.get('/', request => {
+      expect(request.routeOptions.config.passthrough).type.toBe<PassthroughOptions | undefined>()
+    })
+    expect(app.get).type.not.toBeCallableWith('/', { config: { passthrough: { upstream: 3 } } }, () => 'page')
+    expect<PassthroughOptions>().type.not.toBeAssignableFrom({})
+    expect<PassthroughOptions>().type.not.toBeAssignableFrom({ upstream: 'app', websocket: true })
+  })
+})
