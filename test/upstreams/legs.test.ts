@@ -75,7 +75,7 @@ t.test('IPv6', async t => {
 })
 
 t.test('https: verified by default', async t => {
-  const certificate = selfSigned(t, 'IP:127.0.0.1', 'DNS:localhost')
+  const certificate = await selfSigned(t, 'IP:127.0.0.1', 'DNS:localhost')
   const server = backend(t, createHttps(certificate))
   const target = `https://127.0.0.1:${await port(server)}`
   await refused(t, await through(t, { targets: [target] }))
@@ -85,7 +85,7 @@ t.test('https: verified by default', async t => {
 })
 
 t.test("https: the target's name counts, not the client's Host", async t => {
-  const certificate = selfSigned(t, 'DNS:localhost')
+  const certificate = await selfSigned(t, 'DNS:localhost')
   const server = backend(t, createHttps(certificate))
   const target = `https://localhost:${await port(server)}`
   const app = await gatewayApp(t)
@@ -93,7 +93,7 @@ t.test("https: the target's name counts, not the client's Host", async t => {
   app.proxy('/*', { upstream: 'app', websocket: true })
   const address = await app.listen({ port: 0 })
   t.match(await works(t, address), { servername: 'localhost', host: new URL(address).host })
-  const wrong = selfSigned(t, 'DNS:other.test')
+  const wrong = await selfSigned(t, 'DNS:other.test')
   const impostor = backend(t, createHttps(wrong))
   const impostorPort = await port(impostor)
   await refused(t, await through(t, { targets: [`https://localhost:${impostorPort}`], tls: { ca: wrong.cert } }))
@@ -101,7 +101,7 @@ t.test("https: the target's name counts, not the client's Host", async t => {
 })
 
 t.test('https: the gateway shows its own certificate', async t => {
-  const certificate = selfSigned(t, 'IP:127.0.0.1')
+  const certificate = await selfSigned(t, 'IP:127.0.0.1')
   const server = backend(t, createHttps({ ...certificate, requestCert: true, rejectUnauthorized: true, ca: certificate.cert }))
   const target = `https://127.0.0.1:${await port(server)}`
   await refused(t, await through(t, { targets: [target], tls: { ca: certificate.cert } }))
@@ -109,7 +109,7 @@ t.test('https: the gateway shows its own certificate', async t => {
 })
 
 t.test('http to an https port, and https to an http port, are 502', async t => {
-  const certificate = selfSigned(t, 'IP:127.0.0.1')
+  const certificate = await selfSigned(t, 'IP:127.0.0.1')
   const secure = await port(backend(t, createHttps(certificate)))
   const plain = await port(backend(t, createHttp()))
   await refused(t, await through(t, { targets: [`http://127.0.0.1:${secure}`] }))
