@@ -126,6 +126,7 @@ const CLIENT_ERRORS: Record<string, ErrorEntry> = {
   HandshakeInvalidError: { placeholders: ['REASON'], mend: 'Correct the client: its request is no handshake of RFC 6455.' },
   HandshakeVersionError: { placeholders: [], mend: 'Use a client of RFC 6455. The answer carries `Sec-WebSocket-Version: 13`.' },
   PathInvalidError: { placeholders: ['REASON'], mend: 'Send a path without `.` and `..` segments, also not escaped or behind backslashes.' },
+  RequestInvalidError: { placeholders: ['REASON'], mend: 'Correct the client.' },
   TargetUnreachableError: { placeholders: [], mend: 'Look into the log for the cause; check that the target listens.' },
   TargetAnswerInvalidError: { placeholders: [], mend: 'Look into the log for the cause; check that the target speaks HTTP/1.1, and RFC 6455 for WebSockets.' },
   UpstreamSelectionError: { placeholders: [], mend: 'Look into the log for the cause; correct the route\'s `upstream` function.' },

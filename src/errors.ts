@@ -40,6 +40,8 @@ export const HandshakeVersionError = createError(
   'SLUICE_HANDSHAKE_VERSION', 'Unsupported WebSocket version: Sec-WebSocket-Version must be 13', 426)
 /** The path cannot be sent on without leaving the route (dot segments, a foreign form). */
 export const PathInvalidError = createError<[string]>('SLUICE_PATH_INVALID', 'Invalid request path: %s', 400)
+/** The request can be read in more than one way. */
+export const RequestInvalidError = createError<[string]>('SLUICE_REQUEST_INVALID', 'Invalid request: %s', 400)
 /** No connection to a target came about, or it broke before an answer. */
 export const TargetUnreachableError = createError(
   'SLUICE_TARGET_UNREACHABLE', 'The upstream could not be reached', 502)

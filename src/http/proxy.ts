@@ -1,7 +1,8 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
+import { RequestInvalidError } from '../errors.js'
 import { sendAnswer } from '../upstreams/answer.js'
 import { forwardingOf } from '../upstreams/forwarding.js'
-import { hasBody, requestHeaders, responseHeaders, withoutLength } from '../upstreams/headers.js'
+import { hasBody, headerValues, requestHeaders, responseHeaders, withoutLength } from '../upstreams/headers.js'
 import type { Rewriting } from '../upstreams/rewriting.js'
 import type { Upstream } from '../upstreams/upstream.js'
 import { forward } from './forward.js'
@@ -10,6 +11,8 @@ import { requestBody } from './request-body.js'
 /** Serves a plain request from an upstream. */
 export async function proxyRequest (request: FastifyRequest, reply: FastifyReply, upstream: Upstream, rewriting: Rewriting): Promise<FastifyReply> {
   const { raw } = request
+  // RFC 9112 §3.2; Node lets it pass. The router has taken the first, a target might take the last.
+  if (headerValues(raw.rawHeaders, 'host').length > 1) throw new RequestInvalidError('Host is there more than once')
   const path = rewriting.path(request)
   const target = upstream.select()!
   const { body, replaced } = hasBody(raw.headers) ? requestBody(request, upstream.bodyTimeout) : { body: null, replaced: false }

@@ -51,11 +51,12 @@ export class Direction {
       this.#events.onEnd(this)
     })
     this.sink.on('drain', () => this.source.resume())
-    this.sink.on('close', () => {
-      this.told = true
-      // What still comes has no reader, but the source's end is only seen when it is read to.
-      this.source.resume()
-    })
+  }
+
+  /** The sink is gone. What still comes has no reader, but the source's end is only seen when it is read to. */
+  sinkLost (): void {
+    this.told = true
+    this.source.resume()
   }
 
   /** Tells the sink Close as soon as no message is open, and relays no more. */

@@ -1,4 +1,4 @@
-import { request as httpRequest, type IncomingMessage } from 'node:http'
+import { request as httpRequest, type ClientRequest, type IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { TargetAnswerInvalidError, TargetTimeoutError, TargetUnreachableError } from '../errors.js'
@@ -31,15 +31,7 @@ export interface OfferOptions {
  */
 export function makeOffer (connection: Socket, { path, headers, offer, timeout, signal }: OfferOptions): Promise<OfferResult> {
   return new Promise((resolve, reject) => {
-    const request = httpRequest({
-      method: 'GET',
-      path,
-      // Alternating names and values keep the client's order, case and repetitions.
-      headers: headers as never,
-      createConnection: () => connection,
-      // Our own answer to what a lenient parser would let through is 502.
-      insecureHTTPParser: false
-    })
+    const request = requestOn(connection, path, headers)
     const timer = setTimeout(() => fail(new TargetTimeoutError({ cause: new Error(`no answer within ${timeout} ms`) })), timeout)
     const settle = () => {
       clearTimeout(timer)
@@ -76,4 +68,22 @@ export function makeOffer (connection: Socket, { path, headers, offer, timeout, 
     if (signal.aborted) aborted()
     else request.end()
   })
+}
+
+/** @throws for a header or a path that must not be sent; the connection is destroyed. */
+function requestOn (connection: Socket, path: string, headers: HeaderList): ClientRequest {
+  try {
+    return httpRequest({
+      method: 'GET',
+      path,
+      // Alternating names and values keep the client's order, case and repetitions.
+      headers: headers as never,
+      createConnection: () => connection,
+      // Our own answer to what a lenient parser would let through is 502.
+      insecureHTTPParser: false
+    })
+  } catch (error) {
+    connection.destroy()
+    throw error
+  }
 }

@@ -7,7 +7,7 @@ import type { WebSocketOptions } from '../options.js'
 import { mergedHeaders, sendAnswer } from '../upstreams/answer.js'
 import { dial } from '../upstreams/dial.js'
 import { forwardingOf } from '../upstreams/forwarding.js'
-import { handshakeHeaders, responseHeaders, type HeaderList, listsToken } from '../upstreams/headers.js'
+import { handshakeHeaders, listsToken, responseHeaders, type HeaderList } from '../upstreams/headers.js'
 import type { Rewriting } from '../upstreams/rewriting.js'
 import type { Target } from '../upstreams/target.js'
 import type { Upstream } from '../upstreams/upstream.js'
@@ -48,19 +48,16 @@ export async function passThrough (request: FastifyRequest, reply: FastifyReply,
     if (sessions.stopping.aborted) throw new DrainingError()
     const upstream = await route.chooseUpstream(request)
     const { result, target } = await firstAnswer(upstream, request, route, { offer, path, timeout: route.websocket.handshakeTimeout, signal: client.signal })
-    if (client.signal.aborted || reply.sent) {
-      discard(result)
-      throw new TargetUnreachableError()
-    }
-    client.settle()
-    if (!result.accepted) return relayRefusal(request, reply, result.response, route, upstream.bodyTimeout)
     try {
+      if (client.signal.aborted || reply.sent) throw new TargetUnreachableError()
+      client.settle()
+      if (!result.accepted) return relayRefusal(request, reply, result.response, route, upstream.bodyTimeout)
       openSession(request, reply, pending, result, target, route, sessions)
+      return reply
     } catch (error) {
       discard(result)
       throw error
     }
-    return reply
   } catch (error) {
     client.settle()
     // A timeout of Fastify's has answered already.
@@ -105,8 +102,8 @@ async function firstAnswer (upstream: Upstream, request: FastifyRequest, { rewri
     if (target === undefined) throw failure
     tried.add(target)
     try {
-      const connection = await dial(target.address, { timeout: upstream.connectTimeout, tls: upstream.tls, signal: options.signal })
       const headers = rewriting.requestHeaders(handshakeHeaders(request.raw.rawHeaders, forwarding, target.address.host), request)
+      const connection = await dial(target.address, { timeout: upstream.connectTimeout, tls: upstream.tls, signal: options.signal })
       return { result: await makeOffer(connection, { ...options, headers }), target }
     } catch (error) {
       if (options.signal.aborted || !(error instanceof TargetUnreachableError)) throw error
@@ -119,6 +116,8 @@ async function firstAnswer (upstream: Upstream, request: FastifyRequest, { rewri
 function relayRefusal (request: FastifyRequest, reply: FastifyReply, response: IncomingMessage, { rewriting }: PassthroughRoute, bodyTimeout: number): FastifyReply {
   if (response.statusCode === 426 && listsToken(response.headers.upgrade, 'websocket')) nameUpgrade(reply)
   response.setTimeout(bodyTimeout, () => response.destroy(new TargetTimeoutError()))
+  // A client that does not read stands still too, though the target may be done.
+  reply.raw.socket!.setTimeout(bodyTimeout, () => reply.raw.destroy())
   return sendAnswer(reply, {
     status: response.statusCode!,
     message: response.statusMessage!,

@@ -61,6 +61,7 @@ export class Session implements DirectionEvents {
   readonly #options: SessionOptions
   readonly #openedAt = performance.now()
   #cause: Pick<SessionEnd, 'by' | 'reason' | 'code'> | undefined
+  #messagesBeforeEnd = 0
   #timer: NodeJS.Timeout | undefined
   #lastCall = false
   #openSockets = 2
@@ -109,8 +110,11 @@ export class Session implements DirectionEvents {
   }
 
   onProgress (direction: Direction): void {
-    // While an ending waits, what counts is standstill: the last of a long message may still be on its way.
-    if (this.#timer !== undefined && !direction.told) this.#timer.refresh()
+    if (this.#timer === undefined || direction.told) return
+    // Behind the message that was open, a peer's Close is to be answered (RFC 6455 §5.5.1).
+    if (this.#cause!.reason === 'close' && this.#messages !== this.#messagesBeforeEnd) return
+    // What counts is standstill: the last of a long message may still be on its way.
+    this.#timer.refresh()
   }
 
   onClose (direction: Direction): void {
@@ -139,6 +143,7 @@ export class Session implements DirectionEvents {
   #onSocketClose (socket: Duplex): void {
     const from = socket === this.#client ? this.#upward : this.#downward
     from.ended = true
+    this.#reverse(from).sinkLost()
     this.#beginEnd(this.#nameOf(socket), 'lost', CloseCode.abnormal)
     from.stopNow(this.#lossCode(from), '')
     this.#openSockets--
@@ -160,8 +165,10 @@ export class Session implements DirectionEvents {
   }
 
   #beginEnd (by: EndedBy, reason: EndReason, code: number): void {
-    this.#cause ??= { by, reason, code }
-    this.#timer ??= setTimeout(() => this.#onStandstill(), this.#options.closeTimeout)
+    if (this.#cause !== undefined) return
+    this.#cause = { by, reason, code }
+    this.#messagesBeforeEnd = this.#messages
+    this.#timer = setTimeout(() => this.#onStandstill(), this.#options.closeTimeout)
   }
 
   #onStandstill (): void {
@@ -177,6 +184,11 @@ export class Session implements DirectionEvents {
     this.#downward.stopNow(code, '')
     this.#finish()
     this.#timer!.refresh()
+  }
+
+  /** Messages that have passed, both ways. */
+  get #messages (): number {
+    return this.#upward.scanner.messages + this.#downward.scanner.messages
   }
 
   #lossCode (direction: Direction): number {

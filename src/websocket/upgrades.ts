@@ -103,7 +103,7 @@ export class Upgrades {
       // Not after a 101: then the connection is a session's.
       if (response.socket === null) return
       pending.release()
-      socket.end(() => socket.destroy())
+      linger(socket)
     })
   }
 
@@ -209,6 +209,21 @@ function shieldFromEnd (pending: PendingUpgrade): void {
   socket.end = () => socket
   pending.release = () => { delete (socket as Partial<Duplex>).end }
 }
+
+/**
+ * Ends a connection behind its last answer. Were it closed while bytes of the client are unread, such as frames
+ * sent early, it would be reset, and the rest of the answer lost (RFC 9112 §9.6).
+ */
+function linger (socket: Duplex): void {
+  const timer = setTimeout(() => socket.destroy(), LINGER)
+  // Once both sides have ended, the socket closes by itself.
+  socket.once('close', () => clearTimeout(timer))
+  socket.resume()
+  socket.end()
+}
+
+/** Milliseconds that a client has for seeing our end of a connection and ending its own. */
+const LINGER = 1000
 
 /** A handshake by its form: what else asks for a WebSocket is refused as the plain request it is. */
 function isHandshake (request: IncomingMessage): boolean {

@@ -15,7 +15,8 @@ export class WaitingClient {
   constructor (socket: Duplex, stopping: AbortSignal) {
     this.#socket = socket
     this.#stopping = stopping
-    // Reads up to the socket's high-water mark and takes nothing out: early frames wait there for the 101.
+    // Reads up to the socket's high-water mark and takes nothing out: early frames wait there for the 101. Behind
+    // more of them than that, and an end behind any, its leaving is noticed only when the target has answered.
     socket.on('readable', this.#onReadable).on('end', this.#onLeft).on('close', this.#onLeft)
     stopping.addEventListener('abort', this.#onStopping)
     if (socket.destroyed || socket.readableEnded) this.#onLeft()

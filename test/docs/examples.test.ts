@@ -56,7 +56,7 @@ const scenarios: Record<string, Scenario> = {
 
   /** The same with a target that wants TLS: its certificate is for app.example alone, and so is the gateway's. */
   tls: async (t, block) => {
-    const { cert, key } = selfSigned(t, 'DNS:app.example')
+    const { cert, key } = await selfSigned(t, 'DNS:app.example')
     const backend = await listen(t, createServer({ cert, key, ca: cert, requestCert: true, rejectUnauthorized: true }, (_request, response) => { response.end() }))
     echoSockets(t, backend.server)
     const directory = directoryOf(t, {

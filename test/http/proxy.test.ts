@@ -280,6 +280,12 @@ t.test('dot segments are refused, and reach no target', async t => {
   t.equal(requests, 0)
 })
 
+t.test('two Hosts are refused, and reach no target', async t => {
+  const backend = await echoBackend(t)
+  const { port } = new URL(await through(t, backend.url))
+  t.match(await rawExchange(Number(port), 'GET / HTTP/1.1\r\nHost: a\r\nhost: b\r\nConnection: close\r\n\r\n'), /^HTTP\/1\.1 400[^]*SLUICE_REQUEST_INVALID/)
+})
+
 t.test('close() waits for an answer under way, until the drain timeout', async t => {
   const backend = await httpBackend(t, (_request, response) => { response.write('never ends') })
   const app = Fastify()

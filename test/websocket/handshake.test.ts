@@ -1,0 +1,113 @@
+import t from 'tap'
+import { acceptOf, answerFault, rsvBits } from '../../src/websocket/handshake.js'
+import { openSession, startGateway, type RunningGateway } from '../helpers/gateway.js'
+import { ACCEPT, KEY, exchange, handshake } from '../helpers/raw-client.js'
+import { goodAnswer, rawTarget, type RawTarget } from '../helpers/raw-target.js'
+import { Wire, valuesOf, type Teardown } from '../helpers/wire.js'
+
+async function start (t: Teardown): Promise<{ gateway: RunningGateway, target: RawTarget }> {
+  const target = await rawTarget(t)
+  return { target, gateway: await startGateway(t, { targets: [target.url] }) }
+}
+
+/** Each handshake that breaks RFC 6455 §4.2.1, and what its sender is told. */
+const INVALID: Record<string, [request: string, message: RegExp]> = {
+  'no key': [handshake({ headers: { 'Sec-WebSocket-Key': '' } }), /Sec-WebSocket-Key/],
+  'an empty key': [handshake({ headers: { 'Sec-WebSocket-Key': ' ' } }), /Sec-WebSocket-Key/],
+  'a short key': [handshake({ headers: { 'Sec-WebSocket-Key': 'c2hvcnQ=' } }), /Sec-WebSocket-Key/],
+  'a long key': [handshake({ headers: { 'Sec-WebSocket-Key': 'dGhlIHNhbXBsZSBub25jZSB0aGF0IGlzIHRvbyBsb25n' } }), /Sec-WebSocket-Key/],
+  'a key that is not base64': [handshake({ headers: { 'Sec-WebSocket-Key': '!!!!!!!!!!!!!!!!!!!!!!==' } }), /Sec-WebSocket-Key/],
+  'two keys': [handshake({ lines: [`Sec-WebSocket-Key: ${KEY}`] }), /Sec-WebSocket-Key/],
+  'no upgrade in Connection': [handshake({ headers: { Connection: 'keep-alive' } }), /Connection must list/],
+  'no Connection': [handshake({ headers: { Connection: '' } }), /Connection must list/],
+  'a bad subprotocol': [handshake({ headers: { 'Sec-WebSocket-Protocol': 'chat, super chat' } }), /Sec-WebSocket-Protocol/],
+  'a subprotocol twice': [handshake({ headers: { 'Sec-WebSocket-Protocol': 'chat' }, lines: ['Sec-WebSocket-Protocol: chat'] }), /each once/],
+  'another method': [handshake({ start: 'PUT /ws HTTP/1.1' }), /method must be GET/],
+  'a POST with a body': [`${handshake({ start: 'POST /ws HTTP/1.1', lines: ['Content-Length: 5'] })}hello`, /method must be GET/],
+  'a POST with a chunked body': [`${handshake({ start: 'POST /ws HTTP/1.1', lines: ['Transfer-Encoding: chunked'] })}5\r\nhello\r\n0\r\n\r\n`, /method must be GET/],
+  'a GET with a body': [`${handshake({ lines: ['Content-Length: 5'] })}hello`, /no body/],
+  'a GET with a chunked body': [`${handshake({ lines: ['Transfer-Encoding: chunked'] })}5\r\nhello\r\n0\r\n\r\n`, /no body/],
+  'HTTP/1.0': [handshake({ start: 'GET /ws HTTP/1.0' }), /HTTP\/1.1/],
+  'no Host': [handshake({ headers: { Host: '' } }), /Host/],
+  'two Hosts': [handshake({ lines: ['Host: other.test'] }), /Host/]
+}
+
+for (const [name, [request, message]] of Object.entries(INVALID)) {
+  t.test(`400 for ${name}`, async t => {
+    const { target, gateway } = await start(t)
+    const answer = await exchange(t, gateway.port, request)
+    t.equal(answer.status, 400)
+    t.match(JSON.parse(answer.body), { statusCode: 400, code: 'SLUICE_HANDSHAKE_INVALID', error: 'Bad Request', message })
+    t.same(valuesOf(answer, 'connection'), ['close'])
+    await gateway.idle()
+    t.equal(target.connections, 0, 'nothing has reached the target')
+    t.equal((await openSession(t, { on: { gateway, target } })).answer.start, 'HTTP/1.1 101 Switching Protocols', 'and the next client is served')
+  })
+}
+
+for (const version of ['12', '14', '0', '13, 13', 'x', '']) {
+  t.test(`426 naming 13 for version '${version}'`, async t => {
+    const { target, gateway } = await start(t)
+    const answer = await exchange(t, gateway.port, handshake({ headers: { 'Sec-WebSocket-Version': version } }))
+    t.equal(answer.status, 426)
+    t.same(valuesOf(answer, 'sec-websocket-version'), ['13'])
+    t.same(valuesOf(answer, 'upgrade'), ['websocket'])
+    t.match(valuesOf(answer, 'connection').join(), /upgrade/)
+    t.match(JSON.parse(answer.body), { statusCode: 426, code: 'SLUICE_HANDSHAKE_VERSION', error: 'Upgrade Required' })
+    await gateway.idle()
+    t.equal(target.connections, 0)
+  })
+}
+
+/** What RFC 6455 and RFC 9110 allow, though few send it. */
+const UNUSUAL: Record<string, string> = {
+  'a list in Connection': handshake({ headers: { Connection: 'keep-alive , UPGRADE' } }),
+  'Connection twice': handshake({ headers: { Connection: 'keep-alive' }, lines: ['Connection: Upgrade'] }),
+  'another protocol in Upgrade': handshake({ headers: { Upgrade: 'h2c, WebSocket' } }),
+  'an empty body': handshake({ lines: ['Content-Length: 0'] }),
+  'an empty subprotocol list': handshake({ lines: ['Sec-WebSocket-Protocol:'] }),
+  'header names in another case': handshake().replace('Sec-WebSocket-Key', 'SEC-WEBSOCKET-KEY').replace('Upgrade:', 'uPgRaDe:')
+}
+
+for (const [name, request] of Object.entries(UNUSUAL)) {
+  t.test(`101 with ${name}`, async t => {
+    const target = await rawTarget(t)
+    const gateway = await startGateway(t, { targets: [target.url] })
+    const client = await Wire.connect(t, gateway.port)
+    client.write(request)
+    const server = await target.next()
+    const seen = await server.head()
+    t.same(valuesOf(seen, 'connection'), ['Upgrade'])
+    t.same(valuesOf(seen, 'upgrade'), ['websocket'])
+    server.write(goodAnswer(seen))
+    t.equal((await client.head()).start, 'HTTP/1.1 101 Switching Protocols')
+  })
+}
+
+t.test('the accept of a key is that of RFC 6455 §1.3', async t => {
+  t.equal(acceptOf(KEY), ACCEPT)
+})
+
+t.test('what is wrong with a 101', async t => {
+  const offer = { key: KEY, protocols: ['chat', 'Superchat'], extensions: ['permessage-deflate'] }
+  const good = ['Upgrade', 'WebSocket', 'Connection', 'keep-alive, upgrade', 'Sec-WebSocket-Accept', ACCEPT]
+  const fault = (...more: string[]) => answerFault(offer, [...good, ...more])
+  t.equal(fault(), undefined)
+  t.equal(fault('sec-websocket-protocol', 'chat'), undefined)
+  t.equal(fault('Sec-WebSocket-Extensions', 'permessage-deflate; server_max_window_bits=10'), undefined)
+  t.match(fault('Sec-WebSocket-Protocol', 'superchat'), /subprotocol/, 'subprotocols are case-sensitive')
+  t.match(fault('Sec-WebSocket-Protocol', ''), /subprotocol/)
+  t.match(fault('Sec-WebSocket-Protocol', 'chat', 'Sec-WebSocket-Protocol', 'chat'), /subprotocol/)
+  t.match(fault('Sec-WebSocket-Protocol', 'chat, Superchat'), /subprotocol/, 'one, not a list')
+  t.match(fault('Sec-WebSocket-Extensions', 'x-other'), /extension/)
+  t.match(fault('Sec-WebSocket-Accept', ACCEPT), /Accept/, 'twice')
+  t.match(answerFault(offer, good.slice(2)), /Upgrade/)
+  t.match(answerFault(offer, ['Upgrade', 'websocket', ...good.slice(4)]), /Connection/)
+  t.match(answerFault(offer, [...good.slice(0, 4), 'Sec-WebSocket-Accept', acceptOf('other')]), /Accept/)
+})
+
+t.test('the RSV bits that extensions use', async t => {
+  t.equal(rsvBits([]), 0)
+  t.equal(rsvBits(['Sec-WebSocket-Extensions', 'permessage-deflate; client_no_context_takeover']), 0x40)
+  t.equal(rsvBits(['Sec-WebSocket-Extensions', 'x-unknown']), 0x70)
+})

@@ -1,0 +1,281 @@
+import t from 'tap'
+import { checkEnd, openSession } from '../helpers/gateway.js'
+import { closing, frame, masked } from '../helpers/wire.js'
+
+/** The test's route has a closeTimeout of 200 ms; this one is never reached in good time. */
+const PATIENT = { route: { websocket: { closeTimeout: 60_000 } } }
+
+for (const [name, payload, text, code] of [
+  ['a code and a reason', closing(1000, 'bye €'), '1000 bye €', 1000],
+  ['a code alone', closing(4999), '4999', 4999],
+  ['no code', Buffer.alloc(0), '', 1005],
+  ['a code that should not be on the wire', closing(1006, 'x'), '1006 x', 1006],
+  ['a reason of 123 bytes', closing(3000, 'r'.repeat(123)), `3000 ${'r'.repeat(123)}`, 3000]
+] as const) {
+  t.test(`the client closes with ${name}`, async t => {
+    const session = await openSession(t, PATIENT)
+    const { client, server } = session
+    client.write(masked(0x88, payload))
+    t.equal(await server.close(), text)
+    server.write(frame(0x88, payload)).end()
+    t.equal(await client.close(), text)
+    await client.over()
+    client.end()
+    await checkEnd(t, session, { by: 'client', reason: 'close', code, fromClient: { frames: 1, messages: 0, bytes: 6 + payload.length }, fromTarget: { frames: 1, messages: 0, bytes: 2 + payload.length } })
+  })
+
+  t.test(`the target closes with ${name}`, async t => {
+    const session = await openSession(t, PATIENT)
+    const { client, server } = session
+    server.write(frame(0x88, payload))
+    t.equal(await client.close(), text)
+    client.write(masked(0x88, payload))
+    t.equal(await server.close(), text)
+    server.end()
+    await client.over()
+    client.end()
+    await checkEnd(t, session, { by: 'target', reason: 'close', code })
+  })
+}
+
+t.test('both close at once', async t => {
+  const session = await openSession(t, PATIENT)
+  const { client, server } = session
+  client.write(masked(0x88, closing(1000, 'me')))
+  server.write(frame(0x88, closing(1001, 'no, me'))).end()
+  t.equal(await server.close(), '1000 me')
+  t.equal(await client.close(), '1001 no, me')
+  await client.over()
+  client.end()
+  await checkEnd(t, session, { reason: 'close' })
+})
+
+t.test('what stands behind a Close is not relayed', async t => {
+  const session = await openSession(t, PATIENT)
+  const { client, server } = session
+  client.write(Buffer.concat([masked(0x88, closing(1000)), masked(0x81, 'late'), Buffer.alloc(1000)]))
+  t.equal(await server.close(), '1000')
+  server.write(Buffer.concat([frame(0x81, 'last'), frame(0x88, closing(1000)), frame(0x81, 'later')])).end()
+  t.equal((await client.frame()).payload.toString(), 'last', 'what the other side says before its own Close is')
+  t.equal(await client.close(), '1000')
+  t.equal(await client.rest(), '')
+  client.end()
+  t.equal(await server.rest(), '')
+  await checkEnd(t, session, { by: 'client', code: 1000, fromClient: { frames: 1 }, fromTarget: { frames: 2, messages: 1 } })
+})
+
+t.test('a client that closes and leaves at once', async t => {
+  for (const leave of ['end', 'reset'] as const) {
+    const session = await openSession(t, PATIENT)
+    const { client, server } = session
+    client.write(masked(0x88, closing(1001)))
+    if (leave === 'end') client.end()
+    else client.socket.end(() => client.reset())
+    t.equal(await server.close(), '1001')
+    await server.over()
+    server.write(frame(0x88, closing(1001))).end()
+    await checkEnd(t, session, { by: 'client', reason: 'close', code: 1001 })
+  }
+})
+
+t.test('the client vanishes: the target gets 1001, then the end', async t => {
+  const session = await openSession(t, PATIENT)
+  const { client, server } = session
+  client.write(masked(0x81, 'hello'))
+  t.equal((await server.frame()).payload.toString(), 'hello')
+  client.reset()
+  t.equal(await server.close(), '1001')
+  await server.over()
+  server.write(frame(0x88, closing(1001))).end()
+  await checkEnd(t, session, { by: 'client', reason: 'lost', code: 1006, fromClient: { frames: 1, messages: 1, bytes: 11 } })
+})
+
+t.test('the client vanishes inside a fragmented message: 1001 all the same', async t => {
+  const session = await openSession(t, PATIENT)
+  const { client, server } = session
+  client.write(masked(0x01, 'half'))
+  await server.frame()
+  client.reset()
+  t.equal(await server.close(), '1001')
+  server.end()
+  await checkEnd(t, session, { by: 'client', reason: 'lost' })
+})
+
+t.test('the client vanishes inside a frame: the target is cut off', async t => {
+  const session = await openSession(t, PATIENT)
+  const { client, server } = session
+  const bytes = masked(0x82, Buffer.alloc(1000))
+  client.write(bytes.subarray(0, 500))
+  await server.has(500)
+  client.reset()
+  t.equal((await server.rest()).length, 500)
+  await checkEnd(t, session, { by: 'client', reason: 'lost', fromClient: { frames: 1, messages: 0, bytes: 500 } })
+})
+
+t.test('the client vanishes inside a header: nothing of it was sent on, so 1001', async t => {
+  const session = await openSession(t, PATIENT)
+  const { client, server } = session
+  client.write(Buffer.concat([masked(0x81, 'a'), masked(0x82, Buffer.alloc(1000)).subarray(0, 5)]))
+  await server.frame()
+  client.end()
+  t.equal(await server.close(), '1001')
+  server.end()
+  await checkEnd(t, session, { by: 'client', reason: 'lost', fromClient: { frames: 1 } })
+})
+
+for (const vanish of ['end', 'reset'] as const) {
+  t.test(`the target vanishes (${vanish}): the client gets 1014`, async t => {
+    const session = await openSession(t, PATIENT)
+    const { client, server } = session
+    server.write(frame(0x81, 'hello'))
+    t.equal((await client.frame()).payload.toString(), 'hello')
+    server[vanish]()
+    t.equal(await client.close(), '1014')
+    client.write(masked(0x88, closing(1014)))
+    await client.over()
+    client.end()
+    await checkEnd(t, session, { by: 'target', reason: 'lost', code: 1006 })
+  })
+
+  t.test(`the target vanishes inside a frame (${vanish}): the client is cut off`, async t => {
+    const session = await openSession(t, PATIENT)
+    const { client, server } = session
+    server.write(frame(0x82, Buffer.alloc(1000)).subarray(0, 500))
+    await client.has(500)
+    server[vanish]()
+    t.equal((await client.rest()).length, 500)
+    await checkEnd(t, session, { by: 'target', reason: 'lost' })
+  })
+
+  t.test(`the target vanishes inside a message (${vanish}): 1014 at the frame boundary`, async t => {
+    const session = await openSession(t, PATIENT)
+    const { client, server } = session
+    server.write(frame(0x02, 'half'))
+    await client.frame()
+    server[vanish]()
+    t.equal(await client.close(), '1014')
+    client.write(masked(0x88, closing(1014)))
+    await client.over()
+    client.end()
+    await checkEnd(t, session, { by: 'target', reason: 'lost' })
+  })
+}
+
+t.test('the target vanishes, and the client does not answer: cut after closeTimeout', async t => {
+  const session = await openSession(t)
+  session.server.reset()
+  t.equal(await session.client.close(), '1014')
+  await checkEnd(t, session, { by: 'target', reason: 'lost' })
+})
+
+t.test('the target is lost with the 101 itself', async t => {
+  for (const lose of ['end', 'reset'] as const) {
+    const { client, server, gateway, answer } = await openSession(t)
+    t.match(answer.start, / 101 /)
+    server[lose]()
+    t.equal(await client.close(), '1014')
+    client.write(masked(0x88, closing(1014))).end()
+    await gateway.ended()
+    await gateway.idle()
+  }
+})
+
+t.test("a client's half-close lets the other way flow to its end", async t => {
+  const session = await openSession(t, PATIENT)
+  const { client, server } = session
+  client.write(masked(0x81, 'that is all')).end()
+  t.equal((await server.frame()).payload.toString(), 'that is all')
+  t.equal(await server.close(), '1001')
+  await server.over()
+  const long = frame(0x82, Buffer.alloc(3 << 20, 7))
+  server.write(long)
+  t.ok((await client.bytes(long.length)).equals(long))
+  server.write(frame(0x88, closing(1001))).end()
+  t.equal(await client.close(), '1001')
+  await checkEnd(t, session, { by: 'client', reason: 'lost', fromTarget: { messages: 1 } })
+})
+
+t.test("a target's half-close lets the client speak to the end", async t => {
+  const session = await openSession(t, PATIENT)
+  const { client, server } = session
+  server.end()
+  t.equal(await client.close(), '1014')
+  client.write(masked(0x81, 'last words')).write(masked(0x88, closing(1014)))
+  t.equal((await server.frame()).payload.toString(), 'last words')
+  t.equal(await server.close(), '1014')
+  await server.over()
+  client.end()
+  await checkEnd(t, session, { by: 'target', reason: 'lost', fromClient: { messages: 1 } })
+})
+
+t.test("a target that never answers the client's Close: the client gets its own code back", async t => {
+  const session = await openSession(t)
+  const { client, server } = session
+  const started = performance.now()
+  client.write(masked(0x88, closing(4321, 'mine')))
+  t.equal(await server.close(), '4321 mine')
+  t.equal(await client.close(), '4321')
+  t.ok(performance.now() - started > 150, 'after closeTimeout')
+  await client.over()
+  await checkEnd(t, session, { by: 'client', reason: 'close', code: 4321 })
+})
+
+t.test("a target that goes on talking does not keep the client's Close waiting for ever", async t => {
+  const session = await openSession(t)
+  const { client, server } = session
+  client.write(masked(0x88, closing(1000)))
+  t.equal(await server.close(), '1000')
+  const talk = setInterval(() => { server.write(frame(0x81, 'tick')) }, 20)
+  t.teardown(() => { clearInterval(talk) })
+  for (;;) {
+    const { opcode, payload } = await client.frame()
+    if (opcode === 1) continue
+    t.equal(payload.readUInt16BE(), 1000)
+    break
+  }
+  await client.over()
+  await session.gateway.ended()
+  clearInterval(talk)
+  await checkEnd(t, session, { by: 'client', reason: 'close', code: 1000 })
+})
+
+t.test("a client that never answers the target's Close: the target gets its own code back, and both are cut", async t => {
+  const session = await openSession(t)
+  const { client, server } = session
+  server.write(frame(0x88, closing(4001)))
+  t.equal(await client.close(), '4001')
+  t.equal(await server.close(), '4001')
+  await checkEnd(t, session, { by: 'target', reason: 'close', code: 4001 })
+})
+
+t.test('a long message that is on its way when the other side closes is not cut, while it flows', async t => {
+  const session = await openSession(t)
+  const { client, server } = session
+  const long = frame(0x82, Buffer.alloc(100_000, 3))
+  server.write(long.subarray(0, 1000))
+  await client.has(1000)
+  client.write(masked(0x88, closing(1000)))
+  t.equal(await server.close(), '1000')
+  // Half again as long as closeTimeout, a piece at a time.
+  for (let at = 1000; at < long.length; at += 10_000) {
+    server.write(long.subarray(at, at + 10_000))
+    await new Promise(resolve => setTimeout(resolve, 30))
+  }
+  server.write(frame(0x88, closing(1000))).end()
+  t.ok((await client.bytes(long.length)).equals(long))
+  t.equal(await client.close(), '1000')
+  client.end()
+  await checkEnd(t, session, { by: 'client', reason: 'close', code: 1000, fromTarget: { messages: 1 } })
+})
+
+t.test('a client that closes and does not read any more: cut in bounded time', async t => {
+  const session = await openSession(t)
+  const { client, server } = session
+  client.socket.pause()
+  for (let count = 0; count < 32; count++) server.write(frame(0x82, Buffer.alloc(1 << 20)))
+  client.write(masked(0x88, closing(1000)))
+  t.equal(await server.close(), '1000')
+  await session.gateway.ended()
+  await session.gateway.idle()
+  t.match(session.gateway.ends, [{ by: 'client', reason: 'close', code: 1000 }])
+})
