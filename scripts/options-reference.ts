@@ -125,6 +125,10 @@ const CONFIGURATION_ERRORS: Record<string, ErrorEntry> = {
 const CLIENT_ERRORS: Record<string, ErrorEntry> = {
   HandshakeInvalidError: { placeholders: ['REASON'], mend: 'Correct the client: its request is no handshake of RFC 6455.' },
   HandshakeVersionError: { placeholders: [], mend: 'Use a client of RFC 6455. The answer carries `Sec-WebSocket-Version: 13`.' },
+  OriginForbiddenError: { placeholders: [], mend: 'Add the origin of the page to the `origins` of the route, if it may.' },
+  SessionExpiredError: { placeholders: [], mend: 'Authenticate anew.' },
+  ClientFullError: { placeholders: [], mend: 'Close a WebSocket first, or raise `maxSessionsPerClient`.' },
+  RouteFullError: { placeholders: [], mend: 'Try again later, or raise `maxSessions`.' },
   PathInvalidError: { placeholders: ['REASON'], mend: 'Send a path without `.` and `..` segments, also not escaped or behind backslashes.' },
   RequestInvalidError: { placeholders: ['REASON'], mend: 'Correct the client.' },
   TargetUnreachableError: { placeholders: [], mend: 'Look into the log for the cause; check that the target listens.' },

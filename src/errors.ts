@@ -38,6 +38,18 @@ export const HandshakeInvalidError = createError<[string]>(
 /** The client asks for a version other than 13 (RFC 6455 §4.2.2); the answer names 13. */
 export const HandshakeVersionError = createError(
   'SLUICE_HANDSHAKE_VERSION', 'Unsupported WebSocket version: Sec-WebSocket-Version must be 13', 426)
+/** The page that asks for a WebSocket is none of those that may (the route's `origins`). */
+export const OriginForbiddenError = createError(
+  'SLUICE_ORIGIN_FORBIDDEN', 'This origin may not open a WebSocket here', 403)
+/** The date that the route's `until` gives lies in the past. */
+export const SessionExpiredError = createError(
+  'SLUICE_SESSION_EXPIRED', 'The right to this WebSocket has expired', 403)
+/** The client has as many sessions as `maxSessionsPerClient` allows. */
+export const ClientFullError = createError(
+  'SLUICE_CLIENT_FULL', 'Too many WebSockets from this address', 429)
+/** The route has as many sessions as `maxSessions` allows. */
+export const RouteFullError = createError(
+  'SLUICE_ROUTE_FULL', 'Too many WebSockets at the moment', 503)
 /** The path cannot be sent on without leaving the route (dot segments, a foreign form). */
 export const PathInvalidError = createError<[string]>('SLUICE_PATH_INVALID', 'Invalid request path: %s', 400)
 /** The request can be read in more than one way. */

@@ -15,6 +15,10 @@ export {
   TargetOptions,
   UpstreamOptions,
   WebSocketOptions,
+  type HeaderFunction,
+  type RewriteFunction,
+  type UntilFunction,
   type UpstreamFunction
 } from './options.js'
-export type { EndedBy, EndReason, SessionEnd, Traffic } from './websocket/session.js'
+export type { EndedBy, EndReason, SessionEnd, Traffic, WebSocketSession } from './types.js'
+export type { DrainOptions, SessionFilter } from './websocket/sessions.js'

@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import { Type, type Static } from '@sinclair/typebox'
 import type { FastifyRequest } from 'fastify'
+import type { SessionEnd, WebSocketSession } from './types.js'
 
 /**
  * Every option of the gateway, once: types, validation, defaults, JSON Schema and the options reference
@@ -57,12 +58,90 @@ export const UpstreamOptions = Type.Object({
 }, { ...closed, description: 'A named group of interchangeable targets, with one policy.' })
 export type UpstreamOptions = Static<typeof UpstreamOptions>
 
-/** The object form of a route's `websocket` option. */
-export const WebSocketOptions = Type.Object({
+/** Gives the date until which a session may last, such as the expiry of the token that opened it. */
+export type UntilFunction = (request: FastifyRequest) => Date | null | undefined | Promise<Date | null | undefined>
+
+const bytes = (description: string) =>
+  Type.Integer({ minimum: 1, maximum: Number.MAX_SAFE_INTEGER, description: `${description} Bytes. Default: no limit.` })
+const unlimitedMilliseconds = (description: string) =>
+  Type.Integer({ minimum: 1, maximum: 2 ** 31 - 1, description: `${description} Milliseconds. Default: no limit.` })
+
+/** How many messages, and bytes, a client may send. */
+export const MessageRate = Type.Object({
+  messages: Type.Number({ exclusiveMinimum: 0, description: 'Messages a second that a client may send for long.' }),
+  burst: Type.Optional(Type.Integer({ minimum: 1, description: 'Messages that it may send at once after a pause. Default: those of a second.' })),
+  bytes: Type.Optional(Type.Integer({ minimum: 1, description: 'Bytes a second on the wire, with those of a second at once after a pause. Default: no limit.' })),
+  action: Type.Optional(Type.Union([Type.Literal('close'), Type.Literal('delay')], {
+    default: 'close',
+    description: "What happens to a client that sends more: 'close' ends the session with 1008, 'delay' reads no further until it is within the rate."
+  }))
+}, { ...closed, description: 'How many messages a client may send: a token bucket for each session.' })
+export type MessageRate = Static<typeof MessageRate>
+
+const webSocketOptions = {
+  origins: Type.Optional(Type.Union([
+    Type.Literal('*'), Type.Literal('same-origin'), Type.Array(Type.String({ minLength: 1 }), { minItems: 1 })
+  ], {
+    default: '*',
+    description: "Whose pages may open a WebSocket: '*' anyone's, 'same-origin' those of the request's own host, or a list of origins, in which https://*.example.com stands for every subdomain; else 403. A request without Origin comes from no browser and is let through, unless requireOrigin."
+  })),
+  requireOrigin: Type.Optional(Type.Boolean({ default: false, description: 'Whether a request without Origin is refused with 403.' })),
+  protocols: Type.Optional(Type.Array(Type.String({ minLength: 1 }), {
+    description: 'The subprotocols that are let through; the target chooses among those of them that the client offers. A client that offers none of them, but others, gets 400. Default: all.'
+  })),
+  compression: Type.Optional(Type.Union([Type.Literal('passthrough'), Type.Literal('off')], {
+    default: 'passthrough',
+    description: "'passthrough' lets client and target negotiate extensions such as permessage-deflate; 'off' removes the client's offer."
+  })),
+  connectTimeout: Type.Optional(Type.Integer({
+    minimum: 1, maximum: 2 ** 31 - 1, description: "How long a connection to a target may take to open; then 502. Milliseconds. Default: the upstream's."
+  })),
   handshakeTimeout: Type.Optional(milliseconds(10_000,
     'How long a target may take to answer the handshake once it is connected; then 504.')),
+  idleTimeout: Type.Optional(unlimitedMilliseconds(
+    'How long a session may go without a data frame in either direction; then both sides are told 1001.')),
+  pingInterval: Type.Optional(Type.Union([Type.Literal(false), milliseconds(30_000, 'Time.')], {
+    default: 30_000,
+    description: 'How long a side may be silent before the gateway pings it; false for never. Its own pongs are not relayed, those of the peers are. Milliseconds.'
+  })),
+  pongTimeout: Type.Optional(milliseconds(30_000,
+    'How long a side that was pinged may go on without sending any byte; then it counts as gone, and the other side is told so.')),
+  maxLifetime: Type.Optional(unlimitedMilliseconds('How long a session may last; then both sides are told 1001.')),
+  lifetimeJitter: Type.Optional(Type.Integer({
+    minimum: 0, maximum: 2 ** 31 - 1, default: 0, description: 'Up to how much maxLifetime is shortened, by chance, so that sessions that began together do not end together. Milliseconds.'
+  })),
+  maxFrameSize: Type.Optional(bytes('Payload of the longest frame, either way; a longer one ends the session with 1009 before any of it is relayed.')),
+  maxMessageSize: Type.Optional(bytes('Payload of the longest message, either way, over all its frames and as it is on the wire; a longer one ends the session with 1009.')),
+  messageRate: Type.Optional(MessageRate),
+  maxSessions: Type.Optional(Type.Integer({ minimum: 1, description: 'Sessions and handshakes of the route at a time; more are refused with 503. Default: no limit.' })),
+  maxSessionsPerClient: Type.Optional(Type.Integer({ minimum: 1, description: "Sessions and handshakes of the route at a time from one address (Fastify's request.ip); more are refused with 429. Default: no limit." })),
   closeTimeout: Type.Optional(milliseconds(5_000,
-    "How long a peer may take to answer the gateway's Close frame before its socket is destroyed."))
+    'How long a peer may take to answer a Close before its socket is destroyed.')),
+  stallTimeout: Type.Optional(milliseconds(60_000,
+    'How long a peer may read nothing while the other side waits to be read; then it counts as gone.')),
+  lossCode: Type.Optional(Type.Integer({
+    minimum: 1000, maximum: 4999, default: 1014, description: 'The close code for a client whose target is lost. Some older clients know no 1014; 1011 is known to all.'
+  })),
+  strict: Type.Optional(Type.Boolean({
+    default: true, description: 'Whether a peer that breaks the framing of RFC 6455 is told 1002. Otherwise its frames are relayed as they come, as long as their ends can be found.'
+  }))
+}
+
+/** The object form of a route's `websocket` option, in sluice.yaml. */
+export const WebSocketConfig = Type.Object(webSocketOptions, { ...closed, description: 'Options of WebSocket passthrough.' })
+
+/** The object form of a route's `websocket` option, from code. */
+export const WebSocketOptions = Type.Object({
+  ...webSocketOptions,
+  until: Type.Optional(Type.Unsafe<UntilFunction>(Type.Function([Type.Any()], Type.Any(), {
+    description: 'Gives the date at which the session ends with 1008, such as the expiry of the token that opened it; nothing for no such date. It may be async.'
+  }))),
+  onSession: Type.Optional(Type.Unsafe<(session: WebSocketSession) => void>(Type.Function([Type.Any()], Type.Any(), {
+    description: 'Called when a session has opened.'
+  }))),
+  onSessionEnd: Type.Optional(Type.Unsafe<(session: WebSocketSession, end: SessionEnd) => void>(Type.Function([Type.Any(), Type.Any()], Type.Any(), {
+    description: 'Called when a session has ended and both its sockets are gone.'
+  })))
 }, { ...closed, description: 'Options of WebSocket passthrough.' })
 export type WebSocketOptions = Static<typeof WebSocketOptions>
 
@@ -106,15 +185,13 @@ const upstreamName = Type.String({
   description: 'The upstream that serves the route: a declared name, or the URL of an origin.'
 })
 
-const routeOptions = {
-  stripPrefix: Type.Optional(Type.String({
-    pattern: '^/',
-    description: 'Leading part of the path that is removed before the request goes to the target, such as /api.'
-  })),
-  websocket: Type.Optional(Type.Union([Type.Boolean(), WebSocketOptions], {
-    default: false,
-    description: 'Whether WebSockets pass: true, or an object of options. Without it an upgrade request is ordinary HTTP.'
-  }))
+const stripPrefix = Type.Optional(Type.String({
+  pattern: '^/',
+  description: 'Leading part of the path that is removed before the request goes to the target, such as /api.'
+}))
+const websocketDescription = {
+  default: false,
+  description: 'Whether WebSockets pass: true, or an object of options. Without it an upgrade request is ordinary HTTP.'
 }
 
 /** The gateway's own options of `app.proxy(url, options)`; Fastify's route options stand beside them. */
@@ -122,7 +199,8 @@ export const ProxyOptions = Type.Object({
   upstream: Type.Union([upstreamName, Type.Unsafe<UpstreamFunction>(Type.Function([Type.Any()], Type.Any()))], {
     description: 'The upstream that serves the route: a declared name, the URL of an origin, or (from code) a function of the request giving either, possibly async.'
   }),
-  ...routeOptions,
+  stripPrefix,
+  websocket: Type.Optional(Type.Union([Type.Boolean(), WebSocketOptions], websocketDescription)),
   rewrite: Type.Optional(Type.Union([RewritePattern, Type.Unsafe<RewriteFunction>(Type.Function([Type.Any(), Type.Any()], Type.Any()))], {
     description: 'Changes the path: a pattern, or (from code) a function of path with query and request that gives both anew.'
   })),
@@ -147,19 +225,30 @@ export const RouteConfig = Type.Object({
     description: 'HTTP method or methods; all of them by default.'
   })),
   upstream: upstreamName,
-  ...routeOptions,
+  stripPrefix,
+  websocket: Type.Optional(Type.Union([Type.Boolean(), WebSocketConfig], websocketDescription)),
   rewrite: Type.Optional(RewritePattern),
   headers: Type.Optional(HeaderTexts)
 }, { ...closed, description: 'A proxied route.' })
 export type RouteConfig = Static<typeof RouteConfig>
+
+const drainOptions = {
+  drainTimeout: Type.Optional(milliseconds(30_000,
+    'How long app.close() may wait for open sessions and for answers under way to end; what is left is destroyed.')),
+  drainSpread: Type.Optional(Type.Integer({
+    minimum: 0, maximum: 2 ** 31 - 1, default: 0, description: 'Over how long app.close() spreads the ends of the sessions, so that their clients do not come back all at once. Milliseconds.'
+  })),
+  drainCode: Type.Optional(Type.Union([Type.Literal(1001), Type.Literal(1012)], {
+    default: 1001, description: 'The close code of sessions that app.close() ends: 1001 going away, or 1012 service restart.'
+  }))
+}
 
 /** Options of the plugin: `app.register(sluice, options)`. */
 export const GatewayOptions = Type.Object({
   ignoreUpgrade: Type.Optional(Type.Unsafe<(request: IncomingMessage) => boolean>(Type.Function([Type.Any()], Type.Any(), {
     description: "From code: upgrade requests that belong to another 'upgrade' listener of the server. One that answers at once, as socket.io and ws do, is noticed without it."
   }))),
-  drainTimeout: Type.Optional(milliseconds(30_000,
-    'How long app.close() may wait for open sessions and for answers under way to end; what is left is destroyed.'))
+  ...drainOptions
 }, { ...closed, description: 'Options of the plugin.' })
 export type GatewayOptions = Static<typeof GatewayOptions>
 
@@ -177,7 +266,7 @@ export const GatewayConfig = Type.Object({
     port: Type.Optional(Type.Integer({ minimum: 0, maximum: 65535, default: 8080, description: 'Port to listen on; 0 takes a free one.' }))
   }, { ...closed, description: 'Where the gateway listens.' })),
   logLevel: Type.Optional(LogLevel),
-  drainTimeout: GatewayOptions.properties.drainTimeout,
+  ...drainOptions,
   trustProxy: Type.Optional(Type.Union([Type.Boolean(), Type.String({ minLength: 1 }), Type.Array(Type.String({ minLength: 1 }), { minItems: 1 })], {
     default: false,
     description: 'Which proxies in front of the gateway are believed what X-Forwarded-* says: true for any, or addresses and networks such as 10.0.0.0/8.'

@@ -10,8 +10,9 @@ import { UpstreamRegistry } from './upstreams/registry.js'
 import { rewritingOf } from './upstreams/rewriting.js'
 import { parseTarget } from './upstreams/target.js'
 import { validated } from './validate.js'
+import { Admission } from './websocket/admission.js'
 import { passThrough, type PassthroughRoute } from './websocket/passthrough.js'
-import { Sessions } from './websocket/sessions.js'
+import { Sessions, type DrainOptions } from './websocket/sessions.js'
 import { Upgrades } from './websocket/upgrades.js'
 
 /** Options of `app.proxy(url, options)`: the gateway's own, and Fastify's route options less those of a body that is not parsed. */
@@ -25,10 +26,15 @@ export type ProxyRouteOptions = ProxyOptions &
 
 /** `app.gateway`. */
 export interface Gateway {
-  readonly sessions: {
-    /** How many WebSocket sessions are open. */
-    readonly size: number
-  }
+  /** The open WebSocket sessions. */
+  readonly sessions: Pick<Sessions, 'size' | 'list' | 'close'>
+  /**
+   * Refuses new handshakes with 503, tells every session Close between two messages, and resolves when all
+   * have ended. What is left after the timeout is destroyed. `app.close()` does the same.
+   *
+   * @throws {RangeError} for a close code that is none.
+   */
+  drain (options?: DrainOptions): Promise<void>
 }
 
 declare module 'fastify' {
@@ -71,16 +77,19 @@ const plugin: FastifyPluginAsync<GatewayOptions> = async (app, givenOptions) => 
       if (UpstreamRegistry.isUrl(upstream)) parseTarget(upstream)
       named.push({ url, upstream })
     }
+    const options = websocket === undefined || websocket === true ? {} : websocket
     return {
+      url,
       chooseUpstream: request => chooseUpstream(registry, upstream, request),
       rewriting: rewritingOf(rewriting, `Route '${url}'`),
-      websocket: { handshakeTimeout: 10_000, closeTimeout: 5_000, ...(websocket !== true && websocket) }
+      websocket: options,
+      admission: new Admission(options)
     }
   }
   const passUpgrades = (route: PassthroughRoute): RouteHandler =>
     (request, reply) => passThrough(request, reply, route, { upgrades, sessions })
 
-  app.decorate('gateway', { sessions })
+  app.decorate('gateway', { sessions, drain: drainOptions => sessions.drain(drainOptions) })
 
   app.decorate('upstream', function (this: FastifyInstance, name: string, upstreamOptions: UpstreamOptions) {
     registry.declare(name, upstreamOptions)
@@ -143,7 +152,7 @@ const plugin: FastifyPluginAsync<GatewayOptions> = async (app, givenOptions) => 
     closing = true
     // Fastify waits for answers under way; an event stream may never end.
     drainTimer = setTimeout(() => registry.close(), drainTimeout)
-    await sessions.drain(drainTimeout)
+    await sessions.drain({ timeout: drainTimeout, spread: options.drainSpread ?? 0, code: options.drainCode ?? 1001 })
   })
   app.addHook('onClose', async () => {
     clearTimeout(drainTimer)

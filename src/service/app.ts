@@ -43,7 +43,12 @@ export function createApp ({ config, locate, logger }: AppParts): FastifyInstanc
  */
 export async function fillApp (app: FastifyInstance, { config, locate, demo, plugins, routes }: AppParts): Promise<void> {
   const builtIn = { config, locate, demo }
-  await app.register(sluice, config.drainTimeout === undefined ? {} : { drainTimeout: config.drainTimeout })
+  const { drainTimeout, drainSpread, drainCode } = config
+  await app.register(sluice, {
+    ...(drainTimeout !== undefined && { drainTimeout }),
+    ...(drainSpread !== undefined && { drainSpread }),
+    ...(drainCode !== undefined && { drainCode })
+  })
   await loadBuiltIn(app, 'plugins', builtIn)
   if (plugins !== undefined) await loadFolder(app, 'plugins', plugins)
   await loadBuiltIn(app, 'routes', builtIn)

@@ -1,13 +1,15 @@
 import type { Duplex } from 'node:stream'
-import { FrameScanner, closeFrame, type ScannerOptions } from './frames.js'
+import { FrameScanner, closeFrame, pingFrame, type ScannerOptions } from './frames.js'
 
 /** What a direction tells its session. */
 export interface DirectionEvents {
-  /** Bytes were read from the source. */
+  /** Bytes were read from the source, and passed on as far as they may be. */
   onProgress (direction: Direction): void
+  /** The sink does not read; the source is not read until it does. */
+  onBlocked (direction: Direction): void
   /** The source has sent a Close frame: relayed, or the answer to ours. */
   onClose (direction: Direction): void
-  /** The source has broken the protocol; nothing of the offending frame was relayed. */
+  /** The source has broken the protocol or a limit; nothing of the offending frame was relayed. */
   onViolation (direction: Direction, violation: string): void
   /** The sink has been told Close, by the source or by the gateway. Nothing more is written to it. */
   onTold (direction: Direction): void
@@ -17,7 +19,7 @@ export interface DirectionEvents {
 
 /**
  * One way of a relay: what is read from the source is written to the sink, unchanged and with backpressure,
- * while a scanner follows the frames so that the gateway can put a Close between two of them.
+ * while a scanner follows the frames so that the gateway can put a frame of its own between two of them.
  */
 export class Direction {
   readonly source: Duplex
@@ -25,15 +27,21 @@ export class Direction {
   readonly scanner: FrameScanner
   /** Bytes read from the source, frame headers included. */
   wireBytes = 0
+  /** When the last byte, and the last data frame, were read, as `performance.now()` counts. */
+  readAt = performance.now()
+  dataAt = this.readAt
   /** The sink has got its last byte: a Close frame, or none because it is gone. */
   told = false
   /** The source has ended its half. */
   ended = false
+  /** The sink does not read. */
+  blocked = false
 
   readonly #events: DirectionEvents
   readonly #sinkIsServer: boolean
+  #delayed: NodeJS.Timeout | undefined
   #pendingClose: { code: number, reason: string } | undefined
-  /** The beginning of a frame header whose rest has not arrived. */
+  /** The beginning of a frame header, or a Pong that may be the gateway's, whose rest has not arrived. */
   #held: Buffer | undefined
 
   constructor (source: Duplex, sink: Duplex, scanner: ScannerOptions, events: DirectionEvents) {
@@ -50,13 +58,33 @@ export class Direction {
       this.ended = true
       this.#events.onEnd(this)
     })
-    this.sink.on('drain', () => this.source.resume())
+    this.sink.on('drain', () => {
+      this.blocked = false
+      this.#resume()
+    })
+  }
+
+  /** Reads no more for some milliseconds. */
+  delay (milliseconds: number): void {
+    if (this.told || this.#delayed !== undefined) return
+    this.source.pause()
+    this.#delayed = setTimeout(() => {
+      this.#delayed = undefined
+      this.#resume()
+    }, milliseconds)
+  }
+
+  /** Puts a Ping of the gateway between two frames; false while one is open. */
+  ping (payload: Buffer): boolean {
+    if (this.told || !this.scanner.atFrameBoundary) return false
+    this.sink.write(pingFrame(payload, this.#sinkIsServer))
+    return true
   }
 
   /** The sink is gone. What still comes has no reader, but the source's end is only seen when it is read to. */
   sinkLost (): void {
     this.told = true
-    this.source.resume()
+    this.#readOn()
   }
 
   /** Tells the sink Close as soon as no message is open, and relays no more. */
@@ -83,31 +111,45 @@ export class Direction {
 
   #read (read: Buffer): void {
     this.wireBytes += read.length
-    this.#events.onProgress(this)
+    this.readAt = performance.now()
+    const { dataFrames } = this.scanner
     // Behind a Close frame nothing has a meaning (RFC 6455 §5.5.1).
-    if (this.scanner.close !== undefined || this.scanner.violation !== undefined) return
-    const chunk = this.#held === undefined ? read : Buffer.concat([this.#held, read])
-    this.#held = undefined
-    this.#scan(chunk)
+    if (this.scanner.close === undefined && this.scanner.violation === undefined) {
+      const chunk = this.#held === undefined ? read : Buffer.concat([this.#held, read])
+      this.#held = undefined
+      this.#pass(chunk)
+    }
+    if (this.scanner.dataFrames !== dataFrames) this.dataAt = this.readAt
+    this.#events.onProgress(this)
   }
 
-  #scan (chunk: Buffer): void {
-    const passed = this.scanner.scan(chunk, this.#pendingClose !== undefined && !this.told)
-    if (passed > 0 && !this.told) {
-      if (!this.sink.write(passed === chunk.length ? chunk : chunk.subarray(0, passed))) this.source.pause()
-    }
-    if (this.scanner.close !== undefined) {
+  #pass (chunk: Buffer): void {
+    const { scanner } = this
+    const passed = scanner.scan(chunk, this.#pendingClose !== undefined && !this.told)
+    if (passed > 0 && !this.told) this.#write(passed === chunk.length ? chunk : chunk.subarray(0, passed))
+    if (scanner.close !== undefined) {
       this.#events.onClose(this)
       if (!this.told) this.#becomeTold()
-    } else if (this.scanner.violation !== undefined) {
-      this.#events.onViolation(this, this.scanner.violation)
-    } else if (!this.told && this.#pendingClose !== undefined && this.scanner.atMessageBoundary) {
+    } else if (scanner.violation !== undefined) {
+      this.#events.onViolation(this, scanner.violation)
+    } else if (!this.told && this.#pendingClose !== undefined && scanner.atMessageBoundary) {
       this.#tell()
       // The rest is read for the source's own Close alone.
-      this.#scan(chunk.subarray(passed))
+      this.#pass(chunk.subarray(passed))
+    } else if (scanner.skip > 0) {
+      const rest = chunk.subarray(passed + scanner.skip)
+      scanner.skip = 0
+      this.#pass(rest)
     } else if (passed < chunk.length) {
       this.#held = Buffer.from(chunk.subarray(passed))
     }
+  }
+
+  #write (chunk: Buffer): void {
+    if (this.sink.write(chunk) || this.blocked) return
+    this.blocked = true
+    this.source.pause()
+    this.#events.onBlocked(this)
   }
 
   #tell (): void {
@@ -118,7 +160,19 @@ export class Direction {
 
   #becomeTold (): void {
     this.told = true
-    this.source.resume()
+    this.#readOn()
     this.#events.onTold(this)
+  }
+
+  /** Nothing holds the source back any more. */
+  #readOn (): void {
+    clearTimeout(this.#delayed)
+    this.#delayed = undefined
+    this.blocked = false
+    this.source.resume()
+  }
+
+  #resume (): void {
+    if (!this.blocked && this.#delayed === undefined) this.source.resume()
   }
 }

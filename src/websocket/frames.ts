@@ -31,6 +31,12 @@ export interface ScannerOptions {
   masked: boolean
   /** RSV bits, as they stand in the first byte, that a negotiated extension has given a meaning. */
   allowedRsv: number
+  /** Whether breaches of RFC 6455 are violations. Default: true. */
+  strict?: boolean
+  /** Payload bytes of the longest frame. Default: no limit. */
+  maxFrameSize?: number
+  /** Payload bytes of the longest message, over all its frames. Default: no limit. */
+  maxMessageSize?: number
 }
 
 export class FrameScanner {
@@ -38,15 +44,27 @@ export class FrameScanner {
   frames = 0
   /** Data messages that have been passed whole. */
   messages = 0
+  /** Data frames whose header has been passed. */
+  dataFrames = 0
   /** Payload bytes that have been passed. */
   payloadBytes = 0
   /** Set once a whole Close frame has been passed. */
   close: { code: number, reason: string } | undefined
   /** What is wrong with the frame that the scanner has stopped before. */
   violation: string | undefined
+  /** The close code for that. */
+  violationCode: number = CloseCode.protocolError
+  /** The payload of the gateway's own pings. A Pong that bears it is not passed, but left to `skip`. */
+  ownPing: Buffer | undefined
+  /** The length of a Pong, for the gateway alone, that the scanner has stopped before. */
+  skip = 0
 
   readonly #masked: boolean
   readonly #forbiddenRsv: number
+  readonly #strict: boolean
+  readonly #maxFrameSize: number
+  readonly #maxMessageSize: number
+  #messageSize = 0
   #remaining = 0
   #final = true
   #opcode = 0
@@ -54,9 +72,12 @@ export class FrameScanner {
   #closePayload: Buffer | undefined
   #closeMask = 0
 
-  constructor ({ masked, allowedRsv }: ScannerOptions) {
+  constructor ({ masked, allowedRsv, strict = true, maxFrameSize = Infinity, maxMessageSize = Infinity }: ScannerOptions) {
     this.#masked = masked
+    this.#strict = strict
     this.#forbiddenRsv = 0x70 & ~allowedRsv
+    this.#maxFrameSize = maxFrameSize
+    this.#maxMessageSize = maxMessageSize
   }
 
   /** No frame is open: another may be put between. */
@@ -124,24 +145,31 @@ export class FrameScanner {
 
     const opcode = first & 0x0f
     const final = (first & 0x80) !== 0
-    if ((first & this.#forbiddenRsv) !== 0) return this.#violated('an RSV bit that no extension has given a meaning')
-    if (masked !== this.#masked) return this.#violated(masked ? 'a masked frame from a server' : 'an unmasked frame from a client')
+    if (this.#strict) {
+      const breach = this.#breach(first, opcode, final, masked, lengthBytes, length)
+      if (breach !== undefined) return this.#violated(breach)
+    }
+    if (length > this.#maxFrameSize) return this.#violated('a frame that is too long', CloseCode.tooBig)
     if (opcode >= 0x8) {
-      if (opcode > Opcode.pong) return this.#violated('a reserved opcode')
-      if (!final) return this.#violated('a fragmented control frame')
-      // Nor may its length be written in more than 7 bits.
-      if (lengthBytes > 0) return this.#violated('a control frame of over 125 bytes')
+      if (opcode === Opcode.pong && length === this.ownPing?.length) {
+        // It may be for the gateway, so it is not passed before it can be told.
+        if (available < size + length) return 0
+        if (this.#isOwn(chunk, offset + size, masked)) {
+          this.skip = size + length
+          return 0
+        }
+      }
       if (opcode === Opcode.close) {
-        if (length === 1) return this.#violated('a Close frame with half a code')
-        this.#closePayload = Buffer.allocUnsafe(length)
+        // Only what can be a Close is read as one, where breaches are let through.
+        this.#closePayload = Buffer.allocUnsafe(length <= 125 && length >= 2 ? length : 0)
         this.#closeMask = masked ? chunk.readUInt32BE(offset + size - 4) : 0
       }
     } else {
-      if (opcode > Opcode.binary) return this.#violated('a reserved opcode')
-      if ((opcode === Opcode.continuation) !== this.#inMessage) {
-        return this.#violated(this.#inMessage ? 'a new message inside another' : 'a continuation of no message')
-      }
+      if (opcode !== Opcode.continuation) this.#messageSize = 0
+      this.#messageSize += length
+      if (this.#messageSize > this.#maxMessageSize) return this.#violated('a message that is too long', CloseCode.tooBig)
       this.#inMessage = true
+      this.dataFrames++
     }
     this.#opcode = opcode
     this.#final = final
@@ -150,8 +178,37 @@ export class FrameScanner {
     return size
   }
 
-  #violated (violation: string): 0 {
+  /** How a header breaks RFC 6455 §5.2 to §5.5. */
+  #breach (first: number, opcode: number, final: boolean, masked: boolean, lengthBytes: number, length: number): string | undefined {
+    if ((first & this.#forbiddenRsv) !== 0) return 'an RSV bit that no extension has given a meaning'
+    if (masked !== this.#masked) return masked ? 'a masked frame from a server' : 'an unmasked frame from a client'
+    if (opcode >= 0x8) {
+      if (opcode > Opcode.pong) return 'a reserved opcode'
+      if (!final) return 'a fragmented control frame'
+      // Nor may its length be written in more than 7 bits.
+      if (lengthBytes > 0) return 'a control frame of over 125 bytes'
+      if (opcode === Opcode.close && length === 1) return 'a Close frame with half a code'
+      return undefined
+    }
+    if (opcode > Opcode.binary) return 'a reserved opcode'
+    if ((opcode === Opcode.continuation) !== this.#inMessage) {
+      return this.#inMessage ? 'a new message inside another' : 'a continuation of no message'
+    }
+    return undefined
+  }
+
+  #isOwn (chunk: Buffer, offset: number, masked: boolean): boolean {
+    const own = this.ownPing!
+    for (let index = 0; index < own.length; index++) {
+      const mask = masked ? chunk[offset - 4 + (index & 3)]! : 0
+      if ((chunk[offset + index]! ^ mask) !== own[index]) return false
+    }
+    return true
+  }
+
+  #violated (violation: string, code: number = CloseCode.protocolError): 0 {
     this.violation = violation
+    this.violationCode = code
     return 0
   }
 
@@ -176,6 +233,7 @@ export class FrameScanner {
 
   #keepClosePayload (chunk: Buffer, offset: number, length: number): void {
     const payload = this.#closePayload!
+    if (payload.length < this.#remaining) return
     chunk.copy(payload, payload.length - this.#remaining, offset, offset + length)
   }
 }
@@ -188,17 +246,26 @@ export class FrameScanner {
  * @param masked Whether it goes to a server.
  */
 export function closeFrame (code: number, reason: string, masked: boolean): Buffer {
-  const text = Buffer.from(code === CloseCode.absent ? '' : reason)
-  const length = code === CloseCode.absent ? 0 : 2 + text.length
-  if (length > 125) throw new RangeError('a close reason is at most 123 bytes long')
+  if (code === CloseCode.absent) return controlFrame(Opcode.close, Buffer.alloc(0), masked)
+  const payload = Buffer.alloc(2 + Buffer.byteLength(reason))
+  payload.writeUInt16BE(code, 0)
+  payload.write(reason, 2)
+  return controlFrame(Opcode.close, payload, masked)
+}
+
+/** A Ping frame to send. */
+export function pingFrame (payload: Buffer, masked: boolean): Buffer {
+  return controlFrame(Opcode.ping, payload, masked)
+}
+
+function controlFrame (opcode: number, content: Buffer, masked: boolean): Buffer {
+  const { length } = content
+  if (length > 125) throw new RangeError('a control frame holds at most 125 bytes; a close reason 123')
   const frame = Buffer.alloc(2 + (masked ? 4 : 0) + length)
-  frame[0] = 0x80 | Opcode.close
+  frame[0] = 0x80 | opcode
   frame[1] = (masked ? 0x80 : 0) | length
   const payload = frame.subarray(frame.length - length)
-  if (length > 0) {
-    payload.writeUInt16BE(code, 0)
-    text.copy(payload, 2)
-  }
+  content.copy(payload)
   if (masked) {
     const key = randomFillSync(frame.subarray(2, 6))
     for (let index = 0; index < length; index++) payload[index]! ^= key[index & 3]!

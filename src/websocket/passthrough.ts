@@ -2,18 +2,21 @@ import { validateHeaderValue, type IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import { DrainingError, HandshakeInvalidError, HandshakeVersionError, TargetTimeoutError, TargetUnreachableError } from '../errors.js'
+import { ClientFullError, DrainingError, HandshakeInvalidError, HandshakeVersionError, RouteFullError, TargetTimeoutError, TargetUnreachableError } from '../errors.js'
 import type { WebSocketOptions } from '../options.js'
 import { mergedHeaders, sendAnswer } from '../upstreams/answer.js'
 import { dial } from '../upstreams/dial.js'
 import { forwardingOf } from '../upstreams/forwarding.js'
-import { handshakeHeaders, listsToken, responseHeaders, type HeaderList } from '../upstreams/headers.js'
+import { handshakeHeaders, headerValues, listsToken, responseHeaders, type HeaderList } from '../upstreams/headers.js'
 import type { Rewriting } from '../upstreams/rewriting.js'
 import type { Target } from '../upstreams/target.js'
 import type { Upstream } from '../upstreams/upstream.js'
+import type { Admission } from './admission.js'
+import { CloseCode } from './frames.js'
 import { readOffer, rsvBits, type Offer } from './handshake.js'
+import { LiveSession } from './live-session.js'
 import { makeOffer, type OfferResult } from './offer.js'
-import { Session } from './session.js'
+import type { SessionOptions } from './session.js'
 import type { Sessions } from './sessions.js'
 import type { PendingUpgrade, Upgrades } from './upgrades.js'
 import { WaitingClient } from './waiting-client.js'
@@ -26,34 +29,71 @@ export interface PassthroughContext {
 
 /** What a passthrough needs of its route. */
 export interface PassthroughRoute {
+  url: string
   chooseUpstream (request: FastifyRequest): Promise<Upstream>
   rewriting: Rewriting
-  websocket: Required<WebSocketOptions>
+  websocket: WebSocketOptions
+  admission: Admission
 }
+
+/** Seconds after which a client that found no place may come back. */
+const RETRY_AFTER = '1'
 
 /**
  * Answers a request for a WebSocket: steps 2 to 7 of 'A WebSocket's way through' (docs/life-of-a-request.md).
  * What it throws goes to the error handler of the route, and so to the client as a refusal.
  */
-export async function passThrough (request: FastifyRequest, reply: FastifyReply, route: PassthroughRoute, { upgrades, sessions }: PassthroughContext): Promise<FastifyReply> {
+export async function passThrough (request: FastifyRequest, reply: FastifyReply, route: PassthroughRoute, context: PassthroughContext): Promise<FastifyReply> {
   // For every answer but a 101: behind a handshake nothing else may come on the connection.
   reply.header('connection', 'close')
-  const offer = offerOf(request, reply)
-  const path = route.rewriting.path(request)
+  try {
+    const offer = route.admission.offer(request, offerOf(request, reply))
+    const path = route.rewriting.path(request)
+    const leave = route.admission.enter(request.ip)
+    let opened = false
+    try {
+      opened = await shakeHands(request, reply, { route, offer, path, leave, ...context })
+    } finally {
+      if (!opened) leave()
+    }
+    return reply
+  } catch (error) {
+    if (error instanceof DrainingError || error instanceof RouteFullError || error instanceof ClientFullError) {
+      reply.header('retry-after', RETRY_AFTER)
+    }
+    throw error
+  }
+}
+
+/** A handshake that its route has let through. */
+interface Admitted extends PassthroughContext {
+  route: PassthroughRoute
+  offer: Offer
+  path: string
+  /** Gives the session's place back. */
+  leave (): void
+}
+
+/** Has a target answer the handshake, and tells whether a session has opened. */
+async function shakeHands (request: FastifyRequest, reply: FastifyReply, admitted: Admitted): Promise<boolean> {
+  const { route, sessions, upgrades } = admitted
   const pending = upgrades.take(request.raw)
   if (pending === undefined) throw new HandshakeInvalidError('this connection cannot be upgraded')
-
   const client = new WaitingClient(pending.socket, sessions.stopping)
   try {
     if (sessions.stopping.aborted) throw new DrainingError()
+    const end = await route.admission.end(request)
     const upstream = await route.chooseUpstream(request)
-    const { result, target } = await firstAnswer(upstream, request, route, { offer, path, timeout: route.websocket.handshakeTimeout, signal: client.signal })
+    const { result, target } = await firstAnswer(upstream, request, admitted, client.signal)
     try {
       if (client.signal.aborted || reply.sent) throw new TargetUnreachableError()
       client.settle()
-      if (!result.accepted) return relayRefusal(request, reply, result.response, route, upstream.bodyTimeout)
-      openSession(request, reply, pending, result, target, route, sessions)
-      return reply
+      if (!result.accepted) {
+        relayRefusal(request, reply, result.response, route, upstream.bodyTimeout)
+        return false
+      }
+      openSession(request, reply, pending, result, admitted, { upstream, target, end })
+      return true
     } catch (error) {
       discard(result)
       throw error
@@ -61,17 +101,14 @@ export async function passThrough (request: FastifyRequest, reply: FastifyReply,
   } catch (error) {
     client.settle()
     // A timeout of Fastify's has answered already.
-    if (reply.sent) return reply
+    if (reply.sent) return false
     if (client.left) {
       // Nobody is there to be answered. Who has only ended his half still waits for our end.
       pending.socket.destroy()
-      return reply.hijack()
+      reply.hijack()
+      return false
     }
-    if (sessions.stopping.aborted) {
-      reply.header('retry-after', '1')
-      throw new DrainingError()
-    }
-    throw error
+    throw sessions.stopping.aborted ? new DrainingError() : error
   }
 }
 
@@ -93,7 +130,8 @@ function nameUpgrade (reply: FastifyReply): FastifyReply {
 }
 
 /** Makes the offer to one target after another until one answers. A target that was silent is not replaced: it may have acted. */
-async function firstAnswer (upstream: Upstream, request: FastifyRequest, { rewriting }: PassthroughRoute, options: { offer: Offer, path: string, timeout: number, signal: AbortSignal }): Promise<{ result: OfferResult, target: Target }> {
+async function firstAnswer (upstream: Upstream, request: FastifyRequest, { route, offer, path }: Admitted, signal: AbortSignal): Promise<{ result: OfferResult, target: Target }> {
+  const { rewriting, admission, websocket } = route
   const forwarding = forwardingOf(request)
   const tried = new Set<Target>()
   let failure: unknown
@@ -102,11 +140,12 @@ async function firstAnswer (upstream: Upstream, request: FastifyRequest, { rewri
     if (target === undefined) throw failure
     tried.add(target)
     try {
-      const headers = rewriting.requestHeaders(handshakeHeaders(request.raw.rawHeaders, forwarding, target.address.host), request)
-      const connection = await dial(target.address, { timeout: upstream.connectTimeout, tls: upstream.tls, signal: options.signal })
-      return { result: await makeOffer(connection, { ...options, headers }), target }
+      const received = admission.headers(request.raw.rawHeaders, offer)
+      const headers = rewriting.requestHeaders(handshakeHeaders(received, forwarding, target.address.host), request)
+      const connection = await dial(target.address, { timeout: websocket.connectTimeout ?? upstream.connectTimeout, tls: upstream.tls, signal })
+      return { result: await makeOffer(connection, { path, headers, offer, timeout: websocket.handshakeTimeout ?? 10_000, signal }), target }
     } catch (error) {
-      if (options.signal.aborted || !(error instanceof TargetUnreachableError)) throw error
+      if (signal.aborted || !(error instanceof TargetUnreachableError)) throw error
       failure = error
     }
   }
@@ -126,9 +165,13 @@ function relayRefusal (request: FastifyRequest, reply: FastifyReply, response: I
   })
 }
 
-function openSession (request: FastifyRequest, reply: FastifyReply, pending: PendingUpgrade, accepted: Extract<OfferResult, { accepted: true }>, target: Target, route: PassthroughRoute, sessions: Sessions): void {
+/** Where a session goes, and until when. */
+interface SessionEnds { upstream: Upstream, target: Target, end: SessionOptions['end'] }
+
+function openSession (request: FastifyRequest, reply: FastifyReply, pending: PendingUpgrade, accepted: Extract<OfferResult, { accepted: true }>, { route, sessions, leave }: Admitted, { upstream, target, end }: SessionEnds): void {
   const client = pending.socket
   const response = reply.raw
+  const { websocket } = route
   const head = headOf101(reply, accepted.message, route.rewriting.responseHeaders(responseHeaders(accepted.headers), request))
 
   reply.hijack()
@@ -139,21 +182,52 @@ function openSession (request: FastifyRequest, reply: FastifyReply, pending: Pen
   if (accepted.head.length > 0) accepted.socket.unshift(accepted.head)
   client.write(head, 'latin1')
 
-  const session = new Session({
+  const session = new LiveSession({
+    request,
+    route: route.url,
+    upstream: upstream.name,
+    target: target.address.origin,
+    subprotocol: headerValues(accepted.headers, 'sec-websocket-protocol')[0]?.trim()
+  }, {
     client,
     target: accepted.socket,
     allowedRsv: rsvBits(accepted.headers),
-    closeTimeout: route.websocket.closeTimeout,
-    onEnd: end => {
-      sessions.delete(session)
-      request.log.info({ session: { ...end, target: target.address.origin } }, 'websocket session ended')
-      // Runs the onResponse hooks of the route, and with them Fastify's own log line.
-      response.statusCode = 101
-      response.emit('finish')
+    end,
+    closeTimeout: websocket.closeTimeout ?? 5_000,
+    lossCode: websocket.lossCode ?? CloseCode.targetLost,
+    strict: websocket.strict,
+    maxFrameSize: websocket.maxFrameSize,
+    maxMessageSize: websocket.maxMessageSize,
+    messageRate: websocket.messageRate,
+    watch: {
+      idleTimeout: websocket.idleTimeout,
+      pingInterval: websocket.pingInterval ?? 30_000,
+      pongTimeout: websocket.pongTimeout ?? 30_000,
+      stallTimeout: websocket.stallTimeout ?? 60_000
     }
+  }, (session, end) => {
+    sessions.delete(session)
+    leave()
+    const { id, target, subprotocol } = session
+    request.log.info({ session: { id, target, subprotocol, ...end } }, 'websocket session ended')
+    callHook(request, () => websocket.onSessionEnd?.(session, end))
+    // Runs the onResponse hooks of the route, and with them Fastify's own log line.
+    response.statusCode = 101
+    response.emit('finish')
   })
   sessions.add(session)
-  session.start()
+  session.relay.start()
+  callHook(request, () => websocket.onSession?.(session))
+}
+
+/** A hook of the app that throws must not take the session, or the process, with it. */
+function callHook (request: FastifyRequest, hook: () => unknown): void {
+  const report = (err: unknown) => request.log.error({ err }, 'a session hook failed')
+  try {
+    Promise.resolve(hook()).catch(report)
+  } catch (error) {
+    report(error)
+  }
 }
 
 /** The answer to the client: the target's headers, with the upgrade of this hop. */

@@ -1,40 +1,11 @@
+import { randomBytes } from 'node:crypto'
 import type { Duplex } from 'node:stream'
+import type { MessageRate } from '../options.js'
+import type { EndedBy, EndReason, SessionEnd, Traffic } from '../types.js'
 import { Direction, type DirectionEvents } from './direction.js'
-import { CloseCode } from './frames.js'
-
-/** Who ended a session. */
-export type EndedBy = 'client' | 'target' | 'gateway'
-
-/**
- * Why a session ended:
- * - `close`: a peer sent a Close frame;
- * - `lost`: a peer went away without one;
- * - `protocol-error`: a peer broke RFC 6455;
- * - `shutdown`: the gateway stopped.
- */
-export type EndReason = 'close' | 'lost' | 'protocol-error' | 'shutdown'
-
-/** How a session ended, and what passed through it. The numbers of one log line. */
-export interface SessionEnd {
-  by: EndedBy
-  reason: EndReason
-  /** The close code: as sent by the peer or by the gateway; 1005 for a Close without one, 1006 for none at all. */
-  code: number
-  /** Milliseconds from the relayed 101 to the last socket's end. */
-  duration: number
-  /** What the client sent. */
-  fromClient: Traffic
-  /** What the target sent. */
-  fromTarget: Traffic
-}
-
-/** What passed one way. */
-export interface Traffic {
-  frames: number
-  messages: number
-  /** Bytes on the wire, frame headers included. */
-  bytes: number
-}
+import { CloseCode, type ScannerOptions } from './frames.js'
+import { RateLimit } from './rate.js'
+import { Watch, type WatchEvents, type WatchLimits } from './watch.js'
 
 export interface SessionOptions {
   client: Duplex
@@ -43,6 +14,16 @@ export interface SessionOptions {
   allowedRsv: number
   /** Milliseconds a peer may take to answer a Close. */
   closeTimeout: number
+  /** The close code for a client whose target is lost. */
+  lossCode?: number
+  strict?: boolean | undefined
+  maxFrameSize?: number | undefined
+  maxMessageSize?: number | undefined
+  messageRate?: MessageRate | undefined
+  /** What to watch for; nothing when left out. */
+  watch?: Omit<WatchLimits, 'endsAt'>
+  /** When and why the session ends by itself: `at` as `performance.now()` counts. */
+  end?: { at: number, reason: 'lifetime' | 'expired' } | undefined
   onEnd (end: SessionEnd): void
 }
 
@@ -53,7 +34,7 @@ export interface SessionOptions {
  * sockets are gone after at most two standstills of `closeTimeout`: one until Close is said in the place of
  * whoever failed to, one until the socket is destroyed.
  */
-export class Session implements DirectionEvents {
+export class Session implements DirectionEvents, WatchEvents {
   readonly #client: Duplex
   readonly #target: Duplex
   readonly #upward: Direction
@@ -62,17 +43,31 @@ export class Session implements DirectionEvents {
   readonly #openedAt = performance.now()
   #cause: Pick<SessionEnd, 'by' | 'reason' | 'code'> | undefined
   #messagesBeforeEnd = 0
+  #watch: Watch | undefined
+  #rate: RateLimit | undefined
   #timer: NodeJS.Timeout | undefined
   #lastCall = false
   #openSockets = 2
 
   constructor (options: SessionOptions) {
-    const { client, target, allowedRsv } = options
+    const { client, target, allowedRsv, strict = true, maxFrameSize = Infinity, maxMessageSize = Infinity } = options
+    const scanner = (masked: boolean): ScannerOptions => ({ masked, allowedRsv, strict, maxFrameSize, maxMessageSize })
     this.#options = options
     this.#client = client
     this.#target = target
-    this.#upward = new Direction(client, target, { masked: true, allowedRsv }, this)
-    this.#downward = new Direction(target, client, { masked: false, allowedRsv }, this)
+    this.#upward = new Direction(client, target, scanner(true), this)
+    this.#downward = new Direction(target, client, scanner(false), this)
+    if (options.messageRate !== undefined) this.#rate = new RateLimit(options.messageRate, performance.now())
+  }
+
+  /** What the client has sent so far. */
+  get fromClient (): Traffic {
+    return traffic(this.#upward)
+  }
+
+  /** What the target has sent so far. */
+  get fromTarget (): Traffic {
+    return traffic(this.#downward)
   }
 
   /** Begins to relay. Both sockets must be open, with nothing but frames to be read from them. */
@@ -84,6 +79,8 @@ export class Session implements DirectionEvents {
     }
     this.#upward.start()
     this.#downward.start()
+    const { watch, end } = this.#options
+    if (watch !== undefined) this.#watch = new Watch({ ...watch, endsAt: end?.at ?? Infinity }, [this.#upward, this.#downward], this.#ping, this)
     // A socket that was lost between the 101 and now has had its 'close'.
     for (const socket of [this.#client, this.#target]) if (socket.closed) this.#onSocketClose(socket)
   }
@@ -92,17 +89,17 @@ export class Session implements DirectionEvents {
    * Ends the session: each side is told Close as soon as no message to it is open.
    *
    * @param code A close code that may stand on the wire.
-   * @param reason At most 123 bytes; it must not tell anything internal.
+   * @param text At most 123 bytes; it must not tell anything internal.
    */
-  close (code: number, reason: string): void {
-    this.#beginEnd('gateway', 'shutdown', code)
-    this.#upward.stop(code, reason)
-    this.#downward.stop(code, reason)
+  close (reason: EndReason, code: number, text = ''): void {
+    this.#beginEnd('gateway', reason, code)
+    this.#upward.stop(code, text)
+    this.#downward.stop(code, text)
   }
 
   /** Ends the session at once: a Close where one is possible, then both sockets are destroyed. */
   destroy (): void {
-    this.#beginEnd('gateway', 'shutdown', CloseCode.goingAway)
+    this.#beginEnd('gateway', 'drain', CloseCode.goingAway)
     this.#upward.stopNow(CloseCode.goingAway, '')
     this.#downward.stopNow(CloseCode.goingAway, '')
     this.#client.destroy()
@@ -110,11 +107,16 @@ export class Session implements DirectionEvents {
   }
 
   onProgress (direction: Direction): void {
+    if (this.#rate !== undefined && direction === this.#upward) this.#holdToRate(this.#rate)
     if (this.#timer === undefined || direction.told) return
     // Behind the message that was open, a peer's Close is to be answered (RFC 6455 §5.5.1).
     if (this.#cause!.reason === 'close' && this.#messages !== this.#messagesBeforeEnd) return
     // What counts is standstill: the last of a long message may still be on its way.
     this.#timer.refresh()
+  }
+
+  onBlocked (direction: Direction): void {
+    this.#watch?.blocked(direction)
   }
 
   onClose (direction: Direction): void {
@@ -127,10 +129,13 @@ export class Session implements DirectionEvents {
   }
 
   onViolation (direction: Direction, violation: string): void {
-    this.#beginEnd(this.#nameOf(direction.source), 'protocol-error', CloseCode.protocolError)
-    // Whoever broke the protocol hears of it; to the other side its peer is simply lost.
-    this.#reverse(direction).stopNow(CloseCode.protocolError, violation)
-    direction.stopNow(this.#lossCode(direction), '')
+    const code = direction.scanner.violationCode
+    const tooBig = code === CloseCode.tooBig
+    this.#beginEnd(this.#nameOf(direction.source), tooBig ? 'too-big' : 'protocol-error', code)
+    // Whoever broke the protocol hears of it; to the other side its peer is simply lost. That a message is
+    // missing because it was too big, both should know.
+    this.#reverse(direction).stopNow(code, violation)
+    direction.stopNow(tooBig ? code : this.#lossCode(direction), '')
     this.#finish()
   }
 
@@ -138,6 +143,40 @@ export class Session implements DirectionEvents {
     this.#beginEnd(this.#nameOf(direction.source), 'lost', CloseCode.abnormal)
     direction.stopNow(this.#lossCode(direction), '')
     this.#finish()
+  }
+
+  onIdle (): void {
+    this.close('idle', CloseCode.goingAway)
+  }
+
+  onTimeUp (): void {
+    const { reason } = this.#options.end!
+    this.close(reason, reason === 'expired' ? CloseCode.policy : CloseCode.goingAway)
+  }
+
+  onSilence (direction: Direction): void {
+    this.#beginEnd(this.#nameOf(direction.source), 'ping-timeout', CloseCode.abnormal)
+    // Its 'close' event tells the other side.
+    direction.source.destroy()
+  }
+
+  onStall (direction: Direction): void {
+    this.#beginEnd(this.#nameOf(direction.sink), 'stalled', CloseCode.abnormal)
+    direction.sink.destroy()
+  }
+
+  /** Pings the source of a direction, with a payload by which its Pong is known. */
+  readonly #ping = (direction: Direction): boolean => {
+    direction.scanner.ownPing ??= randomBytes(8)
+    return this.#reverse(direction).ping(direction.scanner.ownPing)
+  }
+
+  #holdToRate (rate: RateLimit): void {
+    const { scanner, wireBytes, readAt } = this.#upward
+    const wait = rate.wait(scanner.messages, wireBytes, readAt)
+    if (wait === 0) return
+    if (rate.action === 'close') this.close('rate', CloseCode.policy)
+    else this.#upward.delay(wait)
   }
 
   #onSocketClose (socket: Duplex): void {
@@ -167,6 +206,7 @@ export class Session implements DirectionEvents {
   #beginEnd (by: EndedBy, reason: EndReason, code: number): void {
     if (this.#cause !== undefined) return
     this.#cause = { by, reason, code }
+    this.#watch?.end()
     this.#messagesBeforeEnd = this.#messages
     this.#timer = setTimeout(() => this.#onStandstill(), this.#options.closeTimeout)
   }
@@ -192,7 +232,7 @@ export class Session implements DirectionEvents {
   }
 
   #lossCode (direction: Direction): number {
-    return direction === this.#upward ? CloseCode.goingAway : CloseCode.targetLost
+    return direction === this.#upward ? CloseCode.goingAway : this.#options.lossCode ?? CloseCode.targetLost
   }
 
   #reverse (direction: Direction): Direction {
@@ -207,8 +247,8 @@ export class Session implements DirectionEvents {
     return {
       ...this.#cause!,
       duration: Math.round(performance.now() - this.#openedAt),
-      fromClient: traffic(this.#upward),
-      fromTarget: traffic(this.#downward)
+      fromClient: this.fromClient,
+      fromTarget: this.fromTarget
     }
   }
 }

@@ -1,13 +1,27 @@
+import type { WebSocketSession } from '../types.js'
 import { CloseCode } from './frames.js'
-import type { Session } from './session.js'
+import { checkClose, type LiveSession } from './live-session.js'
+
+/** How a drain goes. */
+export interface DrainOptions {
+  /** Milliseconds until what has not ended is destroyed. Default: 30,000. */
+  timeout?: number
+  /** Milliseconds over which the sessions are told Close, evenly. Default: 0, all at once. */
+  spread?: number
+  /** The close code: 1001 going away, or 1012 service restart. Default: 1001. */
+  code?: number
+}
+
+/** Which sessions are meant: all for which it is true. */
+export type SessionFilter = (session: WebSocketSession) => boolean
 
 /** The live sessions of a gateway, and how they all end. */
 export class Sessions {
-  readonly #live = new Set<Session>()
+  readonly #live = new Set<LiveSession>()
   readonly #stop = new AbortController()
   #onEmpty: (() => void) | undefined
 
-  /** Aborted when the gateway begins to stop: handshakes under way are given up, new ones refused. */
+  /** Aborted when the gateway begins to drain: handshakes under way are given up, new ones refused. */
   get stopping (): AbortSignal {
     return this.#stop.signal
   }
@@ -17,28 +31,71 @@ export class Sessions {
     return this.#live.size
   }
 
-  add (session: Session): void {
+  /** The open sessions. */
+  list (filter: SessionFilter = () => true): WebSocketSession[] {
+    return [...this.#live].filter(filter)
+  }
+
+  /**
+   * Ends sessions, each as its own `close()` does.
+   *
+   * @param code A close code. Default: 1000.
+   * @param reason At most 123 bytes in UTF-8. Default: none.
+   * @param filter Which. Default: all.
+   * @returns How many.
+   * @throws {RangeError} for another code, or a longer reason.
+   */
+  close (code: number = CloseCode.normal, reason = '', filter?: SessionFilter): number {
+    checkClose(code, reason)
+    const chosen = this.list(filter)
+    for (const session of chosen) session.close(code, reason)
+    return chosen.length
+  }
+
+  /** For the gateway: a session has opened. */
+  add (session: LiveSession): void {
     this.#live.add(session)
   }
 
-  delete (session: Session): void {
+  /** For the gateway: a session has ended. */
+  delete (session: LiveSession): void {
     this.#live.delete(session)
     if (this.#live.size === 0) this.#onEmpty?.()
   }
 
   /**
-   * Tells every session Close 1001 and resolves when all have ended. What is left after `timeout`
-   * milliseconds is destroyed.
+   * Refuses new handshakes, tells every session Close, and resolves when all have ended. What is left after
+   * the timeout is destroyed.
+   *
+   * @throws {RangeError} for a code that is none.
    */
-  async drain (timeout: number): Promise<void> {
+  async drain ({ timeout = 30_000, spread = 0, code = CloseCode.goingAway }: DrainOptions = {}): Promise<void> {
+    checkClose(code, '')
     this.#stop.abort()
-    for (const session of this.#live) session.close(CloseCode.goingAway, '')
-    if (this.#live.size === 0) return
-    const empty = new Promise<void>(resolve => { this.#onEmpty = resolve })
-    const timer = setTimeout(() => {
-      for (const session of this.#live) session.destroy()
-    }, timeout)
-    await empty
-    clearTimeout(timer)
+    const sessions = [...this.#live]
+    const timers: NodeJS.Timeout[] = []
+    const step = spread / sessions.length
+    for (const [index, session] of sessions.entries()) {
+      if (step === 0) session.relay.close('drain', code)
+      else timers.push(setTimeout(() => session.relay.close('drain', code), Math.round(index * step)))
+    }
+    if (this.#live.size > 0) {
+      timers.push(setTimeout(() => {
+        for (const session of this.#live) session.relay.destroy()
+      }, timeout))
+      await this.#empty()
+    }
+    for (const timer of timers) clearTimeout(timer)
+  }
+
+  /** Resolves when no session is open. Two drains may wait at a time: one asked for, and that of app.close(). */
+  #empty (): Promise<void> {
+    return new Promise(resolve => {
+      const before = this.#onEmpty
+      this.#onEmpty = () => {
+        before?.()
+        resolve()
+      }
+    })
   }
 }

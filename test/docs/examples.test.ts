@@ -222,7 +222,7 @@ function serviceCommand (t: Test, command: string): { environment: Record<string
   if (word === 'ci') return { environment }
   t.ok(word! in scripts, `there is a script '${word}'`)
   if (word !== 'start') return { environment }
-  t.equal(scripts.start, 'node dist/src/service/cli.js')
+  t.equal(scripts.start, 'exec node dist/src/service/cli.js')
   return { environment, args: words.slice(3) }
 }
 

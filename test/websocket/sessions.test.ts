@@ -23,7 +23,7 @@ t.test('app.close() tells 1001 to every client and every target', async t => {
   }))
   await closed
   t.equal(first.gateway.ends.length, 20)
-  for (const end of first.gateway.ends) t.match(end, { by: 'gateway', reason: 'shutdown', code: 1001 })
+  for (const end of first.gateway.ends) t.match(end, { by: 'gateway', reason: 'drain', code: 1001 })
 })
 
 t.test('a message that is on its way is finished first', async t => {
@@ -48,7 +48,7 @@ t.test('a message that is on its way is finished first', async t => {
   await client.over()
   client.end()
   await closed
-  await checkEnd(t, session, { by: 'gateway', reason: 'shutdown', fromClient: { messages: 2 }, fromTarget: { messages: 2 } })
+  await checkEnd(t, session, { by: 'gateway', reason: 'drain', fromClient: { messages: 2 }, fromTarget: { messages: 2 } })
 })
 
 t.test('the beginning of a header is not a message on its way', async t => {
@@ -64,7 +64,7 @@ t.test('the beginning of a header is not a message on its way', async t => {
   await client.over()
   client.end()
   await closed
-  await checkEnd(t, session, { by: 'gateway', reason: 'shutdown' })
+  await checkEnd(t, session, { by: 'gateway', reason: 'drain' })
 })
 
 /** Peers that make closing hard, with the others behaving well enough. */
@@ -107,7 +107,7 @@ t.test('drainTimeout bounds it all', async t => {
   t.ok(performance.now() - started < 1500)
   t.equal(await session.client.close(), '1001')
   t.equal(await session.server.close(), '1001')
-  await checkEnd(t, session, { by: 'gateway', reason: 'shutdown', code: 1001 })
+  await checkEnd(t, session, { by: 'gateway', reason: 'drain', code: 1001 })
 })
 
 t.test('handshakes during close() get 503', async t => {

@@ -1,0 +1,74 @@
+import type { FastifyRequest } from 'fastify'
+
+/** Who ended a session. */
+export type EndedBy = 'client' | 'target' | 'gateway'
+
+/**
+ * Why a session ended:
+ * - `close`: a peer sent a Close frame;
+ * - `lost`: a peer went away without one;
+ * - `protocol-error`: a peer broke RFC 6455;
+ * - `too-big`: a peer sent a longer frame or message than `maxFrameSize` or `maxMessageSize`;
+ * - `rate`: the client sent more than `messageRate`;
+ * - `idle`: no data frame for `idleTimeout`;
+ * - `ping-timeout`: a peer that was pinged sent no byte for `pongTimeout`;
+ * - `stalled`: a peer read nothing for `stallTimeout`;
+ * - `lifetime`: the session was as old as `maxLifetime`;
+ * - `expired`: the date of `until` had come;
+ * - `application`: code of the app called `session.close()`;
+ * - `drain`: the gateway was told to drain, or to stop.
+ */
+export type EndReason = 'close' | 'lost' | 'protocol-error' | 'too-big' | 'rate' | 'idle' | 'ping-timeout' | 'stalled' |
+  'lifetime' | 'expired' | 'application' | 'drain'
+
+/** What passed one way. */
+export interface Traffic {
+  frames: number
+  messages: number
+  /** Bytes on the wire, frame headers included. */
+  bytes: number
+}
+
+/** How a session ended, and what passed through it. The numbers of one log line. */
+export interface SessionEnd {
+  by: EndedBy
+  reason: EndReason
+  /** The close code: as sent by the peer or by the gateway; 1005 for a Close without one, 1006 for none at all. */
+  code: number
+  /** Milliseconds from the relayed 101 to the last socket's end. */
+  duration: number
+  /** What the client sent. */
+  fromClient: Traffic
+  /** What the target sent. */
+  fromTarget: Traffic
+}
+
+/** An open WebSocket, for code of the app. */
+export interface WebSocketSession {
+  readonly id: string
+  /** The request that opened it. */
+  readonly request: FastifyRequest
+  /** The URL pattern of its route. */
+  readonly route: string
+  /** The name of its upstream. */
+  readonly upstream: string
+  /** The origin of its target. */
+  readonly target: string
+  /** The subprotocol that the target chose; undefined for none. */
+  readonly subprotocol: string | undefined
+  readonly openedAt: Date
+  /** What the client has sent so far. */
+  readonly fromClient: Traffic
+  /** What the target has sent so far. */
+  readonly fromTarget: Traffic
+  /** Aborted when the session has ended. */
+  readonly signal: AbortSignal
+  /**
+   * Ends the session: each side is told Close as soon as no message to it is open.
+   *
+   * @param code A close code that may stand on the wire. Default: 1000.
+   * @param reason At most 123 bytes in UTF-8. Default: none.
+   * @throws {RangeError} for another code, or a longer reason.
+   */
+  close (code?: number, reason?: string): void
+}

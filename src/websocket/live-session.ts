@@ -1,0 +1,75 @@
+import { randomUUID } from 'node:crypto'
+import type { FastifyRequest } from 'fastify'
+import type { SessionEnd, Traffic, WebSocketSession } from '../types.js'
+import { CloseCode } from './frames.js'
+import { Session, type SessionOptions } from './session.js'
+
+/** What is known of a session beside its relay. */
+export interface SessionOrigin {
+  request: FastifyRequest
+  route: string
+  upstream: string
+  target: string
+  subprotocol: string | undefined
+}
+
+/** An open session as code of the app sees it. */
+export class LiveSession implements WebSocketSession {
+  readonly id = randomUUID()
+  readonly openedAt = new Date()
+  readonly request: FastifyRequest
+  readonly route: string
+  readonly upstream: string
+  readonly target: string
+  readonly subprotocol: string | undefined
+  /** The relay; not for the app. */
+  readonly relay: Session
+  #abort: AbortController | undefined
+  #ended = false
+
+  constructor ({ request, route, upstream, target, subprotocol }: SessionOrigin, options: Omit<SessionOptions, 'onEnd'>, onEnd: (session: LiveSession, end: SessionEnd) => void) {
+    this.request = request
+    this.route = route
+    this.upstream = upstream
+    this.target = target
+    this.subprotocol = subprotocol
+    this.relay = new Session({
+      ...options,
+      onEnd: end => {
+        this.#ended = true
+        this.#abort?.abort()
+        onEnd(this, end)
+      }
+    })
+  }
+
+  get fromClient (): Traffic {
+    return this.relay.fromClient
+  }
+
+  get fromTarget (): Traffic {
+    return this.relay.fromTarget
+  }
+
+  get signal (): AbortSignal {
+    // Few ask for one, and it costs more than the rest of the session together.
+    this.#abort ??= new AbortController()
+    if (this.#ended) this.#abort.abort()
+    return this.#abort.signal
+  }
+
+  close (code: number = CloseCode.normal, reason = ''): void {
+    checkClose(code, reason)
+    this.relay.close('application', code, reason)
+  }
+}
+
+/**
+ * @throws {RangeError} for a code that may not stand on the wire (RFC 6455 §7.4), or a reason too long for a
+ *   Close frame.
+ */
+export function checkClose (code: number, reason: string): void {
+  const known = (code >= 1000 && code <= 1014 && ![1004, 1005, 1006].includes(code)) || (code >= 3000 && code <= 4999)
+  if (!Number.isInteger(code) || !known) throw new RangeError(`${code} is no close code: take one of 1000 to 1003, 1007 to 1014, or 3000 to 4999`)
+  if (Buffer.byteLength(reason) > 123) throw new RangeError('a close reason is at most 123 bytes long')
+}
