@@ -66,6 +66,9 @@ const bytes = (description: string) =>
 const unlimitedMilliseconds = (description: string) =>
   Type.Integer({ minimum: 1, maximum: 2 ** 31 - 1, description: `${description} Milliseconds. Default: no limit.` })
 
+const closeCodes = (minimum: number, maximum: number) =>
+  Type.Integer({ minimum, maximum, description: 'A code that may stand on the wire is one of 1000 to 1003, 1007 to 1014, or 3000 to 4999.' })
+
 /** How many messages, and bytes, a client may send. */
 export const MessageRate = Type.Object({
   messages: Type.Number({ exclusiveMinimum: 0, description: 'Messages a second that a client may send for long.' }),
@@ -80,7 +83,9 @@ export type MessageRate = Static<typeof MessageRate>
 
 const webSocketOptions = {
   origins: Type.Optional(Type.Union([
-    Type.Literal('*'), Type.Literal('same-origin'), Type.Array(Type.String({ minLength: 1 }), { minItems: 1 })
+    Type.Literal('*'), Type.Literal('same-origin'), Type.Array(Type.String({
+      pattern: '^([A-Za-z][A-Za-z0-9+.-]*://[^/?#\\s]+|null)$', description: 'An origin: a scheme, a host and, unless it is that of the scheme, a port, as in https://app.example:8443.'
+    }), { minItems: 1 })
   ], {
     default: '*',
     description: "Whose pages may open a WebSocket: '*' anyone's, 'same-origin' those of the request's own host, or a list of origins, in which https://*.example.com stands for every subdomain; else 403. A request without Origin comes from no browser and is let through, unless requireOrigin."
@@ -100,7 +105,7 @@ const webSocketOptions = {
     'How long a target may take to answer the handshake once it is connected; then 504.')),
   idleTimeout: Type.Optional(unlimitedMilliseconds(
     'How long a session may go without a data frame in either direction; then both sides are told 1001.')),
-  pingInterval: Type.Optional(Type.Union([Type.Literal(false), milliseconds(30_000, 'Time.')], {
+  pingInterval: Type.Optional(Type.Union([Type.Literal(false), milliseconds(30_000, 'How long a side may be silent before the gateway pings it.')], {
     default: 30_000,
     description: 'How long a side may be silent before the gateway pings it; false for never. Its own pongs are not relayed, those of the peers are. Milliseconds.'
   })),
@@ -119,8 +124,10 @@ const webSocketOptions = {
     'How long a peer may take to answer a Close before its socket is destroyed.')),
   stallTimeout: Type.Optional(milliseconds(60_000,
     'How long a peer may read nothing while the other side waits to be read; then it counts as gone.')),
-  lossCode: Type.Optional(Type.Integer({
-    minimum: 1000, maximum: 4999, default: 1014, description: 'The close code for a client whose target is lost. Some older clients know no 1014; 1011 is known to all.'
+  lossCode: Type.Optional(Type.Union([
+    closeCodes(1000, 1003), closeCodes(1007, 1014), closeCodes(3000, 4999)
+  ], {
+    default: 1014, description: 'The close code for a client whose target is lost: one that may stand on the wire. Some older clients know no 1014; 1011 is known to all.'
   })),
   strict: Type.Optional(Type.Boolean({
     default: true, description: 'Whether a peer that breaks the framing of RFC 6455 is told 1002. Otherwise its frames are relayed as they come, as long as their ends can be found.'
@@ -259,11 +266,19 @@ export const LogLevel = Type.Union([
 ], { default: 'info', description: 'The least level that is logged.' })
 export type LogLevel = Static<typeof LogLevel>
 
+/** TLS towards the clients. */
+export const ListenTlsOptions = Type.Object({
+  cert: pem('Certificate of the gateway, with those of its authorities behind it: PEM text, or the path of a file of it.'),
+  key: pem('Private key of that certificate: PEM text, or the path of a file of it.')
+}, { ...closed, description: 'Serves https and wss instead of http and ws.' })
+export type ListenTlsOptions = Static<typeof ListenTlsOptions>
+
 /** The configuration of the service: sluice.yaml, or the object given to createGateway(). */
 export const GatewayConfig = Type.Object({
   listen: Type.Optional(Type.Object({
     host: Type.Optional(Type.String({ minLength: 1, default: '127.0.0.1', description: 'Address to listen on.' })),
-    port: Type.Optional(Type.Integer({ minimum: 0, maximum: 65535, default: 8080, description: 'Port to listen on; 0 takes a free one.' }))
+    port: Type.Optional(Type.Integer({ minimum: 0, maximum: 65535, default: 8080, description: 'Port to listen on; 0 takes a free one.' })),
+    tls: Type.Optional(ListenTlsOptions)
   }, { ...closed, description: 'Where the gateway listens.' })),
   logLevel: Type.Optional(LogLevel),
   ...drainOptions,

@@ -1,6 +1,10 @@
+import { createSecureContext } from 'node:tls'
 import { fastify, type FastifyBaseLogger, type FastifyInstance, type FastifyServerOptions } from 'fastify'
 import { ConfigInvalidError } from '../errors.js'
+import type { ListenTlsOptions } from '../options.js'
 import sluice from '../plugin.js'
+import { readPems } from '../upstreams/tls.js'
+import type { Locate } from './config.js'
 import { loadBuiltIn, loadFolder, type BuiltInOptions } from './folders.js'
 import { loggerOptions } from './logger.js'
 
@@ -26,8 +30,10 @@ export function createApp ({ config, locate, logger }: AppParts): FastifyInstanc
     // A parameter is as long as its target wants it; Node limits the whole head to 16 KiB anyway.
     routerOptions: { maxParamLength: 16_384 }
   }
+  const https = tlsServerOptions(config.listen?.tls, locate)
   try {
-    return fastify(options)
+    // Which kind of server it listens on makes no difference to anybody, but it does to Fastify's types.
+    return fastify(https === undefined ? options : { ...options, https } as FastifyServerOptions)
   } catch (error) {
     // What Fastify refuses here can only be an address of a proxy; it does not check them before it uses them.
     if (config.trustProxy === undefined) throw error
@@ -53,4 +59,17 @@ export async function fillApp (app: FastifyInstance, { config, locate, demo, plu
   if (plugins !== undefined) await loadFolder(app, 'plugins', plugins)
   await loadBuiltIn(app, 'routes', builtIn)
   if (routes !== undefined) await loadFolder(app, 'routes', routes)
+}
+
+/** @throws {ConfigInvalidError} naming a file that cannot be read, or holds no certificate. */
+function tlsServerOptions (tls: ListenTlsOptions | undefined, locate: Locate): { cert: string[], key: string[] } | undefined {
+  if (tls === undefined) return undefined
+  try {
+    const options = { cert: readPems(tls.cert, 'listen', 'tls.cert'), key: readPems(tls.key, 'listen', 'tls.key') }
+    // Says so when they do not belong together.
+    createSecureContext(options)
+    return options
+  } catch (error) {
+    throw new ConfigInvalidError(`${locate(['listen', 'tls'])}: ${(error as Error).message}`)
+  }
 }

@@ -1,9 +1,11 @@
+import { request as httpsRequest } from 'node:https'
 import { fastify } from 'fastify'
 import t, { type Test } from 'tap'
 import { checkedConfig, locateInObject } from '../../src/service/config.js'
 import { createGateway, openGateway, type CreateGatewayOptions, type GatewayServer } from '../../src/service/gateway.js'
 import type { GatewayConfig } from '../../src/options.js'
 import { echoBackend } from '../helpers/backends.js'
+import { selfSigned } from '../helpers/certificates.js'
 import { closed, nextMessage, openSocket, refusal } from '../helpers/sockets.js'
 
 /** A gateway on a free port, without a log, closed when the test is over. */
@@ -58,6 +60,40 @@ t.test('can be used without awaiting it', async t => {
   const broken = createGateway({ routes: [{ url: '/a', upstream: url, method: 'FETCH' }] }, { logger: false })
   await t.rejects(broken.listen(), { message: /FETCH method is not supported/ })
   await broken.close()
+})
+
+t.test('listens with TLS, for requests, for WebSockets and for what only looks like an upgrade', async t => {
+  const { url } = await echoBackend(t)
+  const { cert, key, certFile, keyFile } = await selfSigned(t, 'IP:127.0.0.1')
+  for (const tls of [{ cert, key }, { cert: certFile, key: keyFile }]) {
+    const created = await gateway(t, { listen: { port: 0, tls }, routes: [{ url: '/*', upstream: url, websocket: true }] })
+    const address = await created.listen()
+    t.match(address, /^https:/)
+    const request = (headers: Record<string, string>, body = '') => new Promise<string>((resolve, reject) => {
+      const sent = httpsRequest(address, { ca: cert, method: 'POST', headers, agent: false }, response => {
+        let text = ''
+        response.setEncoding('utf8').on('data', chunk => { text += chunk }).on('end', () => resolve(text))
+      })
+      sent.on('error', reject).end(body)
+    })
+    t.match(JSON.parse(await request({}, 'hi')), { body: 'hi', headers: { 'x-forwarded-proto': 'https' } })
+    t.match(JSON.parse(await request({ connection: 'Upgrade', upgrade: 'h2c' }, 'hi')), { body: 'hi' })
+    const socket = await openSocket(address, [], { ca: cert })
+    const echo = nextMessage(socket)
+    socket.send('hello')
+    t.equal(await echo, 'hello')
+    const end = closed(socket)
+    await created.close()
+    t.equal((await end).code, 1001)
+  }
+})
+
+t.test('a certificate that cannot be used is named', async t => {
+  const one = await selfSigned(t, 'IP:127.0.0.1')
+  const other = await selfSigned(t, 'IP:127.0.0.1')
+  const wrong = (tls: { cert: string, key: string }) => () => { createGateway({ listen: { tls } }, { logger: false }) }
+  t.throws(wrong({ cert: '/nowhere/cert.pem', key: one.key }), { code: 'SLUICE_CONFIG_INVALID', message: /^listen\.tls: .*'\/nowhere\/cert.pem' cannot be read/ })
+  t.throws(wrong({ cert: one.cert, key: other.key }), { code: 'SLUICE_CONFIG_INVALID', message: /^listen\.tls: / })
 })
 
 t.test('takes a logger', async t => {
