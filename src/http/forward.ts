@@ -35,21 +35,26 @@ class AnswerBody extends Readable {
   }
 }
 
-/**
- * Sends a request to a target and resolves with its answer as soon as the head is there.
- *
- * @param signal Gives the request up.
- * @throws {TargetUnreachableError} when the connection cannot be made or breaks before an answer.
- * @throws {TargetTimeoutError} when there is no head in time.
- * @throws {TargetAnswerInvalidError} when what comes is not HTTP.
- */
-export function forward ({ pool, servername }: Target, request: ForwardedRequest, signal: AbortSignal): Promise<Answer> {
-  return new Promise((resolve, reject) => {
-    let abort: ((reason?: Error) => void) | undefined
-    let body: AnswerBody | undefined
-    const giveUp = () => abort?.(new Error('given up'))
-    signal.addEventListener('abort', giveUp, { once: true })
+/** A request under way. */
+export interface Exchange {
+  /**
+   * The target's answer, as soon as its head is there. It rejects with
+   * {TargetUnreachableError} when the connection cannot be made or breaks before an answer,
+   * {TargetTimeoutError} when there is no head in time, and
+   * {TargetAnswerInvalidError} when what comes is not HTTP.
+   */
+  answer: Promise<Answer>
+  /** Cancels the request, at any stage. Afterwards it does nothing. */
+  cancel (): void
+}
 
+/** Sends a request to a target. */
+export function forward ({ pool, servername }: Target, request: ForwardedRequest): Exchange {
+  let abort: ((reason?: Error) => void) | undefined
+  let over = false
+  let cancelled = false
+  const answer = new Promise<Answer>((resolve, reject) => {
+    let body: AnswerBody | undefined
     const options: Dispatcher.DispatchOptions & { servername: string | undefined } = {
       // Fastify lets no method through that undici does not know.
       method: request.method as Dispatcher.HttpMethod,
@@ -61,7 +66,7 @@ export function forward ({ pool, servername }: Target, request: ForwardedRequest
     pool.dispatch(options, {
       onConnect (abortRequest) {
         abort = abortRequest
-        if (signal.aborted) giveUp()
+        if (cancelled) abort(new Error('cancelled'))
       },
       onHeaders (status, headers, resume, message) {
         // An interim answer; the real one follows.
@@ -74,12 +79,13 @@ export function forward ({ pool, servername }: Target, request: ForwardedRequest
         return body!.push(chunk)
       },
       onComplete () {
-        signal.removeEventListener('abort', giveUp)
+        over = true
         body!.complete = true
         body!.push(null)
       },
       onError (error) {
-        signal.removeEventListener('abort', giveUp)
+        over = true
+        request.body?.destroy()
         if (body === undefined) {
           reject(asGatewayError(error))
         } else {
@@ -89,6 +95,14 @@ export function forward ({ pool, servername }: Target, request: ForwardedRequest
       }
     })
   })
+  return {
+    answer,
+    cancel () {
+      if (over || cancelled) return
+      cancelled = true
+      abort?.(new Error('cancelled'))
+    }
+  }
 }
 
 /** What a client is told of an error of undici's. The error itself becomes the cause, for the log. */

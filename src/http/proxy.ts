@@ -15,17 +15,12 @@ export async function proxyRequest (request: FastifyRequest, reply: FastifyReply
   if (headerValues(raw.rawHeaders, 'host').length > 1) throw new RequestInvalidError('Host is there more than once')
   const path = rewriting.path(request)
   const target = upstream.select()!
+  const headers = rewriting.requestHeaders(requestHeaders(raw.rawHeaders, forwardingOf(request), target.address.host), request)
   const { body, replaced } = hasBody(raw.headers) ? requestBody(request, upstream.bodyTimeout) : { body: null, replaced: false }
-  const gone = new AbortController()
-  const onGone = () => gone.abort()
-  reply.raw.once('close', onGone)
-  if (raw.socket.destroyed) onGone()
-  const headers = requestHeaders(raw.rawHeaders, forwardingOf(request), target.address.host)
-  const answer = await forward(target, {
-    method: request.method,
-    path,
-    headers: rewriting.requestHeaders(replaced ? withoutLength(headers) : headers, request),
-    body
-  }, gone.signal)
+  const exchange = forward(target, { method: request.method, path, headers: replaced ? withoutLength(headers) : headers, body })
+  // Also when all went well; then there is nothing left to cancel.
+  reply.raw.once('close', exchange.cancel)
+  if (raw.socket.destroyed) exchange.cancel()
+  const answer = await exchange.answer
   return sendAnswer(reply, { ...answer, headers: rewriting.responseHeaders(responseHeaders(answer.headers), request) })
 }

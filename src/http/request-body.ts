@@ -37,6 +37,8 @@ export class RequestBody extends Readable {
     this.#source = source
     // Whose fault a standstill is depends on who is waited for.
     this.#timer = setTimeout(() => this.destroy(this.#waitsForTarget ? new TargetTimeoutError() : new BodyTimeoutError()), timeout)
+    // The request that it belongs to may have failed before anybody listened.
+    this.on('error', () => {})
     source.on('data', this.#onData).on('end', this.#onEnd).on('error', this.#onError).on('close', this.#onClose)
   }
 

@@ -1,0 +1,67 @@
+import { existsSync, readFileSync } from 'node:fs'
+import { resolve } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import { resolvePackage, type Leg, type Peer } from './peer.js'
+import { compiledServer } from './servers/compile.js'
+
+interface NodePeer {
+  name: string
+  what: string
+  legs?: readonly Leg[]
+  /** The program in bench/peers/servers. */
+  server: string
+  /** URL of what the program imports. */
+  entry: string | undefined
+  version: () => string | undefined
+}
+
+function nodePeer ({ name, what, legs = ['ws', 'http'], server, entry, version }: NodePeer): Peer {
+  return {
+    name,
+    what,
+    legs,
+    isNode: true,
+    version,
+    async command ({ port, targetPort }) {
+      return [process.execPath, '--expose-gc', compiledServer(server), String(port), String(targetPort), ...(entry === undefined ? [] : [entry])]
+    }
+  }
+}
+
+/** A proxy that is a package. */
+function packagePeer (name: string, what: string, server = name): Peer {
+  const entry = resolvePackage(name)
+  return nodePeer({ name, what, server, entry, version: () => entry === undefined ? undefined : versionOf(name, entry) })
+}
+
+function versionOf (name: string, entry: string): string {
+  const folder = entry.slice(0, entry.lastIndexOf(`/node_modules/${name}/`))
+  return (JSON.parse(readFileSync(new URL(`${folder}/node_modules/${name}/package.json`), 'utf8')) as { version: string }).version
+}
+
+/** A build of sluice, by the path of its index.js. */
+function sluicePeer (name: string, what: string, path: string | undefined): Peer {
+  const entry = path === undefined ? undefined : pathToFileURL(resolve(path))
+  return nodePeer({ name, what, server: 'sluice', entry: entry?.href, version: () => entry !== undefined && existsSync(entry) ? ownVersion() : undefined })
+}
+
+function ownVersion (): string {
+  return (JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as { version: string }).version
+}
+
+/** $BENCH_SLUICE names another build than that in dist/, and $BENCH_BASELINE one to compare with, by their index.js. */
+const { BENCH_SLUICE: build = 'dist/src/index.js', BENCH_BASELINE: baselineBuild } = process.env
+
+export const sluice = sluicePeer('sluice', 'the plugin in a Fastify app', build)
+export const baseline = sluicePeer('baseline', 'another build of sluice', baselineBuild)
+export const httpProxy = packagePeer('http-proxy', 'on http.createServer(), with a keep-alive agent')
+export const httpxy = packagePeer('httpxy', 'on http.createServer(), with a keep-alive agent')
+export const fastifyHttpProxy = packagePeer('@fastify/http-proxy', 'in a Fastify app', 'fastify-http-proxy')
+export const pipe = nodePeer({
+  name: 'pipe',
+  what: 'two sockets of node:net, each piped into the other; HTTP is not read',
+  legs: ['ws'],
+  server: 'pipe',
+  entry: undefined,
+  version: () => process.versions.node
+})

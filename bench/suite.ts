@@ -1,0 +1,87 @@
+import type { Plan } from './arguments.js'
+import { Load, Proxy } from './measure.js'
+import { measures, type Measure } from './measures.js'
+import type { Peer } from './peers/peer.js'
+import { compileServers } from './peers/servers/compile.js'
+import { Results } from './results.js'
+
+/** Measures all peers, in rounds: in each, one measure after another, and for each measure one peer after another. */
+export async function runSuite (plan: Plan, peers: readonly Peer[], progress: (text: string) => void): Promise<Results> {
+  const suite = new Suite(plan, await Load.start(), progress)
+  await compileServers()
+  const begun = performance.now()
+  for (let round = 0; round < plan.rounds; round++) {
+    const elapsed = performance.now() - begun
+    if (round > 0 && elapsed + elapsed / round > plan.timeLimit) {
+      progress(`No time for more than ${round} of ${plan.rounds} rounds`)
+      break
+    }
+    progress(`Round ${round + 1} of ${plan.rounds}`)
+    // Whoever is first meets another machine than whoever is last.
+    suite.results.rounds++
+    await suite.run(round, peers.map((_, index) => peers[(index + round) % peers.length]!))
+  }
+  return suite.results
+}
+
+class Suite {
+  readonly results = new Results()
+  readonly #plan: Plan
+  readonly #load: Load
+  readonly #progress: (text: string) => void
+
+  constructor (plan: Plan, load: Load, progress: (text: string) => void) {
+    this.#plan = plan
+    this.#load = load
+    this.#progress = progress
+  }
+
+  async run (round: number, peers: readonly Peer[]): Promise<void> {
+    const proxies: Proxy[] = []
+    for (const peer of peers) {
+      await this.#try(peer.name, async () => { proxies.push(await Proxy.start(peer, this.#load.targetPort)) })
+    }
+    for (const measure of measures.filter(({ leg }) => this.#plan.legs.includes(leg))) {
+      this.#progress(`  ${measure.title}`)
+      for (const proxy of proxies.filter(({ peer }) => peer.legs.includes(measure.leg))) {
+        await this.#try(`${proxy.peer.name}, ${measure.title}`, async () => {
+          this.results.addLoad(round, measure.id, proxy.peer.name, await this.#load.run(proxy, measure.operation, this.#limits(measure, proxy.peer)))
+        })
+      }
+    }
+    await Promise.all(proxies.map(proxy => proxy.stop()))
+    if (this.#plan.legs.includes('ws')) await this.#measureMemory(round, peers.filter(({ legs }) => legs.includes('ws')))
+  }
+
+  async #measureMemory (round: number, peers: readonly Peer[]): Promise<void> {
+    this.#progress('  WebSocket, idle sessions')
+    for (const peer of peers) {
+      await this.#try(`${peer.name}, idle sessions`, async () => {
+        const proxy = await Proxy.start(peer, this.#load.targetPort)
+        try {
+          this.results.addMemory(round, peer.name, await this.#load.memoryPerSession(proxy, this.#plan.idleSessions))
+        } finally {
+          await proxy.stop()
+        }
+      })
+    }
+  }
+
+  #limits ({ connections, maxOperations, warmUp }: Measure, { isNode }: Peer) {
+    const { window } = this.#plan
+    // A native proxy has nothing to compile.
+    return { connections, maxOperations, window, warmUp: isNode ? this.#plan.warmUp[warmUp] : 20, patience: 8 * window }
+  }
+
+  /** A peer that fails is left out of that one measurement, and the report says so. */
+  async #try (what: string, work: () => Promise<void>): Promise<void> {
+    try {
+      await work()
+    } catch (error) {
+      if (this.#load.hasExited) throw error
+      const failure = `${what}: ${(error as Error).message}`
+      this.results.failures.push(failure)
+      this.#progress(`    ${failure}`)
+    }
+  }
+}
