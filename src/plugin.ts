@@ -150,6 +150,7 @@ const plugin: FastifyPluginAsync<GatewayOptions> = async (app, givenOptions) => 
   })
   app.addHook('preClose', async () => {
     closing = true
+    upgrades.close()
     // Fastify waits for answers under way; an event stream may never end.
     drainTimer = setTimeout(() => registry.close(), drainTimeout)
     await sessions.drain({ timeout: drainTimeout, spread: options.drainSpread ?? 0, code: options.drainCode ?? 1001 })

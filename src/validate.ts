@@ -94,6 +94,7 @@ function expectation (message: string, expected: TSchema): string {
 }
 
 function kind (schema: TSchema): string {
+  if (KindGuard.IsLiteral(schema)) return JSON.stringify(schema.const)
   if (!KindGuard.IsUnion(schema)) {
     const type = String(schema.type).toLowerCase()
     return `${/^[aeio]/.test(type) ? 'an' : 'a'} ${type}`
@@ -101,7 +102,7 @@ function kind (schema: TSchema): string {
   if (schema.anyOf.every(branch => KindGuard.IsLiteral(branch))) {
     return `one of ${schema.anyOf.map(branch => String(branch.const)).join(', ')}`
   }
-  return schema.anyOf.map(kind).join(' or ')
+  return [...new Set(schema.anyOf.map(kind))].join(' or ')
 }
 
 function show (value: unknown): string {

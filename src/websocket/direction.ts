@@ -1,5 +1,6 @@
 import type { Duplex } from 'node:stream'
 import { FrameScanner, closeFrame, pingFrame, type ScannerOptions } from './frames.js'
+import { isShared, readChunks, writeCopy } from './shared-reads.js'
 
 /** What a direction tells its session. */
 export interface DirectionEvents {
@@ -17,6 +18,8 @@ export interface DirectionEvents {
   onEnd (direction: Direction): void
 }
 
+const NOTHING = Buffer.alloc(0)
+
 /**
  * One way of a relay: what is read from the source is written to the sink, unchanged and with backpressure,
  * while a scanner follows the frames so that the gateway can put a frame of its own between two of them.
@@ -27,7 +30,7 @@ export class Direction {
   readonly scanner: FrameScanner
   /** Bytes read from the source, frame headers included. */
   wireBytes = 0
-  /** When the last byte, and the last data frame, were read, as `performance.now()` counts. */
+  /** When the last byte, and the last of a data frame, were read, as `performance.now()` counts. */
   readAt = performance.now()
   dataAt = this.readAt
   /** The sink has got its last byte: a Close frame, or none because it is gone. */
@@ -39,6 +42,7 @@ export class Direction {
 
   readonly #events: DirectionEvents
   readonly #sinkIsServer: boolean
+  readonly #shared: boolean
   #delayed: NodeJS.Timeout | undefined
   #pendingClose: { code: number, reason: string } | undefined
   /** The beginning of a frame header, or a Pong that may be the gateway's, whose rest has not arrived. */
@@ -49,11 +53,12 @@ export class Direction {
     this.sink = sink
     this.scanner = new FrameScanner(scanner)
     this.#sinkIsServer = scanner.masked
+    this.#shared = isShared(source)
     this.#events = events
   }
 
   start (): void {
-    this.source.on('data', (chunk: Buffer) => this.#read(chunk))
+    readChunks(this.source, chunk => this.#read(chunk))
     this.source.on('end', () => {
       this.ended = true
       this.#events.onEnd(this)
@@ -71,7 +76,8 @@ export class Direction {
     this.#delayed = setTimeout(() => {
       this.#delayed = undefined
       this.#resume()
-    }, milliseconds)
+      // Node takes no longer time than this; whoever still sends too much is delayed again.
+    }, Math.min(milliseconds, 2 ** 31 - 1))
   }
 
   /** Puts a Ping of the gateway between two frames; false while one is open. */
@@ -95,8 +101,8 @@ export class Direction {
   }
 
   /**
-   * Tells the sink Close now, or destroys it where that would land inside a frame: it could not be
-   * understood there. A Close asked for before keeps its code.
+   * Tells the sink Close now, or ends it where that would land inside a frame: it could not be understood
+   * there. It is not destroyed, lest what was written before be lost. A Close asked for before keeps its code.
    */
   stopNow (code: number, reason: string): void {
     if (this.told) return
@@ -104,26 +110,31 @@ export class Direction {
     if (this.scanner.atFrameBoundary) {
       this.#tell()
     } else {
-      this.told = true
-      this.sink.destroy()
+      this.sink.end()
+      this.#becomeTold()
     }
   }
 
   #read (read: Buffer): void {
     this.wireBytes += read.length
     this.readAt = performance.now()
-    const { dataFrames } = this.scanner
+    const { dataFrames, inDataFrame } = this.scanner
     // Behind a Close frame nothing has a meaning (RFC 6455 §5.5.1).
     if (this.scanner.close === undefined && this.scanner.violation === undefined) {
       const chunk = this.#held === undefined ? read : Buffer.concat([this.#held, read])
       this.#held = undefined
       this.#pass(chunk)
     }
-    if (this.scanner.dataFrames !== dataFrames) this.dataAt = this.readAt
+    if (inDataFrame || this.scanner.dataFrames !== dataFrames) this.dataAt = this.readAt
     this.#events.onProgress(this)
   }
 
   #pass (chunk: Buffer): void {
+    for (let rest = chunk; rest.length > 0;) rest = this.#passSome(rest)
+  }
+
+  /** Passes on what it can at once, and gives what is still to be passed. */
+  #passSome (chunk: Buffer): Buffer {
     const { scanner } = this
     const passed = scanner.scan(chunk, this.#pendingClose !== undefined && !this.told)
     if (passed > 0 && !this.told) this.#write(passed === chunk.length ? chunk : chunk.subarray(0, passed))
@@ -135,18 +146,20 @@ export class Direction {
     } else if (!this.told && this.#pendingClose !== undefined && scanner.atMessageBoundary) {
       this.#tell()
       // The rest is read for the source's own Close alone.
-      this.#pass(chunk.subarray(passed))
+      return chunk.subarray(passed)
     } else if (scanner.skip > 0) {
       const rest = chunk.subarray(passed + scanner.skip)
       scanner.skip = 0
-      this.#pass(rest)
+      return rest
     } else if (passed < chunk.length) {
       this.#held = Buffer.from(chunk.subarray(passed))
     }
+    return NOTHING
   }
 
   #write (chunk: Buffer): void {
-    if (this.sink.write(chunk) || this.blocked) return
+    const more = this.#shared ? writeCopy(this.sink, chunk) : this.sink.write(chunk)
+    if (more || this.blocked) return
     this.blocked = true
     this.source.pause()
     this.#events.onBlocked(this)
@@ -173,6 +186,9 @@ export class Direction {
   }
 
   #resume (): void {
-    if (!this.blocked && this.#delayed === undefined) this.source.resume()
+    if (this.blocked || this.#delayed !== undefined) return
+    // While the gateway did not listen, nothing could be heard.
+    this.readAt = this.dataAt = performance.now()
+    this.source.resume()
   }
 }

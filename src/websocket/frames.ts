@@ -90,6 +90,11 @@ export class FrameScanner {
     return this.#remaining === 0 && !this.#inMessage
   }
 
+  /** A data frame is open. */
+  get inDataFrame (): boolean {
+    return this.#remaining > 0 && this.#opcode < 0x8
+  }
+
   /**
    * Passes over what has been read.
    *
@@ -149,7 +154,8 @@ export class FrameScanner {
       const breach = this.#breach(first, opcode, final, masked, lengthBytes, length)
       if (breach !== undefined) return this.#violated(breach)
     }
-    if (length > this.#maxFrameSize) return this.#violated('a frame that is too long', CloseCode.tooBig)
+    // A control frame, unless it is one only by name, is short anyway.
+    if (length > this.#maxFrameSize && (opcode < 0x8 || length > 125)) return this.#violated('a frame that is too long', CloseCode.tooBig)
     if (opcode >= 0x8) {
       if (opcode === Opcode.pong && length === this.ownPing?.length) {
         // It may be for the gateway, so it is not passed before it can be told.
@@ -165,7 +171,7 @@ export class FrameScanner {
         this.#closeMask = masked ? chunk.readUInt32BE(offset + size - 4) : 0
       }
     } else {
-      if (opcode !== Opcode.continuation) this.#messageSize = 0
+      if (!this.#inMessage) this.#messageSize = 0
       this.#messageSize += length
       if (this.#messageSize > this.#maxMessageSize) return this.#violated('a message that is too long', CloseCode.tooBig)
       this.#inMessage = true

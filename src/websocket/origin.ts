@@ -14,13 +14,18 @@ export function originCheck (origins: Origins, requireOrigin: boolean): (headers
     if (origin === undefined) return !requireOrigin
     if (origins === '*') return true
     // 'null' is what a sandboxed page, a file and a redirect send; it stands for no origin in particular.
-    if (origins === 'same-origin') return origin.toLowerCase() === `${secure ? 'https' : 'http'}://${host.toLowerCase()}`
+    if (origins === 'same-origin') return origin.toLowerCase() === withoutDefaultPort(`${secure ? 'https' : 'http'}://${host}`).toLowerCase()
     return patterns.some(pattern => pattern.test(origin))
   }
 }
 
 /** `*` stands for one or more labels of a host name, and nothing else. */
 function originPattern (origin: string): RegExp {
-  const escaped = origin.replace(/[.+?^${}()|[\]\\]/g, '\\$&').replace(/\*/g, '[a-z0-9-]+(?:\\.[a-z0-9-]+)*')
+  const escaped = withoutDefaultPort(origin).replace(/[.+?^${}()|[\]\\]/g, '\\$&').replace(/\*/g, '[\\w-]+(?:\\.[\\w-]+)*')
   return new RegExp(`^${escaped}$`, 'i')
+}
+
+/** An origin as browsers write it: without the port that its scheme has anyway. */
+function withoutDefaultPort (origin: string): string {
+  return origin.replace(/^(http:.*):80$|^(https:.*):443$/i, '$1$2')
 }

@@ -12,12 +12,14 @@ import type { Rewriting } from '../upstreams/rewriting.js'
 import type { Target } from '../upstreams/target.js'
 import type { Upstream } from '../upstreams/upstream.js'
 import type { Admission } from './admission.js'
+import { RETRY_AFTER } from './draining.js'
 import { CloseCode } from './frames.js'
 import { readOffer, rsvBits, type Offer } from './handshake.js'
 import { LiveSession } from './live-session.js'
 import { makeOffer, type OfferResult } from './offer.js'
 import type { SessionOptions } from './session.js'
 import type { Sessions } from './sessions.js'
+import { readShared } from './shared-reads.js'
 import type { PendingUpgrade, Upgrades } from './upgrades.js'
 import { WaitingClient } from './waiting-client.js'
 
@@ -35,9 +37,6 @@ export interface PassthroughRoute {
   websocket: WebSocketOptions
   admission: Admission
 }
-
-/** Seconds after which a client that found no place may come back. */
-const RETRY_AFTER = '1'
 
 /**
  * Answers a request for a WebSocket: steps 2 to 7 of 'A WebSocket's way through' (docs/life-of-a-request.md).
@@ -169,17 +168,15 @@ function relayRefusal (request: FastifyRequest, reply: FastifyReply, response: I
 interface SessionEnds { upstream: Upstream, target: Target, end: SessionOptions['end'] }
 
 function openSession (request: FastifyRequest, reply: FastifyReply, pending: PendingUpgrade, accepted: Extract<OfferResult, { accepted: true }>, { route, sessions, leave }: Admitted, { upstream, target, end }: SessionEnds): void {
-  const client = pending.socket
   const response = reply.raw
   const { websocket } = route
   const head = headOf101(reply, accepted.message, route.rewriting.responseHeaders(responseHeaders(accepted.headers), request))
 
   reply.hijack()
-  response.detachSocket(client as Socket)
+  response.detachSocket(pending.socket as Socket)
   pending.release()
-  for (const socket of [client, accepted.socket]) prepareForFrames(socket)
-  if (pending.head.length > 0) client.unshift(pending.head)
-  if (accepted.head.length > 0) accepted.socket.unshift(accepted.head)
+  const client = prepareForFrames(pending.socket, pending.head)
+  const server = prepareForFrames(accepted.socket, accepted.head)
   client.write(head, 'latin1')
 
   const session = new LiveSession({
@@ -190,7 +187,7 @@ function openSession (request: FastifyRequest, reply: FastifyReply, pending: Pen
     subprotocol: headerValues(accepted.headers, 'sec-websocket-protocol')[0]?.trim()
   }, {
     client,
-    target: accepted.socket,
+    target: server,
     allowedRsv: rsvBits(accepted.headers),
     end,
     closeTimeout: websocket.closeTimeout ?? 5_000,
@@ -248,8 +245,10 @@ function headOf101 (reply: FastifyReply, message: string, headers: HeaderList): 
 }
 
 /** Limits meant for HTTP end here, and a small frame is not to wait for another (Nagle). */
-function prepareForFrames (socket: Duplex): void {
+function prepareForFrames (socket: Duplex, head: Buffer): Duplex {
   if ('setTimeout' in socket) (socket as Socket).setTimeout(0).setNoDelay(true)
+  if (head.length > 0) socket.unshift(head)
+  return readShared(socket)
 }
 
 function discard (result: OfferResult): void {

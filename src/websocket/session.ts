@@ -47,7 +47,7 @@ export class Session implements DirectionEvents, WatchEvents {
   #rate: RateLimit | undefined
   #timer: NodeJS.Timeout | undefined
   #lastCall = false
-  #openSockets = 2
+  readonly #openSockets: Set<Duplex>
 
   constructor (options: SessionOptions) {
     const { client, target, allowedRsv, strict = true, maxFrameSize = Infinity, maxMessageSize = Infinity } = options
@@ -55,6 +55,7 @@ export class Session implements DirectionEvents, WatchEvents {
     this.#options = options
     this.#client = client
     this.#target = target
+    this.#openSockets = new Set([client, target])
     this.#upward = new Direction(client, target, scanner(true), this)
     this.#downward = new Direction(target, client, scanner(false), this)
     if (options.messageRate !== undefined) this.#rate = new RateLimit(options.messageRate, performance.now())
@@ -80,9 +81,12 @@ export class Session implements DirectionEvents, WatchEvents {
     this.#upward.start()
     this.#downward.start()
     const { watch, end } = this.#options
-    if (watch !== undefined) this.#watch = new Watch({ ...watch, endsAt: end?.at ?? Infinity }, [this.#upward, this.#downward], this.#ping, this)
-    // A socket that was lost between the 101 and now has had its 'close'.
-    for (const socket of [this.#client, this.#target]) if (socket.closed) this.#onSocketClose(socket)
+    if (watch !== undefined) {
+      this.#watch = new Watch({ ...watch, endsAt: end?.at ?? Infinity }, [this.#upward, this.#downward], this.#ping, this)
+      this.#watch.start()
+    }
+    // A socket that was lost between the 101 and now may have had its 'close'.
+    for (const socket of this.#openSockets) if (socket.closed) process.nextTick(() => this.#onSocketClose(socket))
   }
 
   /**
@@ -98,10 +102,10 @@ export class Session implements DirectionEvents, WatchEvents {
   }
 
   /** Ends the session at once: a Close where one is possible, then both sockets are destroyed. */
-  destroy (): void {
-    this.#beginEnd('gateway', 'drain', CloseCode.goingAway)
-    this.#upward.stopNow(CloseCode.goingAway, '')
-    this.#downward.stopNow(CloseCode.goingAway, '')
+  destroy (code: number = CloseCode.goingAway): void {
+    this.#beginEnd('gateway', 'drain', code)
+    this.#upward.stopNow(code, '')
+    this.#downward.stopNow(code, '')
     this.#client.destroy()
     this.#target.destroy()
   }
@@ -180,13 +184,13 @@ export class Session implements DirectionEvents, WatchEvents {
   }
 
   #onSocketClose (socket: Duplex): void {
+    if (!this.#openSockets.delete(socket)) return
     const from = socket === this.#client ? this.#upward : this.#downward
     from.ended = true
     this.#reverse(from).sinkLost()
     this.#beginEnd(this.#nameOf(socket), 'lost', CloseCode.abnormal)
     from.stopNow(this.#lossCode(from), '')
-    this.#openSockets--
-    if (this.#openSockets > 0) {
+    if (this.#openSockets.size > 0) {
       this.#finish()
     } else {
       clearTimeout(this.#timer)
@@ -198,9 +202,9 @@ export class Session implements DirectionEvents, WatchEvents {
   #finish (): void {
     // The server's side of a connection ends first, so the client is not waited for.
     const clientDone = this.#upward.scanner.close !== undefined || this.#upward.ended || this.#upward.scanner.violation !== undefined
-    if (this.#downward.told && clientDone) this.#client.end()
+    if (this.#downward.told && clientDone) endOnce(this.#client)
     // The target ends first; a client that has left is not going to see that, though.
-    if (this.#upward.told && (this.#downward.ended || this.#upward.ended)) this.#target.end()
+    if (this.#upward.told && (this.#downward.ended || this.#upward.ended)) endOnce(this.#target)
   }
 
   #beginEnd (by: EndedBy, reason: EndReason, code: number): void {
@@ -255,4 +259,9 @@ export class Session implements DirectionEvents, WatchEvents {
 
 function traffic ({ scanner, wireBytes }: Direction): Traffic {
   return { frames: scanner.frames, messages: scanner.messages, bytes: wireBytes }
+}
+
+/** A second end() is no harm, but Node makes an error for it. */
+function endOnce (socket: Duplex): void {
+  if (!socket.writableEnded) socket.end()
 }

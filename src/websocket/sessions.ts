@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events'
 import type { WebSocketSession } from '../types.js'
 import { CloseCode } from './frames.js'
 import { checkClose, type LiveSession } from './live-session.js'
@@ -20,6 +21,11 @@ export class Sessions {
   readonly #live = new Set<LiveSession>()
   readonly #stop = new AbortController()
   #onEmpty: (() => void) | undefined
+
+  constructor () {
+    // Each handshake under way listens, and more than ten of them are no leak.
+    setMaxListeners(0, this.#stop.signal)
+  }
 
   /** Aborted when the gateway begins to drain: handshakes under way are given up, new ones refused. */
   get stopping (): AbortSignal {
@@ -81,7 +87,7 @@ export class Sessions {
     }
     if (this.#live.size > 0) {
       timers.push(setTimeout(() => {
-        for (const session of this.#live) session.relay.destroy()
+        for (const session of this.#live) session.relay.destroy(code)
       }, timeout))
       await this.#empty()
     }

@@ -3,6 +3,7 @@ import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { TLSSocket } from 'node:tls'
 import { hasBody, listsToken } from '../upstreams/headers.js'
+import { refuseDraining } from './draining.js'
 import { asksForWebSocket } from './handshake.js'
 
 type UpgradeListener = (request: IncomingMessage, socket: Duplex, head: Buffer) => void
@@ -37,6 +38,7 @@ export class Upgrades {
   readonly #pending = new WeakMap<IncomingMessage, PendingUpgrade>()
   readonly #prepared = new WeakSet<ServerResponse>()
   readonly #neighbours: UpgradeListener[] = []
+  #closing = false
   readonly #onUpgrade: UpgradeListener = (request, socket, head) => this.#dispatch(request, socket, head)
 
   static readonly #instances = new WeakMap<Server, Upgrades>()
@@ -69,6 +71,11 @@ export class Upgrades {
   /** Whether there are other listeners, to which an upgrade may belong. */
   get hasNeighbours (): boolean {
     return this.#neighbours.length > 0
+  }
+
+  /** The app closes: handshakes that are no neighbour's are refused from now on, since its router would not tell when to come back. */
+  close (): void {
+    this.#closing = true
   }
 
   /** Hands over the connection of an upgrade request, once. Whoever takes it answers it. */
@@ -149,7 +156,8 @@ export class Upgrades {
     }
     response.assignSocket(socket as Socket)
     this.prepare(request, response)
-    this.#options.routing(request, response)
+    if (this.#closing) refuseDraining(response)
+    else this.#options.routing(request, response)
   }
 
   /** Asks the other listeners, and tells whether one of them has taken the upgrade. */

@@ -51,6 +51,10 @@ export class Watch {
     this.#ways = ways.map(direction => ({ direction, pingedAt: undefined, stalledSince: 0, unsent: 0 })) as [Watched, Watched]
     this.#ping = ping
     this.#events = events
+  }
+
+  /** Begins to watch; what is due is told at once. */
+  start (): void {
     this.#look()
   }
 
@@ -100,7 +104,9 @@ export class Watch {
   #lookAtIdleness (now: number): number {
     const { idleTimeout } = this.#limits
     if (idleTimeout === undefined) return Infinity
-    const at = Math.max(this.#ways[0].direction.dataAt, this.#ways[1].direction.dataAt) + idleTimeout
+    // What the gateway itself holds back is not missing.
+    const dataAt = this.#ways.map(({ direction }) => direction.source.isPaused() ? now : direction.dataAt)
+    const at = Math.max(...dataAt) + idleTimeout
     if (now < at) return at
     this.#events.onIdle()
     return Infinity
@@ -119,7 +125,7 @@ export class Watch {
       if (!this.#ping(direction)) return now + pingInterval
       way.pingedAt = now
     }
-    if (now < way.pingedAt + pongTimeout) return way.pingedAt + pongTimeout
+    if (now < way.pingedAt + pongTimeout) return Math.min(way.pingedAt + pongTimeout, now + pingInterval)
     this.#events.onSilence(direction)
     return Infinity
   }

@@ -143,9 +143,9 @@ const scenarios: Record<string, Scenario> = {
     const line = JSON.parse(lines.find(line => line.includes('websocket session ended'))!)
     const shown = JSON.parse(block.code)
     const { time, pid, hostname } = shown
-    const { duration, target } = shown.session
-    t.same({ ...line, time, pid, hostname, session: { ...line.session, duration, target } }, shown)
-    t.same([typeof line.session.duration, line.session.target], ['number', backend.url])
+    const { duration, target, id } = shown.session
+    t.same({ ...line, time, pid, hostname, session: { ...line.session, duration, target, id } }, shown)
+    t.same([typeof line.session.duration, typeof line.session.id, line.session.target], ['number', 'string', backend.url])
   }
 }
 

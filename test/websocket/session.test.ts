@@ -1,4 +1,8 @@
+import { once } from 'node:events'
+import { Duplex } from 'node:stream'
 import t from 'tap'
+import type { SessionEnd } from '../../src/index.js'
+import { Session } from '../../src/websocket/session.js'
 import { checkEnd, openSession } from '../helpers/gateway.js'
 import { closing, frame, masked } from '../helpers/wire.js'
 
@@ -109,7 +113,44 @@ t.test('the client vanishes inside a frame: the target is cut off', async t => {
   await server.has(500)
   client.reset()
   t.equal((await server.rest()).length, 500)
+  server.end()
   await checkEnd(t, session, { by: 'client', reason: 'lost', fromClient: { frames: 1, messages: 0, bytes: 500 } })
+})
+
+t.test('who is cut off inside a frame still gets what was written before', async t => {
+  const written: Buffer[] = []
+  let release!: () => void
+  const released = new Promise<void>(resolve => { release = resolve })
+  const client = new Duplex({
+    read () {},
+    write (chunk: Buffer, _encoding, done) {
+      written.push(chunk)
+      released.then(() => done(), t.threw)
+    }
+  })
+  const target = new Duplex({ read () {}, write (_chunk, _encoding, done) { done() } })
+  const ended = new Promise<SessionEnd>(resolve => {
+    new Session({ client, target, allowedRsv: 0, closeTimeout: 60_000, onEnd: resolve }).start()
+  })
+  const bytes = Buffer.concat([frame(0x81, 'whole'), frame(0x82, Buffer.alloc(100))]).subarray(0, 60)
+  for (const byte of bytes) target.push(Buffer.of(byte))
+  target.push(null)
+  await once(target, 'end')
+  t.equal(client.writableFinished, false)
+  release()
+  await once(client, 'finish')
+  t.ok(Buffer.concat(written).equals(bytes))
+  client.push(null)
+  t.match(await ended, { by: 'target', reason: 'lost', fromTarget: { messages: 1 } })
+})
+
+t.test('who is cut off inside a frame and stays is destroyed after twice closeTimeout', async t => {
+  const session = await openSession(t)
+  const { client, server } = session
+  server.write(frame(0x82, Buffer.alloc(1000)).subarray(0, 500))
+  await client.has(500)
+  server.reset()
+  await checkEnd(t, session, { by: 'target', reason: 'lost' })
 })
 
 t.test('the client vanishes inside a header: nothing of it was sent on, so 1001', async t => {
@@ -144,6 +185,7 @@ for (const vanish of ['end', 'reset'] as const) {
     await client.has(500)
     server[vanish]()
     t.equal((await client.rest()).length, 500)
+    client.end()
     await checkEnd(t, session, { by: 'target', reason: 'lost' })
   })
 
