@@ -2,6 +2,8 @@ import { access, constants } from 'node:fs/promises'
 import { delimiter, join } from 'node:path'
 import { chromium, type Page } from 'playwright-core'
 import type { Test } from 'tap'
+import { startCommandWithOneOutput, type Command } from './command.js'
+import { temporaryFolder } from './temporary-folder.js'
 
 const NAMES = ['chromium', 'chromium-browser', 'google-chrome']
 const FLAGS = [
@@ -14,6 +16,15 @@ export async function openPage (t: Test): Promise<Page> {
   const browser = await chromium.launch({ executablePath: await findChromium(), args: FLAGS })
   t.teardown(() => browser.close())
   return await browser.newPage()
+}
+
+/** A headless Chromium that is driven over its DevTools protocol, at `url`. */
+export async function startChromium (t: Test): Promise<{ command: Command, url: string }> {
+  const profile = await temporaryFolder(t)
+  const flags = [...FLAGS, '--headless', '--remote-debugging-port=0', `--user-data-dir=${profile}`]
+  const command = startCommandWithOneOutput(t, await findChromium(), [...flags, 'about:blank'])
+  const [, host] = await command.output(/DevTools listening on ws:\/\/([\d.:]+)\//)
+  return { command, url: `http://${host}` }
 }
 
 async function findChromium (): Promise<string> {

@@ -28,6 +28,11 @@ export function startCommand (t: Test, file: string, args: string[], options: Sp
   return command
 }
 
+/** Starts a program that says on stderr what a test waits for: `stdout` holds both of its outputs. */
+export function startCommandWithOneOutput (t: Test, file: string, args: string[]): Command {
+  return startCommand(t, '/bin/sh', ['-c', 'exec "$0" "$@" 2>&1', file, ...args])
+}
+
 /** Runs a program to its end, which must be a success, and gives what it wrote to stdout. */
 export async function runCommand (t: Test, file: string, args: string[], options: SpawnOptionsWithoutStdio = {}): Promise<string> {
   const command = startCommand(t, file, args, options)

@@ -1,0 +1,72 @@
+import { once } from 'node:events'
+import { writeFile } from 'node:fs/promises'
+import { userInfo } from 'node:os'
+import { join } from 'node:path'
+import { connectAsync, type IClientOptions, type MqttClient } from 'mqtt'
+import t, { type Test } from 'tap'
+import { startCommandWithOneOutput } from '../../helpers/command.js'
+import { startGateway, type RunningGateway } from '../../helpers/gateway.js'
+import { refusingPort } from '../../helpers/raw-target.js'
+import { temporaryFolder } from '../../helpers/temporary-folder.js'
+
+// Debian's own; not on the PATH of everyone.
+const MOSQUITTO = '/usr/sbin/mosquitto'
+
+t.test('mqtt.js talks to mosquitto', async t => {
+  const { connect, gateway } = await start(t)
+  const [reader, writer] = [await connect(), await connect()]
+  t.match(gateway.app.gateway.sessions.list(), [{ subprotocol: 'mqtt' }, { subprotocol: 'mqtt' }])
+
+  await reader.subscribeAsync('room/+', { qos: 2 })
+  for (const qos of [0, 1, 2] as const) {
+    const message = next(reader)
+    await writer.publishAsync(`room/${qos}`, `grüße ${qos}`, { qos })
+    t.same(await message, [`room/${qos}`, `grüße ${qos}`])
+  }
+  // Nobody reads it: mosquitto 2.0.11 itself does not get a message of 64 KiB out to a WebSocket.
+  await writer.publishAsync('elsewhere', 'a large message '.repeat(2 ** 16), { qos: 1 })
+
+  await Promise.all([reader.endAsync(), writer.endAsync()])
+  await gateway.ended(2)
+})
+
+t.test('mosquitto publishes the last will of a client that is cut off', async t => {
+  const { connect, gateway } = await start(t)
+  const reader = await connect()
+  const mortal = await connect({ reconnectPeriod: 0, will: { topic: 'wills/mortal', payload: Buffer.from('gone'), qos: 1, retain: false } })
+  await reader.subscribeAsync('wills/#', { qos: 1 })
+  const will = next(reader)
+  mortal.stream.destroy()
+  t.same(await will, ['wills/mortal', 'gone'])
+  await reader.endAsync()
+  await gateway.ended(2)
+})
+
+async function start (t: Test): Promise<{ connect (options?: IClientOptions): Promise<MqttClient>, gateway: RunningGateway }> {
+  const folder = await temporaryFolder(t)
+  const configuration = join(folder, 'mosquitto.conf')
+  // It takes no port 0.
+  const port = await refusingPort()
+  await writeFile(configuration, [
+    // As root, it would turn into its own user, who may not write to the folder.
+    `user ${userInfo().username}`,
+    'allow_anonymous true', 'log_dest stderr', `listener ${port} 127.0.0.1`, 'protocol websockets',
+    // Without any other listener, mosquitto 2.0.11 believes that it has none at all.
+    `listener 0 ${join(folder, 'socket')}`, ''
+  ].join('\n'))
+  const mosquitto = startCommandWithOneOutput(t, MOSQUITTO, ['-c', configuration])
+  await mosquitto.output(/mosquitto version \S+ running/)
+  const gateway = await startGateway(t, { targets: [`http://127.0.0.1:${port}`] })
+  const connect = async (options: IClientOptions = {}): Promise<MqttClient> => {
+    const client = await connectAsync(`ws://127.0.0.1:${gateway.port}/mqtt`, { reconnectPeriod: 0, ...options }, false)
+    t.teardown(() => client.end(true))
+    return client
+  }
+  return { connect, gateway }
+}
+
+/** Topic and text of the next message. */
+async function next (client: MqttClient): Promise<[topic: string, text: string]> {
+  const [topic, payload] = await once(client as never, 'message') as [string, Buffer]
+  return [topic, payload.toString()]
+}
