@@ -168,7 +168,7 @@ const HANDSHAKE = Symbol('sluice.handshake')
 function checkRoute (url: string, given: ProxyRouteOptions): void {
   const own: Record<string, unknown> = {}
   for (const [key, value] of Object.entries(given)) {
-    const meant = Object.keys(ProxyOptions.properties).find(name => name.toLowerCase() === key.toLowerCase().replace(/s$/, ''))
+    const meant = Object.keys(ProxyOptions.properties).find(name => withoutPlural(name) === withoutPlural(key))
     // Other plugins have route options of their own, so not every unknown name is a mistake. One like ours is.
     if (meant !== undefined && meant !== key) throw new RouteInvalidError(url, `there is no option '${key}'. Did you mean '${meant}'?`)
     if (meant !== undefined && value !== undefined) own[key] = value
@@ -184,6 +184,10 @@ function checkRoute (url: string, given: ProxyRouteOptions): void {
   if (schema !== undefined && 'body' in schema) {
     throw new RouteInvalidError(url, 'a proxied body is streamed and never parsed, so schema.body cannot hold. Remove it.')
   }
+}
+
+function withoutPlural (name: string): string {
+  return name.toLowerCase().replace(/s$/, '')
 }
 
 /** The gateway as a Fastify plugin. */
