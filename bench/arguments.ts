@@ -1,11 +1,15 @@
 import { parseArgs } from 'node:util'
-import type { Measure } from './measures.js'
+import { MEMORY, measures, type Measure } from './measures.js'
 import { peers } from './peers/index.js'
 import type { Leg, Peer } from './peers/peer.js'
 
 /** What is to be measured, and how thoroughly. */
 export interface Plan {
+  /** Those that have a measure. */
   legs: readonly Leg[]
+  measures: readonly Measure[]
+  /** Whether the memory of idle sessions is measured. */
+  memory: boolean
   peers: readonly Peer[]
   rounds: number
   /** CPU time of a proxy in Node before each measurement, in milliseconds. Native ones have nothing to warm up. */
@@ -24,6 +28,7 @@ export const usage = `Usage: npm run bench -- [options]
 
   --quick           one short round, under 2 minutes
   --only ws|http    one leg
+  --measures a,b    these measures: ${[...measures.map(({ id }) => id), MEMORY].join(', ')}
   --peers a,b       these peers: ${peers.map(peer => peer.name).join(', ')}
   --rounds N        how often everything is measured; default 3, with --quick 1
   --write           write docs/benchmarks.md also for a run that is quick or not of everything
@@ -36,6 +41,7 @@ export function readPlan (args: string[]): Plan | 'help' {
     options: {
       quick: { type: 'boolean', default: false },
       only: { type: 'string' },
+      measures: { type: 'string' },
       peers: { type: 'string' },
       rounds: { type: 'string' },
       write: { type: 'boolean', default: false },
@@ -46,8 +52,14 @@ export function readPlan (args: string[]): Plan | 'help' {
   if (values.only !== undefined && values.only !== 'ws' && values.only !== 'http') throw new Error(`--only is ws or http, not '${values.only}'`)
   const rounds = values.rounds === undefined ? (values.quick ? 1 : 3) : Number(values.rounds)
   if (!Number.isInteger(rounds) || rounds < 1 || rounds > 100) throw new Error(`--rounds is a number from 1 to 100, not '${values.rounds}'`)
+  const chosen = values.measures?.split(',') ?? allMeasures(values.only)
+  for (const id of chosen) if (id !== MEMORY) measureOf(id)
+  const memory = chosen.includes(MEMORY)
+  const chosenMeasures = measures.filter(({ id }) => chosen.includes(id))
   return {
-    legs: values.only === undefined ? ['ws', 'http'] : [values.only],
+    legs: (['ws', 'http'] as const).filter(leg => (leg === 'ws' && memory) || chosenMeasures.some(measure => measure.leg === leg)),
+    measures: chosenMeasures,
+    memory,
     peers: values.peers === undefined ? peers : values.peers.split(',').map(peerOf),
     rounds,
     warmUp: values.quick ? { short: 400, long: 1800 } : { short: 800, long: 2500 },
@@ -56,8 +68,18 @@ export function readPlan (args: string[]): Plan | 'help' {
     // Who asks for rounds gets them.
     timeLimit: values.rounds === undefined ? 12 * 60_000 : Infinity,
     quick: values.quick,
-    write: values.write || (!values.quick && values.only === undefined && values.peers === undefined)
+    write: values.write || (!values.quick && values.only === undefined && values.measures === undefined && values.peers === undefined)
   }
+}
+
+function allMeasures (leg: Leg | undefined): string[] {
+  return [...measures.filter(measure => leg === undefined || measure.leg === leg).map(({ id }) => id), ...(leg === 'http' ? [] : [MEMORY])]
+}
+
+export function measureOf (id: string): Measure {
+  const measure = measures.find(candidate => candidate.id === id)
+  if (measure === undefined) throw new Error(`there is no measure '${id}'; there are ${measures.map(candidate => candidate.id).join(', ')}`)
+  return measure
 }
 
 export function peerOf (name: string): Peer {

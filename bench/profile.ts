@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import { mkdir } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { parseArgs } from 'node:util'
-import { peerOf } from './arguments.js'
+import { measureOf, peerOf } from './arguments.js'
 import { Load, Proxy } from './measure.js'
 import { measures } from './measures.js'
 import { compileServers } from './peers/servers/compile.js'
@@ -50,8 +50,7 @@ try {
 }
 
 async function profile (id: string): Promise<void> {
-  const measure = measures.find(candidate => candidate.id === id)
-  if (measure === undefined) throw new Error(`there is no measure '${id}'`)
+  const measure = measureOf(id)
   const load = await Load.start()
   const proxy = await Proxy.start(peerOf(values.peer), load.targetPort)
   const limits = { connections: measure.connections, maxOperations: measure.maxOperations, patience: 20_000 }

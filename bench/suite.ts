@@ -1,6 +1,6 @@
 import type { Plan } from './arguments.js'
 import { Load, Proxy } from './measure.js'
-import { measures, type Measure } from './measures.js'
+import type { Measure } from './measures.js'
 import type { Peer } from './peers/peer.js'
 import { compileServers } from './peers/servers/compile.js'
 import { Results } from './results.js'
@@ -41,7 +41,7 @@ class Suite {
     for (const peer of peers) {
       await this.#try(peer.name, async () => { proxies.push(await Proxy.start(peer, this.#load.targetPort)) })
     }
-    for (const measure of measures.filter(({ leg }) => this.#plan.legs.includes(leg))) {
+    for (const measure of this.#plan.measures) {
       this.#progress(`  ${measure.title}`)
       for (const proxy of proxies.filter(({ peer }) => peer.legs.includes(measure.leg))) {
         await this.#try(`${proxy.peer.name}, ${measure.title}`, async () => {
@@ -50,7 +50,7 @@ class Suite {
       }
     }
     await Promise.all(proxies.map(proxy => proxy.stop()))
-    if (this.#plan.legs.includes('ws')) await this.#measureMemory(round, peers.filter(({ legs }) => legs.includes('ws')))
+    if (this.#plan.memory) await this.#measureMemory(round, peers.filter(({ legs }) => legs.includes('ws')))
   }
 
   async #measureMemory (round: number, peers: readonly Peer[]): Promise<void> {
