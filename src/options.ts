@@ -54,6 +54,12 @@ export const UpstreamOptions = Type.Object({
     'How long a target may take to send the head of an HTTP response once the request is sent; then 504.')),
   bodyTimeout: Type.Optional(milliseconds(60_000,
     'How long an HTTP body may stand still, in either direction; then the exchange is broken off.')),
+  retries: Type.Optional(Type.Integer({
+    minimum: 0,
+    maximum: 10,
+    default: 1,
+    description: 'How often a request is sent again, to another target if there is one, when its connection was refused or broke before an answer. Only a request without a body that has not been sent yet, or that is idempotent. An answer, such as 503, is relayed and never retried.'
+  })),
   tls: Type.Optional(UpstreamTlsOptions)
 }, { ...closed, description: 'A named group of interchangeable targets, with one policy.' })
 export type UpstreamOptions = Static<typeof UpstreamOptions>

@@ -9,6 +9,7 @@ import { chooseUpstream } from './upstreams/choice.js'
 import { UpstreamRegistry } from './upstreams/registry.js'
 import { rewritingOf } from './upstreams/rewriting.js'
 import { parseTarget } from './upstreams/target.js'
+import { Upstream } from './upstreams/upstream.js'
 import { validated } from './validate.js'
 import { Admission } from './websocket/admission.js'
 import { passThrough, type PassthroughRoute } from './websocket/passthrough.js'
@@ -101,9 +102,11 @@ const plugin: FastifyPluginAsync<GatewayOptions> = async (app, givenOptions) => 
     checkRoute(url, given)
     const { upstream, stripPrefix, rewrite, headers, websocket, method = this.supportedMethods, config, preParsing = [], ...fastifyOptions } = given
     const route = routeOf(url, { upstream, stripPrefix, rewrite, headers, websocket: websocket === false ? undefined : websocket })
-    const serve: RouteHandler = async (request, reply) => {
+    const serve: RouteHandler = (request, reply) => {
       upgrades.prepare(request.raw, reply.raw)
-      return proxyRequest(request, reply, await route.chooseUpstream(request), route.rewriting)
+      const upstream = route.chooseUpstream(request)
+      if (upstream instanceof Upstream) return proxyRequest(request, reply, upstream, route.rewriting)
+      upstream.then(chosen => proxyRequest(request, reply, chosen, route.rewriting)).catch(error => reply.send(error))
     }
     const handshake = websocket === undefined || websocket === false ? serve : passUpgrades(route)
     this.route({
@@ -141,25 +144,25 @@ const plugin: FastifyPluginAsync<GatewayOptions> = async (app, givenOptions) => 
   })
   const drainTimeout = options.drainTimeout ?? 30_000
   let drainTimer: NodeJS.Timeout | undefined
-  let closing = false
-  // When it closes, Fastify closes the connections that are idle. One that is busy then and is kept alive by
-  // its client would hold up the end until the keep-alive limit, 72 s.
-  app.addHook('onResponse', async () => {
-    // Node counts the connection as idle only after this.
-    if (closing) setImmediate(() => app.server.closeIdleConnections())
-  })
+  let closeTimer: NodeJS.Timeout | undefined
   app.addHook('preClose', async () => {
-    closing = true
     upgrades.close()
     // Fastify waits for answers under way; an event stream may never end.
     drainTimer = setTimeout(() => registry.close(), drainTimeout)
+    // It also closes the connections that are idle now. One that becomes idle later, kept alive by its client,
+    // would hold up the end until the keep-alive limit, 72 s.
+    closeTimer = setInterval(() => app.server.closeIdleConnections(), IDLE_CHECK)
     await sessions.drain({ timeout: drainTimeout, spread: options.drainSpread ?? 0, code: options.drainCode ?? 1001 })
   })
   app.addHook('onClose', async () => {
     clearTimeout(drainTimer)
+    clearInterval(closeTimer)
     await registry.close()
   })
 }
+
+/** How often a gateway that closes looks for connections that have become idle, in milliseconds. */
+const IDLE_CHECK = 100
 
 /** Under this key, a proxied route's config holds what serves its requests for WebSockets. */
 const HANDSHAKE = Symbol('sluice.handshake')

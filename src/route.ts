@@ -4,7 +4,7 @@ import { hasBody } from './upstreams/headers.js'
 import { asksForWebSocket } from './websocket/handshake.js'
 
 /** Serves a request; what it returns is for Fastify. */
-export type RouteHandler = (request: FastifyRequest, reply: FastifyReply) => Promise<unknown>
+export type RouteHandler = (request: FastifyRequest, reply: FastifyReply) => unknown
 
 /**
  * Lets `handshake` serve a route's requests for WebSockets, and the handler all others. A plugin that

@@ -1,7 +1,7 @@
-import { Readable } from 'node:stream'
+import type { Readable } from 'node:stream'
 import { errors, type Dispatcher } from 'undici'
 import { TargetAnswerInvalidError, TargetTimeoutError, TargetUnreachableError } from '../errors.js'
-import type { Answer } from '../upstreams/answer.js'
+import type { AnswerHead } from '../upstreams/answer.js'
 import type { HeaderList } from '../upstreams/headers.js'
 import type { Target } from '../upstreams/target.js'
 
@@ -13,96 +13,102 @@ export interface ForwardedRequest {
   body: Readable | null
 }
 
-/** The body of a target's answer as it comes, with backpressure. Destroying it cancels the request. */
-class AnswerBody extends Readable {
-  readonly #resume: () => void
-  readonly #abort: (reason?: Error) => void
-  complete = false
-
-  constructor (resume: () => void, abort: (reason?: Error) => void) {
-    super()
-    this.#resume = resume
-    this.#abort = abort
-  }
-
-  override _read (): void {
-    this.#resume()
-  }
-
-  override _destroy (error: Error | null, callback: (error?: Error | null) => void): void {
-    if (!this.complete) this.#abort(error ?? undefined)
-    callback(error)
-  }
-}
-
-/** A request under way. */
-export interface Exchange {
+/** Who hears the target's answer. */
+export interface AnswerListener {
+  /** An answer before the answer (RFC 9110 §15.2), such as 103 Early Hints. */
+  onInterim (head: AnswerHead): void
+  /** The head of the answer. Its body follows. */
+  onHead (head: AnswerHead): void
+  /** @returns Whether to go on; if not, `resume()` of the exchange does. */
+  onChunk (chunk: Buffer): boolean
+  /** The answer is complete. */
+  onEnd (trailers: HeaderList): void
   /**
-   * The target's answer, as soon as its head is there. It rejects with
-   * {TargetUnreachableError} when the connection cannot be made or breaks before an answer,
-   * {TargetTimeoutError} when there is no head in time, and
+   * There is no answer, or it ends before its end:
+   * {TargetUnreachableError} when the connection cannot be made or breaks,
+   * {TargetTimeoutError} when the target is silent for too long, and
    * {TargetAnswerInvalidError} when what comes is not HTTP.
    */
-  answer: Promise<Answer>
+  onError (error: Error): void
+}
+
+/** A request under way to a target, and its answer. */
+export class Exchange implements Dispatcher.DispatchHandler {
+  readonly #request: ForwardedRequest
+  readonly #listener: AnswerListener
+  #abort: ((reason?: Error) => void) | undefined
+  #resume: (() => void) | undefined
+  #over = false
+  #cancelled = false
+  /** A connection was there, and the request has been written to it, or some of it. */
+  sent = false
+
+  constructor (request: ForwardedRequest, listener: AnswerListener) {
+    this.#request = request
+    this.#listener = listener
+  }
+
+  /** Goes on with the body. */
+  resume (): void {
+    this.#resume!()
+  }
+
   /** Cancels the request, at any stage. Afterwards it does nothing. */
-  cancel (): void
+  cancel (): void {
+    if (this.#over || this.#cancelled) return
+    this.#cancelled = true
+    this.#abort?.(new Error('cancelled'))
+  }
+
+  onConnect (abort: (reason?: Error) => void): void {
+    this.#abort = abort
+    this.sent = true
+    if (this.#cancelled) abort(new Error('cancelled'))
+  }
+
+  onHeaders (status: number, headers: Buffer[], resume: () => void, message: string): boolean {
+    const head = { status, message, headers: texts(headers) }
+    if (status < 200) {
+      this.#listener.onInterim(head)
+    } else {
+      this.#resume = resume
+      this.#listener.onHead(head)
+    }
+    return true
+  }
+
+  onData (chunk: Buffer): boolean {
+    return this.#listener.onChunk(chunk)
+  }
+
+  onComplete (trailers: unknown): void {
+    this.#over = true
+    this.#listener.onEnd(texts(trailers as Buffer[] | null))
+  }
+
+  onError (error: Error): void {
+    this.#over = true
+    this.#request.body?.destroy()
+    this.#listener.onError(asGatewayError(error))
+  }
 }
 
 /** Sends a request to a target. */
-export function forward ({ pool, servername }: Target, request: ForwardedRequest): Exchange {
-  let abort: ((reason?: Error) => void) | undefined
-  let over = false
-  let cancelled = false
-  const answer = new Promise<Answer>((resolve, reject) => {
-    let body: AnswerBody | undefined
-    const options: Dispatcher.DispatchOptions & { servername: string | undefined } = {
-      // Fastify lets no method through that undici does not know.
-      method: request.method as Dispatcher.HttpMethod,
-      path: request.path,
-      headers: request.headers,
-      body: request.body,
-      servername
-    }
-    pool.dispatch(options, {
-      onConnect (abortRequest) {
-        abort = abortRequest
-        if (cancelled) abort(new Error('cancelled'))
-      },
-      onHeaders (status, headers, resume, message) {
-        // An interim answer; the real one follows.
-        if (status < 200) return true
-        body = new AnswerBody(resume, abort!)
-        resolve({ status, message, headers: headers.map(item => item.toString('latin1')), body })
-        return true
-      },
-      onData (chunk) {
-        return body!.push(chunk)
-      },
-      onComplete () {
-        over = true
-        body!.complete = true
-        body!.push(null)
-      },
-      onError (error) {
-        over = true
-        request.body?.destroy()
-        if (body === undefined) {
-          reject(asGatewayError(error))
-        } else {
-          body.complete = true
-          body.destroy(asGatewayError(error))
-        }
-      }
-    })
-  })
-  return {
-    answer,
-    cancel () {
-      if (over || cancelled) return
-      cancelled = true
-      abort?.(new Error('cancelled'))
-    }
-  }
+export function forward ({ pool, servername }: Target, request: ForwardedRequest, listener: AnswerListener): Exchange {
+  const exchange = new Exchange(request, listener)
+  const { method, path, headers, body } = request
+  // Fastify lets no method through that undici does not know.
+  pool.dispatch({ method: method as Dispatcher.HttpMethod, path, headers, body, servername } as Dispatcher.DispatchOptions, exchange)
+  return exchange
+}
+
+const NONE: HeaderList = []
+
+function texts (headers: Buffer[] | null): HeaderList {
+  if (headers === null || headers.length === 0) return NONE
+  const list: HeaderList = new Array(headers.length)
+  for (let index = 0; index < headers.length; index++) list[index] = headers[index]!.toString('latin1')
+  return list
 }
 
 /** What a client is told of an error of undici's. The error itself becomes the cause, for the log. */

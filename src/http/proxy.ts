@@ -1,26 +1,150 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import { RequestInvalidError } from '../errors.js'
-import { sendAnswer } from '../upstreams/answer.js'
+import { RequestInvalidError, TargetUnreachableError } from '../errors.js'
+import type { AnswerHead } from '../upstreams/answer.js'
 import { forwardingOf } from '../upstreams/forwarding.js'
-import { hasBody, headerValues, requestHeaders, responseHeaders, withoutLength } from '../upstreams/headers.js'
+import { hasBody, headerValues, requestHeaders, responseHeaders, withoutLength, type HeaderList } from '../upstreams/headers.js'
 import type { Rewriting } from '../upstreams/rewriting.js'
+import type { Target } from '../upstreams/target.js'
 import type { Upstream } from '../upstreams/upstream.js'
-import { forward } from './forward.js'
+import type { AnswerWriter } from './answer-writer.js'
+import { DirectAnswer, mayAnswerDirectly } from './direct-answer.js'
+import { forward, type AnswerListener, type Exchange } from './forward.js'
+import { writeEarlyHints } from './early-hints.js'
 import { requestBody } from './request-body.js'
+import { StreamedAnswer } from './streamed-answer.js'
 
-/** Serves a plain request from an upstream. */
-export async function proxyRequest (request: FastifyRequest, reply: FastifyReply, upstream: Upstream, rewriting: Rewriting): Promise<FastifyReply> {
-  const { raw } = request
+/**
+ * Serves a plain request from an upstream. Errors go to the error handler of the route.
+ *
+ * @throws {RequestInvalidError | PathInvalidError | BodyConsumedError} before anything is sent.
+ */
+export function proxyRequest (request: FastifyRequest, reply: FastifyReply, upstream: Upstream, rewriting: Rewriting): void {
+  const { rawHeaders } = request.raw
   // RFC 9112 §3.2; Node lets it pass. The router has taken the first, a target might take the last.
-  if (headerValues(raw.rawHeaders, 'host').length > 1) throw new RequestInvalidError('Host is there more than once')
-  const path = rewriting.path(request)
-  const target = upstream.select()!
-  const headers = rewriting.requestHeaders(requestHeaders(raw.rawHeaders, forwardingOf(request), target.address.host), request)
-  const { body, replaced } = hasBody(raw.headers) ? requestBody(request, upstream.bodyTimeout) : { body: null, replaced: false }
-  const exchange = forward(target, { method: request.method, path, headers: replaced ? withoutLength(headers) : headers, body })
-  // Also when all went well; then there is nothing left to cancel.
-  reply.raw.once('close', exchange.cancel)
-  if (raw.socket.destroyed) exchange.cancel()
-  const answer = await exchange.answer
-  return sendAnswer(reply, { ...answer, headers: rewriting.responseHeaders(responseHeaders(answer.headers), request) })
+  if (headerValues(rawHeaders, 'host').length > 1) throw new RequestInvalidError('Host is there more than once')
+  new Proxying(request, reply, upstream, rewriting).start()
+}
+
+/** RFC 8297. */
+const EARLY_HINTS = 103
+
+/** RFC 9110 §9.2.2. */
+const IDEMPOTENT = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE', 'PUT', 'DELETE', 'QUERY', 'PROPFIND', 'SEARCH'])
+
+/** One request through the gateway. */
+class Proxying implements AnswerListener {
+  readonly #request: FastifyRequest
+  readonly #reply: FastifyReply
+  readonly #upstream: Upstream
+  readonly #rewriting: Rewriting
+  #path = ''
+  #body: ReturnType<typeof requestBody> | undefined
+  #target: Target | undefined
+  /** Targets that could not be reached, or broke off before they answered. */
+  #failed: Set<Target> | undefined
+  #exchange: Exchange | undefined
+  #answer: AnswerWriter | undefined
+  #watchesReader = false
+
+  constructor (request: FastifyRequest, reply: FastifyReply, upstream: Upstream, rewriting: Rewriting) {
+    this.#request = request
+    this.#reply = reply
+    this.#upstream = upstream
+    this.#rewriting = rewriting
+  }
+
+  start (): void {
+    const request = this.#request
+    this.#path = this.#rewriting.path(request)
+    if (hasBody(request.raw.headers)) this.#body = requestBody(request, this.#upstream.bodyTimeout)
+    // Also when all went well; then there is nothing left to cancel.
+    this.#reply.raw.once('close', () => this.#exchange?.cancel())
+    this.#forward(this.#upstream.select()!)
+  }
+
+  #forward (target: Target): void {
+    const { method, raw } = this.#request
+    const headers = this.#headersFor(target)
+    this.#target = target
+    this.#exchange = forward(target, {
+      method,
+      path: this.#path,
+      headers: this.#body?.replaced === true ? withoutLength(headers) : headers,
+      body: this.#body?.body ?? null
+    }, this)
+    if (raw.socket.destroyed) this.#exchange.cancel()
+  }
+
+  onInterim ({ status, headers }: AnswerHead): void {
+    const { raw } = this.#request
+    if (status === EARLY_HINTS && raw.httpVersion === '1.1') writeEarlyHints(this.#reply.raw, responseHeaders(headers))
+  }
+
+  onHead (head: AnswerHead): void {
+    if (this.#reply.sent) {
+      // A timeout of Fastify's has answered already.
+      this.#exchange!.cancel()
+      return
+    }
+    const { status, message } = head
+    const headers = this.#rewriting.responseHeaders(responseHeaders(head.headers), this.#request)
+    const Writer = mayAnswerDirectly(this.#request) ? DirectAnswer : StreamedAnswer
+    this.#answer = new Writer(this.#reply, { status, message, headers }, this.#exchange!)
+  }
+
+  onChunk (chunk: Buffer): boolean {
+    const more = this.#answer!.onChunk(chunk)
+    if (!more && !this.#watchesReader) this.#watchReader()
+    return more
+  }
+
+  onEnd (trailers: HeaderList): void {
+    this.#answer!.onEnd(responseHeaders(trailers))
+  }
+
+  onError (error: Error): void {
+    if (this.#answer !== undefined) {
+      this.#request.log.warn({ err: error }, 'the answer of the upstream broke off')
+      this.#answer.onError(error)
+    } else if (this.#reply.raw.destroyed) {
+      this.#request.log.info('the client has left before its answer')
+    } else {
+      const target = this.#another(error)
+      if (target === undefined) this.#reply.send(error)
+      else this.#forward(target)
+    }
+  }
+
+  /**
+   * The target to try after one has failed, where the request can be repeated: it has no body, and either it has
+   * not been sent or it does no more when it is sent twice (RFC 9110 §9.2.2). An answer is never asked for again.
+   */
+  #another (error: Error): Target | undefined {
+    if (this.#body !== undefined || !(error instanceof TargetUnreachableError)) return undefined
+    const { sent } = this.#exchange!
+    if (sent && !IDEMPOTENT.has(this.#request.method)) return undefined
+    this.#failed ??= new Set()
+    if (this.#failed.size >= this.#upstream.retries) return undefined
+    // A kept-alive connection may have been closed just as it was used; a new one to the only target may do.
+    if (this.#upstream.targets.length === 1 && sent && this.#failed.size === 0) {
+      this.#failed.add(this.#target!)
+      return this.#target
+    }
+    this.#failed.add(this.#target!)
+    return this.#upstream.select(this.#failed)
+  }
+
+  #headersFor ({ address }: Target): HeaderList {
+    const { raw } = this.#request
+    return this.#rewriting.requestHeaders(requestHeaders(raw.rawHeaders, forwardingOf(this.#request), address.host), this.#request)
+  }
+
+  /** A client that reads nothing stands still, though undici is patient with it. */
+  #watchReader (): void {
+    this.#watchesReader = true
+    const response = this.#reply.raw
+    response.setTimeout(this.#upstream.bodyTimeout, () => { if (this.#answer!.blocked) response.destroy() })
+    // Before Node sets the limit for the time between two requests.
+    response.prependOnceListener('finish', () => response.setTimeout(0))
+  }
 }

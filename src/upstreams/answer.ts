@@ -3,13 +3,17 @@ import type { Readable } from 'node:stream'
 import type { FastifyReply } from 'fastify'
 import type { HeaderList } from './headers.js'
 
-/** A target's answer, its body still to come. */
-export interface Answer {
+/** The head of a target's answer. */
+export interface AnswerHead {
   status: number
   /** The reason phrase, as sent. */
   message: string
-  /** For `sendAnswer`, those that go on to the client. */
+  /** For the client, those that go on to it. */
   headers: HeaderList
+}
+
+/** A target's answer, its body still to come. */
+export interface Answer extends AnswerHead {
   body: Readable
 }
 
@@ -34,8 +38,20 @@ export function sendAnswer (reply: FastifyReply, { status, message, headers, bod
     const set = name === 'vary' ? reply.getHeader(name) : undefined
     reply.header(name, set === undefined ? value : [set, value].flat().map(String))
   }
+  restoreNames(reply.raw, headers)
   sendHeadWithoutBody(reply.raw, body)
   return reply.send(body)
+}
+
+/** Fastify writes names in lower case; the client gets them as the target has written them. */
+function restoreNames (response: ServerResponse, headers: HeaderList): void {
+  response.once('pipe', () => {
+    for (let index = 0; index < headers.length; index += 2) {
+      const name = headers[index]!
+      const value = response.headersSent ? undefined : response.getHeader(name)
+      if (value !== undefined) response.setHeader(name, value)
+    }
+  })
 }
 
 /**
@@ -51,12 +67,14 @@ function sendHeadWithoutBody (response: ServerResponse, body: Readable): void {
   })
 }
 
-/** The headers of a 101, which does not pass through Fastify: the target's, and what hooks have set on the reply. */
+/** The headers of an answer that does not pass through Fastify: the target's, and what hooks have set on the reply. */
 export function mergedHeaders (reply: FastifyReply, headers: HeaderList): HeaderList {
+  const own = Object.entries(reply.getHeaders())
+  if (own.length === 0) return headers
   const merged = [...headers]
   const sent = new Set<string>()
   for (let index = 0; index < headers.length; index += 2) sent.add(headers[index]!.toLowerCase())
-  for (const [name, value] of Object.entries(reply.getHeaders())) {
+  for (const [name, value] of own) {
     if (value === undefined || (sent.has(name) && name !== 'set-cookie' && name !== 'vary')) continue
     for (const item of [value].flat()) merged.push(name, String(item))
   }

@@ -10,11 +10,12 @@ import type { Upstream } from './upstream.js'
  * @throws {UpstreamSelectionError} when the option is a function that throws, or gives neither a declared
  *   name nor the URL of an origin. The cause tells which.
  */
-export async function chooseUpstream (registry: UpstreamRegistry, option: string | UpstreamFunction, request: FastifyRequest): Promise<Upstream> {
-  if (typeof option === 'string') {
-    // The plugin has checked, when the app became ready, that every route's name is declared.
-    return registry.get(option)!
-  }
+export function chooseUpstream (registry: UpstreamRegistry, option: string | UpstreamFunction, request: FastifyRequest): Upstream | Promise<Upstream> {
+  // The plugin has checked, when the app became ready, that every route's name is declared.
+  return typeof option === 'string' ? registry.get(option)! : upstreamOf(registry, option, request)
+}
+
+async function upstreamOf (registry: UpstreamRegistry, option: UpstreamFunction, request: FastifyRequest): Promise<Upstream> {
   try {
     const chosen: unknown = await option(request)
     const upstream = typeof chosen === 'string' ? registry.get(chosen) : undefined

@@ -111,6 +111,13 @@ export function headerValues (headers: HeaderList, name: string): string[] {
   return values
 }
 
+/** A header list as pairs of name and value. */
+export function headerPairs (headers: HeaderList): Array<[string, string]> {
+  const pairs: Array<[string, string]> = []
+  for (let index = 0; index < headers.length; index += 2) pairs.push([headers[index]!, headers[index + 1]!])
+  return pairs
+}
+
 /** The headers that Connection nominates, or undefined when it names nothing of interest. */
 function nominations (headers: HeaderList): Set<string> | undefined {
   let nominated: Set<string> | undefined

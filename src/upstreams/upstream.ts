@@ -12,6 +12,8 @@ export class Upstream {
   readonly tls: TlsClientOptions
   /** How long a body may stand still, in milliseconds. */
   readonly bodyTimeout: number
+  /** How often a request that failed is sent again. */
+  readonly retries: number
   readonly #turn: number[]
   readonly #totalWeight: number
 
@@ -26,6 +28,7 @@ export class Upstream {
     this.name = name
     this.connectTimeout = policy.connectTimeout
     this.bodyTimeout = policy.bodyTimeout
+    this.retries = options.retries ?? 1
     this.tls = policy.tls
     this.targets = options.targets.map(target => typeof target === 'string'
       ? new Target(parseTarget(target), 1, policy)

@@ -159,7 +159,8 @@ export class Direction {
 
   #write (chunk: Buffer): void {
     const more = this.#shared ? writeCopy(this.sink, chunk) : this.sink.write(chunk)
-    if (more || this.blocked) return
+    // A chunk beyond the high-water mark counts as too much even where the system has taken it all by now.
+    if (more || this.blocked || this.sink.writableLength === 0) return
     this.blocked = true
     this.source.pause()
     this.#events.onBlocked(this)

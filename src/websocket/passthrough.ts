@@ -32,7 +32,7 @@ export interface PassthroughContext {
 /** What a passthrough needs of its route. */
 export interface PassthroughRoute {
   url: string
-  chooseUpstream (request: FastifyRequest): Promise<Upstream>
+  chooseUpstream (request: FastifyRequest): Upstream | Promise<Upstream>
   rewriting: Rewriting
   websocket: WebSocketOptions
   admission: Admission

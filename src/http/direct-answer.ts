@@ -1,0 +1,96 @@
+import type { ServerResponse } from 'node:http'
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import { TargetAnswerInvalidError } from '../errors.js'
+import { mergedHeaders, type AnswerHead } from '../upstreams/answer.js'
+import { headerPairs, headerValues, type HeaderList } from '../upstreams/headers.js'
+import type { AnswerWriter } from './answer-writer.js'
+import type { Exchange } from './forward.js'
+
+/** For tests, which try both ways. */
+export const directAnswers = { enabled: true }
+
+/**
+ * Whether an answer may go to the client past Fastify: no onSend hook wants to see or to change it.
+ *
+ * Fastify tells this nowhere, so it is read off the route's context, which is not documented (DESIGN.md,
+ * rule 6). `reply.send(stream)` costs as much as all the rest of a small request: a stream, a pipe, and the
+ * listeners for their ends (docs/benchmarks.md). Where the context is not found, every answer takes that way.
+ */
+export function mayAnswerDirectly (request: FastifyRequest): boolean {
+  if (!directAnswers.enabled || request.raw.httpVersionMajor !== 1) return false
+  contextKey ??= Object.getOwnPropertySymbols(request).find(({ description }) => description === 'fastify.context')
+  if (contextKey === undefined) return false
+  return (request as unknown as Record<symbol, { onSend?: unknown } | undefined>)[contextKey]?.onSend === null
+}
+
+let contextKey: symbol | undefined
+
+/** Writes a target's answer to the client as it comes. */
+export class DirectAnswer implements AnswerWriter {
+  blocked = false
+  readonly #response: ServerResponse
+  readonly #exchange: Exchange
+  /** Bytes of the body still to come; NaN where the target has not told. */
+  #missing: number
+  #begun = false
+
+  /** @throws {TargetAnswerInvalidError} for a head that cannot be sent; another may be, then. */
+  constructor (reply: FastifyReply, { status, message, headers }: AnswerHead, exchange: Exchange) {
+    const response = reply.raw
+    try {
+      response.writeHead(status, message, mergedHeaders(reply, headers))
+    } catch (cause) {
+      response.statusMessage = ''
+      throw new TargetAnswerInvalidError({ cause: cause as Error })
+    }
+    reply.hijack()
+    this.#response = response
+    this.#exchange = exchange
+    this.#missing = Number(headerValues(headers, 'content-length')[0] ?? NaN)
+    // An event stream may have no body for a long time. One that came along with the head is written by then.
+    process.nextTick(flush, this)
+  }
+
+  onChunk (chunk: Buffer): boolean {
+    this.#begun = true
+    this.#missing -= chunk.length
+    if (this.#missing === 0) {
+      this.#response.end(chunk)
+      return true
+    }
+    // A chunk beyond the high-water mark counts as too much even where the system has taken it all by now.
+    if (this.#response.write(chunk) || this.#response.writableLength === 0) return true
+    if (!this.blocked) {
+      this.blocked = true
+      this.#response.once('drain', () => {
+        this.blocked = false
+        this.#exchange.resume()
+      })
+    }
+    return false
+  }
+
+  onEnd (trailers: HeaderList): void {
+    this.#begun = true
+    if (this.#response.writableEnded) return
+    if (trailers.length > 0) this.#response.addTrailers(headerPairs(trailers))
+    this.#response.end()
+  }
+
+  onError (): void {
+    // Without a head the client would not know that this was its answer.
+    this.flush()
+    this.#response.destroy()
+  }
+
+  /** Sends the head, if nothing has been sent yet. */
+  flush (): void {
+    if (this.#begun) return
+    this.#begun = true
+    this.#response.flushHeaders()
+  }
+}
+
+function flush (answer: DirectAnswer): void {
+  answer.flush()
+}

@@ -1,0 +1,55 @@
+import { Readable } from 'node:stream'
+import type { FastifyReply } from 'fastify'
+import { sendAnswer, type AnswerHead } from '../upstreams/answer.js'
+import type { AnswerWriter } from './answer-writer.js'
+import type { Exchange } from './forward.js'
+
+/** Sends a target's answer through Fastify, so that the onSend hooks of the route hold. */
+export class StreamedAnswer implements AnswerWriter {
+  readonly #body: AnswerBody
+
+  constructor (reply: FastifyReply, head: AnswerHead, exchange: Exchange) {
+    this.#body = new AnswerBody(exchange)
+    sendAnswer(reply, { ...head, body: this.#body })
+  }
+
+  get blocked (): boolean {
+    return this.#body.blocked
+  }
+
+  onChunk (chunk: Buffer): boolean {
+    const more = this.#body.push(chunk)
+    if (!more) this.#body.blocked = true
+    return more
+  }
+
+  onEnd (): void {
+    this.#body.push(null)
+  }
+
+  onError (error: Error): void {
+    this.#body.destroy(error)
+  }
+}
+
+/** The body of a target's answer as it comes, with backpressure. Destroying it cancels the request. */
+class AnswerBody extends Readable {
+  blocked = false
+  readonly #exchange: Exchange
+
+  constructor (exchange: Exchange) {
+    super()
+    this.#exchange = exchange
+  }
+
+  override _read (): void {
+    if (!this.blocked) return
+    this.blocked = false
+    this.#exchange.resume()
+  }
+
+  override _destroy (error: Error | null, callback: (error?: Error | null) => void): void {
+    this.#exchange.cancel()
+    callback(error)
+  }
+}

@@ -1,0 +1,97 @@
+import { once } from 'node:events'
+import { request as httpRequest, type IncomingMessage } from 'node:http'
+import { connect, createServer, type AddressInfo } from 'node:net'
+import t, { type Test } from 'tap'
+import { gatewayApp, httpBackend } from '../helpers/backends.js'
+import { rawExchange } from '../helpers/sockets.js'
+
+const wayNames = { directly: 'past Fastify', streamed: 'through the onSend hooks' }
+
+/** A gateway whose answers go either way. */
+async function gateway (t: Test, target: string, way: keyof typeof wayNames): Promise<number> {
+  const app = await gatewayApp(t)
+  if (way === 'streamed') app.addHook('onSend', async () => {})
+  app.proxy('/*', { upstream: target })
+  return Number(new URL(await app.listen({ port: 0 })).port)
+}
+
+/** A target that gives one connection after another the same bytes, and ends it. */
+async function fixedTarget (t: Test, answer: string): Promise<string> {
+  const server = createServer(socket => {
+    socket.on('error', () => {})
+    socket.once('data', () => socket.end(answer))
+  })
+  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
+  t.teardown(() => { server.close() })
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+}
+
+const GET = 'GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n'
+
+for (const way of ['directly', 'streamed'] as const) {
+  t.test(`an answer keeps its headers' order, case and repetition, ${wayNames[way]}`, async t => {
+    const lines = ['X-Zeta: 1', 'SERVER: Odd', 'Set-Cookie: a=1; Path=/', 'dAtE: Thu, 01 Jan 1970 00:00:00 GMT', 'Link: </a>', 'X-alpha: 2', 'Content-Length: 2']
+    const target = await fixedTarget(t, `HTTP/1.1 200 Fine\r\n${lines.join('\r\n')}\r\n\r\nok`)
+    const answer = await rawExchange(await gateway(t, target, way), GET)
+    t.equal(answer, `HTTP/1.1 200 Fine\r\n${lines.join('\r\n')}\r\nConnection: close\r\n\r\nok`)
+  })
+
+  t.test(`repeated headers are not folded, ${wayNames[way]}`, async t => {
+    const target = await fixedTarget(t, 'HTTP/1.1 200 OK\r\nSet-Cookie: a=1\r\nLink: </a>\r\nSet-Cookie: b=2\r\nLink: </b>\r\nContent-Length: 0\r\n\r\n')
+    const answer = await rawExchange(await gateway(t, target, way), GET)
+    t.same(answer.match(/^(Set-Cookie|Link): .*$/gm)?.sort(), ['Link: </a>', 'Link: </b>', 'Set-Cookie: a=1', 'Set-Cookie: b=2'])
+  })
+
+  t.test(`a body without a length is chunked for HTTP/1.1 and ended by the end of the connection for HTTP/1.0, ${wayNames[way]}`, async t => {
+    const target = await fixedTarget(t, 'HTTP/1.1 200 OK\r\n\r\nbody')
+    const port = await gateway(t, target, way)
+    t.match(await rawExchange(port, GET), /\r\nTransfer-Encoding: chunked\r\n[^]*\r\n4\r\nbody\r\n0\r\n\r\n$/)
+    t.match(await rawExchange(port, 'GET / HTTP/1.0\r\nHost: x\r\n\r\n'), /^(?![^]*chunked)[^]*\r\n\r\nbody$/)
+  })
+
+  t.test(`a body shorter than announced does not look complete, ${wayNames[way]}`, async t => {
+    const target = await fixedTarget(t, 'HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nbody')
+    const answer = await rawExchange(await gateway(t, target, way), GET)
+    t.match(answer, /\r\nContent-Length: 10\r\n[^]*\r\n\r\nbody$/)
+  })
+
+  t.test(`early hints come ahead of the answer, ${wayNames[way]}`, async t => {
+    const backend = await httpBackend(t, (_request, response) => {
+      response.writeEarlyHints({ link: ['</a.css>; rel=preload', '</b.js>; rel=preload'] }, () => response.end('text'))
+    })
+    const request = httpRequest({ port: await gateway(t, backend.url, way), host: '127.0.0.1', agent: false }).end()
+    const answered = once(request, 'response') as Promise<[IncomingMessage]>
+    const [information] = await once(request, 'information')
+    t.equal(information.statusCode, 103)
+    t.equal(information.headers.link, '</a.css>; rel=preload, </b.js>; rel=preload')
+    const [answer] = await answered
+    t.equal(answer.statusCode, 200)
+    answer.resume()
+    await once(answer, 'end')
+  })
+}
+
+t.test('trailers of an answer', async t => {
+  const backend = await httpBackend(t, (_request, response) => {
+    response.write('text')
+    response.addTrailers([['X-Checksum', 'abc'], ['Connection', 'x'], ['X-Checksum', 'def']])
+    response.end()
+  })
+  const port = await gateway(t, backend.url, 'directly')
+  t.match(await rawExchange(port, GET), /4\r\ntext\r\n0\r\nX-Checksum: abc\r\nX-Checksum: def\r\n\r\n$/)
+  t.match(await rawExchange(port, 'GET / HTTP/1.0\r\nHost: x\r\n\r\n'), /\r\n\r\ntext$/, 'HTTP/1.0 has none')
+})
+
+t.test('a head that cannot be sent on is 502', async t => {
+  const target = await fixedTarget(t, 'HTTP/1.1 200 O\x7fK\r\nX-A: b\x7f\r\nContent-Length: 0\r\n\r\n')
+  t.match(await rawExchange(await gateway(t, target, 'directly'), GET), /^HTTP\/1.1 502 Bad Gateway\r\n/)
+})
+
+t.test('requests behind one another on a connection are answered in order', async t => {
+  const backend = await httpBackend(t, (request, response) => { response.end(`<${request.url}>`) })
+  const socket = connect({ port: await gateway(t, backend.url, 'directly'), host: '127.0.0.1' })
+  socket.write(['/1', '/2', '/3'].map(path => `GET ${path} HTTP/1.1\r\nHost: x\r\n${path === '/3' ? 'Connection: close\r\n' : ''}\r\n`).join(''))
+  let received = ''
+  for await (const chunk of socket) received += String(chunk)
+  t.same(received.match(/<\/\d>/g), ['</1>', '</2>', '</3>'])
+})

@@ -1,0 +1,91 @@
+import { createServer, type AddressInfo, type Server, type Socket } from 'node:net'
+import t, { type Test } from 'tap'
+import type { UpstreamOptions } from '../../src/options.js'
+import { gatewayApp } from '../helpers/backends.js'
+
+/** A target that does as told with each request's first bytes; `requests` counts them. */
+async function target (t: Test, serve: (socket: Socket, request: number) => void): Promise<{ url: string, requests: number }> {
+  const sockets = new Set<Socket>()
+  const server: Server = createServer(socket => {
+    sockets.add(socket)
+    socket.on('error', () => {})
+    socket.on('data', () => serve(socket, ++counted.requests))
+  })
+  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
+  t.teardown(() => {
+    server.close()
+    for (const socket of sockets) socket.destroy()
+  })
+  const counted = { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, requests: 0 }
+  return counted
+}
+
+const answer = (socket: Socket) => { socket.write('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok') }
+const reset = (socket: Socket) => { socket.resetAndDestroy() }
+
+async function refused (): Promise<string> {
+  const server = createServer()
+  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
+  const { port } = server.address() as AddressInfo
+  await new Promise(resolve => server.close(resolve))
+  return `http://127.0.0.1:${port}`
+}
+
+async function through (t: Test, targets: string[], options: Partial<UpstreamOptions> = {}): Promise<string> {
+  const app = await gatewayApp(t)
+  app.upstream('app', { ...options, targets })
+  app.proxy('/*', { upstream: 'app' })
+  return app.listen({ port: 0 })
+}
+
+t.test('a request whose target refuses the connection goes to another, whatever its method', async t => {
+  const good = await target(t, answer)
+  const address = await through(t, [await refused(), good.url])
+  for (const method of ['GET', 'DELETE', 'POST']) {
+    t.equal((await fetch(address, { method })).status, 200, method)
+    t.equal((await fetch(address, { method })).status, 200, `${method}, the other target first`)
+  }
+  t.equal(good.requests, 6)
+})
+
+t.test('a GET whose connection is reset before an answer is sent to another target', async t => {
+  const bad = await target(t, reset)
+  const good = await target(t, answer)
+  t.equal((await fetch(await through(t, [bad.url, good.url]))).status, 200)
+  t.same([bad.requests, good.requests], [1, 1])
+})
+
+t.test('with one target it is sent to that again, once', async t => {
+  const flaky = await target(t, (socket, request) => request === 1 ? reset(socket) : answer(socket))
+  t.equal((await fetch(await through(t, [flaky.url]))).status, 200)
+  const bad = await target(t, reset)
+  t.equal((await fetch(await through(t, [bad.url], { retries: 10 }))).status, 502)
+  t.equal(bad.requests, 2)
+})
+
+t.test('a request that is sent is repeated only where that does no harm', async t => {
+  const bad = await target(t, reset)
+  const good = await target(t, answer)
+  t.equal((await fetch(await through(t, [bad.url, good.url]), { method: 'POST' })).status, 502, 'not idempotent')
+  t.equal((await fetch(await through(t, [bad.url, good.url]), { method: 'PUT', body: 'x' })).status, 502, 'it has a body')
+  t.equal(good.requests, 0)
+})
+
+t.test('never more often than told, and never after an answer has begun', async t => {
+  const bad = await Promise.all([target(t, reset), target(t, reset), target(t, reset)])
+  const sent = () => bad.reduce((sum, { requests }) => sum + requests, 0)
+  const urls = bad.map(({ url }) => url)
+  t.equal((await fetch(await through(t, urls))).status, 502)
+  t.equal(sent(), 2, 'once by default')
+  t.equal((await fetch(await through(t, urls, { retries: 0 }))).status, 502)
+  t.equal(sent(), 3, 'not at all')
+  t.equal((await fetch(await through(t, urls, { retries: 5 }))).status, 502)
+  t.equal(sent(), 6, 'each target once')
+
+  const busy = await target(t, socket => { socket.write('HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n') })
+  const other = await target(t, answer)
+  t.equal((await fetch(await through(t, [busy.url, other.url]))).status, 503, 'an answer is an answer')
+  const broken = await target(t, socket => { socket.end('HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf') })
+  await t.rejects(fetch(await through(t, [broken.url, other.url])).then(response => response.text()))
+  t.same([busy.requests, broken.requests, other.requests], [1, 1, 0])
+})
