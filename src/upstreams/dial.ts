@@ -1,6 +1,7 @@
-import { connect as connectTcp, isIP, type Socket } from 'node:net'
+import { connect as connectTcp, isIP, type OnReadOpts, type Socket } from 'node:net'
 import { connect as connectTls } from 'node:tls'
 import { TargetUnreachableError } from '../errors.js'
+import type { Cancellation } from './cancellation.js'
 import type { TargetAddress } from './target.js'
 import type { TlsClientOptions } from './tls.js'
 
@@ -10,8 +11,10 @@ export interface DialOptions {
   timeout: number
   /** For an https target. */
   tls: TlsClientOptions
+  /** How the connection is read, as `net.connect()` has it; not over TLS. */
+  onread?: OnReadOpts | undefined
   /** Gives the dialling up. */
-  signal: AbortSignal
+  cancellation: Cancellation
 }
 
 /**
@@ -19,24 +22,25 @@ export interface DialOptions {
  *
  * @throws {TargetUnreachableError} with the reason as its cause, when refused, reset or too slow.
  */
-export function dial (address: TargetAddress, { timeout, tls, signal }: DialOptions): Promise<Socket> {
+export function dial (address: TargetAddress, { timeout, tls, onread, cancellation }: DialOptions): Promise<Socket> {
   return new Promise((resolve, reject) => {
-    if (signal.aborted) return reject(new TargetUnreachableError({ cause: new Error('given up') }))
+    if (cancellation.cancelled) return reject(new TargetUnreachableError({ cause: new Error('given up') }))
     // A WebSocket's half-close must not end the other half by itself.
     const connection = { allowHalfOpen: true, noDelay: true, keepAlive: true }
+    const plain = { ...connection, ...(onread !== undefined && { onread }) }
     const { hostname, port, secure, socketPath } = address
     const socket = socketPath !== undefined
-      ? connectTcp({ ...connection, path: socketPath })
+      ? connectTcp({ ...plain, path: socketPath })
       : secure
         // An IP address is no name for SNI (RFC 6066 §3).
         ? connectTls({ ...connection, host: hostname, port, ALPNProtocols: ['http/1.1'], ...(isIP(hostname) === 0 && { servername: hostname }), ...tls })
-        : connectTcp({ ...connection, host: hostname, port })
+        : connectTcp({ ...plain, host: hostname, port })
     const established = secure ? 'secureConnect' : 'connect'
     const timer = setTimeout(() => fail(new Error(`no connection within ${timeout} ms`)), timeout)
 
     const settle = () => {
       clearTimeout(timer)
-      signal.removeEventListener('abort', aborted)
+      cancellation.listener = undefined
       socket.removeListener('error', fail).removeListener('close', closed).removeListener(established, done)
     }
     const done = () => {
@@ -50,8 +54,7 @@ export function dial (address: TargetAddress, { timeout, tls, signal }: DialOpti
       reject(new TargetUnreachableError({ cause }))
     }
     const closed = () => fail(new Error('closed while connecting'))
-    const aborted = () => fail(new Error('given up'))
-    socket.once(established, done).once('error', fail).once('close', closed)
-    signal.addEventListener('abort', aborted, { once: true })
+    socket.on(established, done).on('error', fail).on('close', closed)
+    cancellation.listener = () => fail(new Error('given up'))
   })
 }

@@ -1,7 +1,7 @@
 import type { FastifyRequest } from 'fastify'
 import { OptionsInvalidError, RewriteInvalidError } from '../errors.js'
 import type { HeaderFunction, HeaderRules, RewriteFunction, RewritePattern } from '../options.js'
-import { headerValues, type HeaderList } from './headers.js'
+import { headerValues, isHeaderValue, type HeaderList } from './headers.js'
 import { checkPath, targetPath } from './path.js'
 
 /** What a route changes of what passes through it, on both legs. */
@@ -100,9 +100,4 @@ function headerChange (rules: HeaderRules['request'], where: string): HeaderChan
 function present (headers: HeaderList, name: string): string | undefined {
   const values = headerValues(headers, name)
   return values.length === 0 ? undefined : values.join(', ')
-}
-
-/** RFC 9110 §5.5: visible characters, spaces and tabs. */
-function isHeaderValue (value: string): boolean {
-  return /^[\t\x20-\x7e\x80-\xff]*$/.test(value)
 }

@@ -5,6 +5,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import { ClientFullError, DrainingError, HandshakeInvalidError, HandshakeVersionError, RouteFullError, TargetTimeoutError, TargetUnreachableError } from '../errors.js'
 import type { WebSocketOptions } from '../options.js'
 import { mergedHeaders, sendAnswer } from '../upstreams/answer.js'
+import type { Cancellation } from '../upstreams/cancellation.js'
 import { dial } from '../upstreams/dial.js'
 import { forwardingOf } from '../upstreams/forwarding.js'
 import { handshakeHeaders, headerValues, listsToken, responseHeaders, type HeaderList } from '../upstreams/headers.js'
@@ -19,7 +20,7 @@ import { LiveSession } from './live-session.js'
 import { makeOffer, type OfferResult } from './offer.js'
 import type { SessionOptions } from './session.js'
 import type { Sessions } from './sessions.js'
-import { readShared } from './shared-reads.js'
+import { connectShared, readShared, unread } from './shared-reads.js'
 import type { PendingUpgrade, Upgrades } from './upgrades.js'
 import { WaitingClient } from './waiting-client.js'
 
@@ -78,14 +79,16 @@ async function shakeHands (request: FastifyRequest, reply: FastifyReply, admitte
   const { route, sessions, upgrades } = admitted
   const pending = upgrades.take(request.raw)
   if (pending === undefined) throw new HandshakeInvalidError('this connection cannot be upgraded')
-  const client = new WaitingClient(pending.socket, sessions.stopping)
+  const client = new WaitingClient(pending.socket)
+  const { cancellation } = client
+  sessions.handshakes.add(cancellation)
   try {
-    if (sessions.stopping.aborted) throw new DrainingError()
+    if (sessions.stopping) throw new DrainingError()
     const end = await route.admission.end(request)
     const upstream = await route.chooseUpstream(request)
-    const { result, target } = await firstAnswer(upstream, request, admitted, client.signal)
+    const { result, target } = await firstAnswer(upstream, request, admitted, cancellation)
     try {
-      if (client.signal.aborted || reply.sent) throw new TargetUnreachableError()
+      if (cancellation.cancelled || reply.sent) throw new TargetUnreachableError()
       client.settle()
       if (!result.accepted) {
         relayRefusal(request, reply, result.response, route, upstream.bodyTimeout)
@@ -107,7 +110,9 @@ async function shakeHands (request: FastifyRequest, reply: FastifyReply, admitte
       reply.hijack()
       return false
     }
-    throw sessions.stopping.aborted ? new DrainingError() : error
+    throw sessions.stopping ? new DrainingError() : error
+  } finally {
+    sessions.handshakes.delete(cancellation)
   }
 }
 
@@ -129,7 +134,7 @@ function nameUpgrade (reply: FastifyReply): FastifyReply {
 }
 
 /** Makes the offer to one target after another until one answers. A target that was silent is not replaced: it may have acted. */
-async function firstAnswer (upstream: Upstream, request: FastifyRequest, { route, offer, path }: Admitted, signal: AbortSignal): Promise<{ result: OfferResult, target: Target }> {
+async function firstAnswer (upstream: Upstream, request: FastifyRequest, { route, offer, path }: Admitted, cancellation: Cancellation): Promise<{ result: OfferResult, target: Target }> {
   const { rewriting, admission, websocket } = route
   const forwarding = forwardingOf(request)
   const tried = new Set<Target>()
@@ -141,10 +146,11 @@ async function firstAnswer (upstream: Upstream, request: FastifyRequest, { route
     try {
       const received = admission.headers(request.raw.rawHeaders, offer)
       const headers = rewriting.requestHeaders(handshakeHeaders(received, forwarding, target.address.host), request)
-      const connection = await dial(target.address, { timeout: websocket.connectTimeout ?? upstream.connectTimeout, tls: upstream.tls, signal })
-      return { result: await makeOffer(connection, { path, headers, offer, timeout: websocket.handshakeTimeout ?? 10_000, signal }), target }
+      const timeout = websocket.connectTimeout ?? upstream.connectTimeout
+      const connection = await connectShared(onread => dial(target.address, { timeout, tls: upstream.tls, onread, cancellation }))
+      return { result: await makeOffer(connection, { path, headers, offer, timeout: websocket.handshakeTimeout ?? 10_000, cancellation }), target }
     } catch (error) {
-      if (signal.aborted || !(error instanceof TargetUnreachableError)) throw error
+      if (cancellation.cancelled || !(error instanceof TargetUnreachableError)) throw error
       failure = error
     }
   }
@@ -247,7 +253,7 @@ function headOf101 (reply: FastifyReply, message: string, headers: HeaderList): 
 /** Limits meant for HTTP end here, and a small frame is not to wait for another (Nagle). */
 function prepareForFrames (socket: Duplex, head: Buffer): Duplex {
   if ('setTimeout' in socket) (socket as Socket).setTimeout(0).setNoDelay(true)
-  if (head.length > 0) socket.unshift(head)
+  unread(socket, head)
   return readShared(socket)
 }
 

@@ -1,4 +1,4 @@
-import { setMaxListeners } from 'node:events'
+import type { Cancellation } from '../upstreams/cancellation.js'
 import type { WebSocketSession } from '../types.js'
 import { CloseCode } from './frames.js'
 import { checkClose, type LiveSession } from './live-session.js'
@@ -19,18 +19,11 @@ export type SessionFilter = (session: WebSocketSession) => boolean
 /** The live sessions of a gateway, and how they all end. */
 export class Sessions {
   readonly #live = new Set<LiveSession>()
-  readonly #stop = new AbortController()
+  /** Handshakes under way. A drain gives them up. */
+  readonly handshakes = new Set<Cancellation>()
+  /** Whether a drain has begun: new handshakes are refused. */
+  stopping = false
   #onEmpty: (() => void) | undefined
-
-  constructor () {
-    // Each handshake under way listens, and more than ten of them are no leak.
-    setMaxListeners(0, this.#stop.signal)
-  }
-
-  /** Aborted when the gateway begins to drain: handshakes under way are given up, new ones refused. */
-  get stopping (): AbortSignal {
-    return this.#stop.signal
-  }
 
   /** How many sessions are open. */
   get size (): number {
@@ -77,7 +70,8 @@ export class Sessions {
    */
   async drain ({ timeout = 30_000, spread = 0, code = CloseCode.goingAway }: DrainOptions = {}): Promise<void> {
     checkClose(code, '')
-    this.#stop.abort()
+    this.stopping = true
+    for (const handshake of this.handshakes) handshake.cancel()
     const sessions = [...this.#live]
     const timers: NodeJS.Timeout[] = []
     const step = spread / sessions.length

@@ -1,4 +1,4 @@
-import { Socket } from 'node:net'
+import { Socket, type OnReadOpts } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { TLSSocket } from 'node:tls'
 
@@ -39,7 +39,7 @@ interface SocketInternals {
  * It takes the place of the one given, which must not be used any more. Neither may be read from yet.
  */
 export function readShared (socket: Duplex): Duplex {
-  if (!sharedReads.enabled || !(socket instanceof Socket) || socket instanceof TLSSocket) return socket
+  if (!sharedReads.enabled || !(socket instanceof Socket) || socket instanceof TLSSocket || readers.has(socket)) return socket
   const internals = socket as unknown as SocketInternals
   const handle = internals._handle
   if (handle === null || typeof handle.useUserBuffer !== 'function' || typeof handle.readStop !== 'function') return socket
@@ -52,23 +52,38 @@ export function readShared (socket: Duplex): Duplex {
   handle.readStop()
   handle.reading = false
   internals._handle = null
-  const taken = new Socket({
-    handle,
-    allowHalfOpen: true,
-    manualStart: true,
-    onread: {
-      buffer,
-      callback: (length: number) => {
-        reader.listener!(buffer.subarray(0, length))
-        return true
-      }
-    }
-  } as never)
+  const taken = new Socket({ handle, allowHalfOpen: true, manualStart: true, onread: onReadOf(reader) } as never)
   // The server counts the old socket until it is closed.
   taken.on('close', () => socket.destroy())
   taken.on('error', () => {})
   readers.set(taken, reader)
   return taken
+}
+
+/** A socket that one connects oneself, and how it is told to read into the shared buffer. Undefined where that cannot be. */
+export function connectShared (connect: (onread: OnReadOpts | undefined) => Promise<Socket>): Promise<Socket> {
+  if (!sharedReads.enabled) return connect(undefined)
+  const reader: Reader = { before: null, listener: undefined }
+  return connect(onReadOf(reader)).then(socket => {
+    if (!(socket instanceof TLSSocket)) readers.set(socket, reader)
+    return socket
+  })
+}
+
+function onReadOf (reader: Reader): OnReadOpts {
+  return {
+    buffer,
+    callback: length => {
+      const chunk = buffer.subarray(0, length)
+      if (reader.listener !== undefined) {
+        reader.listener(chunk)
+        return true
+      }
+      // A socket begins to read as soon as it is connected.
+      reader.before = Buffer.from(chunk)
+      return false
+    }
+  }
 }
 
 /** A socket's addresses are asked for later, by logs and hooks; a first question, now, lets it remember them. */
@@ -83,18 +98,31 @@ function readRest (socket: Socket): Buffer | null {
   return chunks.length === 0 ? null : Buffer.concat(chunks)
 }
 
-/** Begins to read a socket. A chunk of a shared reader is only the listener's until it returns. */
-export function readChunks (socket: Duplex, listener: ChunkListener): void {
+/**
+ * Begins to read a socket. A chunk of a shared reader is only the listener's until it returns.
+ *
+ * @returns Stops it, and leaves the socket paused for another listener.
+ */
+export function readChunks (socket: Duplex, listener: ChunkListener): () => void {
   const reader = readers.get(socket)
   if (reader === undefined) {
-    socket.on('data', listener)
-    return
+    socket.on('data', listener).resume()
+    return () => { socket.off('data', listener).pause() }
   }
   reader.listener = listener
   const { before } = reader
   reader.before = null
   if (before !== null) process.nextTick(() => listener(before))
   socket.resume()
+  return () => { socket.pause() }
+}
+
+/** Puts back what was read of a socket that is not read now. */
+export function unread (socket: Duplex, chunk: Buffer): void {
+  if (chunk.length === 0) return
+  const reader = readers.get(socket)
+  if (reader === undefined) socket.unshift(chunk)
+  else reader.before = chunk
 }
 
 /** Whether the chunks of a socket must be copied to be kept. */

@@ -1,4 +1,5 @@
 import type { Duplex } from 'node:stream'
+import { Cancellation } from '../upstreams/cancellation.js'
 
 /**
  * The client of a handshake that has no answer yet. Node leaves its socket paused, so that its leaving would
@@ -7,31 +8,21 @@ import type { Duplex } from 'node:stream'
 export class WaitingClient {
   /** Whether the client has left: by a reset, or by ending its half, behind which no WebSocket can follow. */
   left = false
+  /** Cancelled when there is nobody left to answer. */
+  readonly cancellation = new Cancellation()
   readonly #socket: Duplex
-  readonly #stopping: AbortSignal
-  readonly #abort = new AbortController()
 
-  /** @param stopping Aborted when the gateway stops; ends the wait too. */
-  constructor (socket: Duplex, stopping: AbortSignal) {
+  constructor (socket: Duplex) {
     this.#socket = socket
-    this.#stopping = stopping
     // Reads up to the socket's high-water mark and takes nothing out: early frames wait there for the 101. Behind
     // more of them than that, and an end behind any, its leaving is noticed only when the target has answered.
     socket.on('readable', this.#onReadable).on('end', this.#onLeft).on('close', this.#onLeft)
-    stopping.addEventListener('abort', this.#onStopping)
     if (socket.destroyed || socket.readableEnded) this.#onLeft()
-    if (stopping.aborted) this.#onStopping()
-  }
-
-  /** Aborted when there is nobody left to answer, or nothing left to answer with. */
-  get signal (): AbortSignal {
-    return this.#abort.signal
   }
 
   /** Ends the wait; the socket is as it was. */
   settle (): void {
     this.#socket.off('readable', this.#onReadable).off('end', this.#onLeft).off('close', this.#onLeft)
-    this.#stopping.removeEventListener('abort', this.#onStopping)
   }
 
   readonly #onReadable = (): void => {
@@ -41,8 +32,6 @@ export class WaitingClient {
 
   readonly #onLeft = (): void => {
     this.left = true
-    this.#abort.abort()
+    this.cancellation.cancel()
   }
-
-  readonly #onStopping = (): void => { this.#abort.abort() }
 }
