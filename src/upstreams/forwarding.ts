@@ -1,3 +1,4 @@
+import type { IncomingHttpHeaders } from 'node:http'
 import { isIP } from 'node:net'
 import type { TLSSocket } from 'node:tls'
 import type { FastifyRequest } from 'fastify'
@@ -46,13 +47,13 @@ export function forwardingOf (request: FastifyRequest, policy: ForwardingPolicy)
     proto: (socket as TLSSocket).encrypted ? 'https' : 'http'
   }
   const trusted = ips !== undefined && (ips.length > 1 || believedAddresses(request, PROBE).length > 1)
-  const claimed = trusted ? claimedBy(request, hop, ips) : hop
+  const claimed = trusted ? claimedBy(headers, hop, ips) : hop
   return {
     for: claimed.for,
     host: claimed.host,
     proto: claimed.proto,
-    port: (trusted ? claimedPort(request, claimed) : undefined) ?? socket.localPort?.toString(),
-    prefix: ((trusted ? claimedPrefix(request) : '') + policy.prefix) || undefined,
+    port: (trusted ? claimedPort(headers, claimed) : undefined) ?? socket.localPort?.toString(),
+    prefix: ((trusted ? claimedPrefix(headers) : '') + policy.prefix) || undefined,
     trusted,
     forwarded: policy.forwarded ? forwarded(trusted ? believedElements(request) : [], hop, claimed) : undefined,
     via: policy.via === undefined ? undefined : `${httpVersion} ${policy.via}`,
@@ -76,7 +77,7 @@ const ADDRESS = /^[\w.:[\]%-]+$/
 const PROBE = '192.0.2.1'
 
 /** What X-Forwarded-For, -Host and -Proto of a trusted peer say, as far as it makes sense. */
-function claimedBy (request: FastifyRequest, hop: Hop, ips: string[]): Hop {
+function claimedBy (headers: IncomingHttpHeaders, hop: Hop, ips: string[]): Hop {
   // From the peer back to the first address that is not trusted. What stands before that one in X-Forwarded-For
   // is hearsay, so it is not passed on; nor is what stands before something that is no address.
   const claimed = ips.slice(1)
@@ -84,15 +85,17 @@ function claimedBy (request: FastifyRequest, hop: Hop, ips: string[]): Hop {
   const chain = claimed.slice(0, garbage === -1 ? undefined : garbage).reverse().map(plainAddress)
   // A peer without an address adds nothing.
   if (hop.for !== 'unknown' || chain.length === 0) chain.push(hop.for)
+  const host = lastOf(headers['x-forwarded-host'])
+  const proto = lastOf(headers['x-forwarded-proto'])
   return {
     for: chain.join(', '),
-    host: HOST.test(request.host) ? request.host : hop.host,
-    proto: PROTO.test(request.protocol) ? request.protocol : hop.proto
+    host: HOST.test(host) ? host : hop.host,
+    proto: PROTO.test(proto) ? proto : hop.proto
   }
 }
 
 /** The port that the client has used, as a trusted peer says or implies it; undefined when it does neither. */
-function claimedPort ({ headers }: FastifyRequest, { host, proto }: Hop): string | undefined {
+function claimedPort (headers: IncomingHttpHeaders, { host, proto }: Hop): string | undefined {
   const port = lastOf(headers['x-forwarded-port'])
   if (PORT.test(port)) return port
   if (headers['x-forwarded-host'] === undefined && headers['x-forwarded-proto'] === undefined) return undefined
@@ -100,14 +103,16 @@ function claimedPort ({ headers }: FastifyRequest, { host, proto }: Hop): string
 }
 
 /** What a trusted peer has taken off the path. */
-function claimedPrefix ({ headers }: FastifyRequest): string {
+function claimedPrefix (headers: IncomingHttpHeaders): string {
   const prefix = headers['x-forwarded-prefix']
   return typeof prefix === 'string' && PREFIX.test(prefix) ? withoutSlash(prefix) : ''
 }
 
-/** As Fastify takes X-Forwarded-Host and -Proto: what the nearest proxy has added. */
+/** What the nearest proxy has added, which is what Fastify takes too, for request.host and request.protocol. */
 function lastOf (list: string | string[] | undefined): string {
-  return String(list ?? '').split(',').at(-1)!.trim()
+  if (list === undefined) return ''
+  const text = String(list)
+  return text.slice(text.lastIndexOf(',') + 1).trim()
 }
 
 /**

@@ -223,7 +223,7 @@ function nominations (value: string, nominated: Set<string> | undefined): Set<st
   if (value === 'keep-alive' || value === 'close' || value === 'Upgrade') return nominated
   for (const item of value.split(',')) {
     const name = item.trim().toLowerCase()
-    if (name !== '' && !NOT_NOMINATED.has(name) && !name.startsWith('sec-websocket-')) (nominated ??= new Set()).add(name)
+    if (name !== '' && !NOT_NOMINATED.has(name) && !/^(?:sec-websocket|x-forwarded)-/.test(name)) (nominated ??= new Set()).add(name)
   }
   return nominated
 }

@@ -226,6 +226,23 @@ t.test('Host names the target on request; X-Forwarded-Host still tells the origi
   t.throws(() => app.proxy('/x', { upstream: 'main', host: 'other' as never }), { code: 'SLUICE_OPTIONS_INVALID', message: /option 'host': must be one of preserve, target/ })
 })
 
+t.test('config.passthrough knows the same options', async t => {
+  const target = await rawTarget(t)
+  const gateway = await startGateway(t, {
+    targets: [target.url],
+    setup: app => { app.get('/opted/in', { config: { passthrough: { upstream: 'main', stripPrefix: '/opted', host: 'target' } } }, () => '') }
+  })
+  const client = await Wire.connect(t, gateway.port)
+  client.write(handshake({ path: '/opted/in' }))
+  const request = await (await target.next()).head()
+  t.equal(request.start, 'GET /in HTTP/1.1')
+  t.same(valuesOf(request, 'host'), [`127.0.0.1:${target.port}`])
+  t.same(valuesOf(request, 'x-forwarded-host'), ['gateway.test'])
+  t.same(valuesOf(request, 'x-forwarded-prefix'), ['/opted'])
+  t.same(valuesOf(request, 'x-request-id'), ['req-1'])
+  client.reset()
+})
+
 t.test('Forwarded: of a trusted peer, continued as far as it is believed', async t => {
   const forwarded = async (...values: string[]) => {
     const { seen } = await throughBoth(t, {
