@@ -126,6 +126,7 @@ function believedAddresses (request: FastifyRequest, list: string): string[] {
 
 // ---- Forwarded (RFC 7239)
 
+const WELL_QUOTED = /^(?:[^"]|"(?:[^"\\]|\\.)*")*$/
 /** Elements of Forwarded: what is between commas that do not stand in quotes. */
 const ELEMENT = /(?:[^,"]|"(?:[^"\\]|\\.)*")+/g
 const PARAMETER = /(?:[^;"]|"(?:[^"\\]|\\.)*")+/g
@@ -136,12 +137,12 @@ const TOKEN = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/
 
 /** The elements of a trusted peer's Forwarded, back to the first one that was added for somebody who is not trusted. */
 function believedElements (request: FastifyRequest): string[] {
-  const { forwarded } = request.headers
-  const elements = forwarded?.match(ELEMENT) ?? []
+  const { forwarded = '' } = request.headers
   // With a quotation mark too many, a client could have hidden what its proxy added in a text of its own.
-  if (elements.length === 0 || elements.join(',') !== forwarded) return []
+  const elements = WELL_QUOTED.test(forwarded) ? forwarded.match(ELEMENT) : null
+  if (elements === null) return []
   const addresses = elements.map(element => {
-    const [, ipv6, other] = element.match(PARAMETER)!.map(parameter => FOR.exec(parameter)).find(found => found !== null) ?? []
+    const [, ipv6, other] = element.match(PARAMETER)?.map(parameter => FOR.exec(parameter)).find(found => found !== null) ?? []
     return (ipv6 ?? other ?? '').trim() || 'unknown'
   })
   const believed = believedAddresses(request, addresses.join(', ')).length - 1

@@ -261,7 +261,10 @@ t.test('Forwarded: of a trusted peer, continued as far as it is believed', async
   t.equal(await forwarded('for=6.6.6.6, host="a\\";for=10.0.0.1;\\"";for=192.0.2.1'), 'host="a\\";for=10.0.0.1;\\"";for=192.0.2.1')
   t.equal(await forwarded('for="6.6.6.6, for=192.0.2.1'), '', 'a quotation mark too many')
   t.equal(await forwarded('for="6.6.6.6', 'for=192.0.2.1;host="a:1"'), '')
+  t.equal(await forwarded('for="'.padEnd(12_000, '\\"')), '')
   t.equal(await forwarded(''), '')
+  t.equal(await forwarded('for=6.6.6.6, ;'), ';')
+  t.equal(await forwarded('for=6.6.6.6,, for=192.0.2.1,,'), 'for=192.0.2.1')
 })
 
 t.test('Forwarded: where the peer has none, X-Forwarded-* tell; without the option there is none', async t => {
