@@ -202,6 +202,10 @@ const stripPrefix = Type.Optional(Type.String({
   pattern: '^/',
   description: 'Leading part of the path that is removed before the request goes to the target, such as /api.'
 }))
+const host = Type.Optional(Type.Union([Type.Literal('preserve'), Type.Literal('target')], {
+  default: 'preserve',
+  description: "Host of the request to the target: 'preserve' for the client's, 'target' for that of the target's URL. X-Forwarded-Host is the client's either way."
+}))
 const websocketDescription = {
   default: false,
   description: 'Whether WebSockets pass: true, or an object of options. Without it an upgrade request is ordinary HTTP.'
@@ -213,6 +217,7 @@ export const ProxyOptions = Type.Object({
     description: 'The upstream that serves the route: a declared name, the URL of an origin, or (from code) a function of the request giving either, possibly async.'
   }),
   stripPrefix,
+  host,
   websocket: Type.Optional(Type.Union([Type.Boolean(), WebSocketOptions], websocketDescription)),
   rewrite: Type.Optional(Type.Union([RewritePattern, Type.Unsafe<RewriteFunction>(Type.Function([Type.Any(), Type.Any()], Type.Any()))], {
     description: 'Changes the path: a pattern, or (from code) a function of path with query and request that gives both anew.'
@@ -225,6 +230,7 @@ export type ProxyOptions = Static<typeof ProxyOptions>
 export const PassthroughOptions = Type.Object({
   upstream: ProxyOptions.properties.upstream,
   stripPrefix: ProxyOptions.properties.stripPrefix,
+  host: ProxyOptions.properties.host,
   rewrite: ProxyOptions.properties.rewrite,
   headers: ProxyOptions.properties.headers,
   websocket: Type.Optional(Type.Union([Type.Literal(true), WebSocketOptions], { description: 'Options of WebSocket passthrough; true, which it is anyway, for the defaults.' }))
@@ -239,6 +245,7 @@ export const RouteConfig = Type.Object({
   })),
   upstream: upstreamName,
   stripPrefix,
+  host,
   websocket: Type.Optional(Type.Union([Type.Boolean(), WebSocketConfig], websocketDescription)),
   rewrite: Type.Optional(RewritePattern),
   headers: Type.Optional(HeaderTexts)
@@ -256,11 +263,27 @@ const drainOptions = {
   }))
 }
 
+const forwardingOptions = {
+  requestId: Type.Optional(Type.Boolean({
+    default: true,
+    description: "Whether targets get the id that a request has in the log (Fastify's request.id) as X-Request-Id, in the place of the client's; without it the client's goes on. The service takes the id from X-Request-Id where trustProxy trusts the peer, and makes one otherwise."
+  })),
+  forwarded: Type.Optional(Type.Boolean({
+    default: false,
+    description: 'Whether targets get Forwarded (RFC 7239) beside X-Forwarded-*. That of a peer which trustProxy trusts is continued.'
+  })),
+  via: Type.Optional(Type.Union([Type.Boolean(), Type.String({ pattern: "^[!#$%&'*+.^_`|~0-9A-Za-z:-]+$" })], {
+    default: false,
+    description: 'Whether the gateway adds itself to Via, in requests and in answers: true as sluice, or under a name such as edge-1. Loops are not looked for.'
+  }))
+}
+
 /** Options of the plugin: `app.register(sluice, options)`. */
 export const GatewayOptions = Type.Object({
   ignoreUpgrade: Type.Optional(Type.Unsafe<(request: IncomingMessage) => boolean>(Type.Function([Type.Any()], Type.Any(), {
     description: "From code: upgrade requests that belong to another 'upgrade' listener of the server. One that answers at once, as socket.io and ws do, is noticed without it."
   }))),
+  ...forwardingOptions,
   ...drainOptions
 }, { ...closed, description: 'Options of the plugin.' })
 export type GatewayOptions = Static<typeof GatewayOptions>
@@ -292,6 +315,7 @@ export const GatewayConfig = Type.Object({
     default: false,
     description: 'Which proxies in front of the gateway are believed what X-Forwarded-* says: true for any, or addresses and networks such as 10.0.0.0/8.'
   })),
+  ...forwardingOptions,
   upstreams: Type.Optional(Type.Record(Type.String({ minLength: 1 }), UpstreamOptions, {
     description: 'The upstreams by name.'
   })),

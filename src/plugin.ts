@@ -6,6 +6,7 @@ import { watchOptIns } from './opt-in.js'
 import { GatewayOptions, PassthroughOptions, ProxyOptions, type UpstreamOptions } from './options.js'
 import { keepLast, leaveBodyUnparsed, serveHandshakes, type RouteHandler } from './route.js'
 import { chooseUpstream } from './upstreams/choice.js'
+import { forwardingPolicy } from './upstreams/forwarding.js'
 import { UpstreamRegistry } from './upstreams/registry.js'
 import { rewritingOf } from './upstreams/rewriting.js'
 import { parseTarget } from './upstreams/target.js'
@@ -83,6 +84,7 @@ const plugin: FastifyPluginAsync<GatewayOptions> = async (app, givenOptions) => 
       url,
       chooseUpstream: request => chooseUpstream(registry, upstream, request),
       rewriting: rewritingOf(rewriting, `Route '${url}'`),
+      forwarding: forwardingPolicy(givenOptions, rewriting),
       websocket: options,
       admission: new Admission(options)
     }
@@ -100,13 +102,13 @@ const plugin: FastifyPluginAsync<GatewayOptions> = async (app, givenOptions) => 
   app.decorate('proxy', function (this: FastifyInstance, path: string, given: ProxyRouteOptions) {
     const url = `${this.prefix}${path}`
     checkRoute(url, given)
-    const { upstream, stripPrefix, rewrite, headers, websocket, method = this.supportedMethods, config, preParsing = [], ...fastifyOptions } = given
-    const route = routeOf(url, { upstream, stripPrefix, rewrite, headers, websocket: websocket === false ? undefined : websocket })
+    const { upstream, stripPrefix, host, rewrite, headers, websocket, method = this.supportedMethods, config, preParsing = [], ...fastifyOptions } = given
+    const route = routeOf(url, { upstream, stripPrefix, host, rewrite, headers, websocket: websocket === false ? undefined : websocket })
     const serve: RouteHandler = (request, reply) => {
       upgrades.prepare(request.raw, reply.raw)
       const upstream = route.chooseUpstream(request)
-      if (upstream instanceof Upstream) return proxyRequest(request, reply, upstream, route.rewriting)
-      upstream.then(chosen => proxyRequest(request, reply, chosen, route.rewriting)).catch(error => reply.send(error))
+      if (upstream instanceof Upstream) return proxyRequest(request, reply, upstream, route)
+      upstream.then(chosen => proxyRequest(request, reply, chosen, route)).catch(error => reply.send(error))
     }
     const handshake = websocket === undefined || websocket === false ? serve : passUpgrades(route)
     this.route({

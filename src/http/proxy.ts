@@ -1,7 +1,7 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { RequestInvalidError, TargetUnreachableError } from '../errors.js'
 import type { AnswerHead } from '../upstreams/answer.js'
-import { forwardingOf } from '../upstreams/forwarding.js'
+import { forwardingOf, type ForwardingPolicy } from '../upstreams/forwarding.js'
 import { hasBody, headerValues, requestHeaders, responseHeaders, withoutLength, type HeaderList } from '../upstreams/headers.js'
 import type { Rewriting } from '../upstreams/rewriting.js'
 import type { Target } from '../upstreams/target.js'
@@ -13,16 +13,22 @@ import { writeEarlyHints } from './early-hints.js'
 import { requestBody } from './request-body.js'
 import { StreamedAnswer } from './streamed-answer.js'
 
+/** What a route does with its requests and their answers. */
+export interface ProxiedRoute {
+  rewriting: Rewriting
+  forwarding: ForwardingPolicy
+}
+
 /**
  * Serves a plain request from an upstream. Errors go to the error handler of the route.
  *
  * @throws {RequestInvalidError | PathInvalidError | BodyConsumedError} before anything is sent.
  */
-export function proxyRequest (request: FastifyRequest, reply: FastifyReply, upstream: Upstream, rewriting: Rewriting): void {
+export function proxyRequest (request: FastifyRequest, reply: FastifyReply, upstream: Upstream, route: ProxiedRoute): void {
   const { rawHeaders } = request.raw
   // RFC 9112 §3.2; Node lets it pass. The router has taken the first, a target might take the last.
   if (headerValues(rawHeaders, 'host').length > 1) throw new RequestInvalidError('Host is there more than once')
-  new Proxying(request, reply, upstream, rewriting).start()
+  new Proxying(request, reply, upstream, route).start()
 }
 
 /** RFC 8297. */
@@ -36,7 +42,7 @@ class Proxying implements AnswerListener {
   readonly #request: FastifyRequest
   readonly #reply: FastifyReply
   readonly #upstream: Upstream
-  readonly #rewriting: Rewriting
+  readonly #route: ProxiedRoute
   #path = ''
   #body: ReturnType<typeof requestBody> | undefined
   #target: Target | undefined
@@ -46,16 +52,16 @@ class Proxying implements AnswerListener {
   #answer: AnswerWriter | undefined
   #watchesReader = false
 
-  constructor (request: FastifyRequest, reply: FastifyReply, upstream: Upstream, rewriting: Rewriting) {
+  constructor (request: FastifyRequest, reply: FastifyReply, upstream: Upstream, route: ProxiedRoute) {
     this.#request = request
     this.#reply = reply
     this.#upstream = upstream
-    this.#rewriting = rewriting
+    this.#route = route
   }
 
   start (): void {
     const request = this.#request
-    this.#path = this.#rewriting.path(request)
+    this.#path = this.#route.rewriting.path(request)
     if (hasBody(request.raw.headers)) this.#body = requestBody(request, this.#upstream.bodyTimeout)
     // Also when all went well; then there is nothing left to cancel.
     this.#reply.raw.once('close', () => this.#exchange?.cancel())
@@ -87,7 +93,7 @@ class Proxying implements AnswerListener {
       return
     }
     const { status, message } = head
-    const headers = this.#rewriting.responseHeaders(responseHeaders(head.headers), this.#request)
+    const headers = this.#route.rewriting.responseHeaders(responseHeaders(head.headers, this.#route.forwarding.via), this.#request)
     const Writer = mayAnswerDirectly(this.#request) ? DirectAnswer : StreamedAnswer
     this.#answer = new Writer(this.#reply, { status, message, headers }, this.#exchange!)
   }
@@ -136,7 +142,7 @@ class Proxying implements AnswerListener {
 
   #headersFor ({ address }: Target): HeaderList {
     const { raw } = this.#request
-    return this.#rewriting.requestHeaders(requestHeaders(raw.rawHeaders, forwardingOf(this.#request), address.host), this.#request)
+    return this.#route.rewriting.requestHeaders(requestHeaders(raw.rawHeaders, forwardingOf(this.#request, this.#route.forwarding), address.host), this.#request)
   }
 
   /** A client that reads nothing stands still, though undici is patient with it. */

@@ -1,8 +1,9 @@
 import { createSecureContext } from 'node:tls'
 import { fastify, type FastifyBaseLogger, type FastifyInstance, type FastifyServerOptions } from 'fastify'
 import { ConfigInvalidError } from '../errors.js'
-import type { ListenTlsOptions } from '../options.js'
+import { GatewayOptions, type ListenTlsOptions } from '../options.js'
 import sluice from '../plugin.js'
+import { requestId } from '../request-id.js'
 import { readPems } from '../upstreams/tls.js'
 import type { Locate } from './config.js'
 import { loadBuiltIn, loadFolder, type BuiltInOptions } from './folders.js'
@@ -33,7 +34,8 @@ export function createApp ({ config, locate, logger }: AppParts): FastifyInstanc
   const https = tlsServerOptions(config.listen?.tls, locate)
   try {
     // Which kind of server it listens on makes no difference to anybody, but it does to Fastify's types.
-    return fastify(https === undefined ? options : { ...options, https } as FastifyServerOptions)
+    const genReqId = requestId(config.trustProxy)
+    return fastify({ ...options, ...(config.requestId !== false && { genReqId }), ...(https !== undefined && { https }) } as FastifyServerOptions)
   } catch (error) {
     // What Fastify refuses here can only be an address of a proxy; it does not check them before it uses them.
     if (config.trustProxy === undefined) throw error
@@ -49,12 +51,7 @@ export function createApp ({ config, locate, logger }: AppParts): FastifyInstanc
  */
 export async function fillApp (app: FastifyInstance, { config, locate, demo, plugins, routes }: AppParts): Promise<void> {
   const builtIn = { config, locate, demo }
-  const { drainTimeout, drainSpread, drainCode } = config
-  await app.register(sluice, {
-    ...(drainTimeout !== undefined && { drainTimeout }),
-    ...(drainSpread !== undefined && { drainSpread }),
-    ...(drainCode !== undefined && { drainCode })
-  })
+  await app.register(sluice, Object.fromEntries(Object.entries(config).filter(([name]) => name in GatewayOptions.properties)))
   await loadBuiltIn(app, 'plugins', builtIn)
   if (plugins !== undefined) await loadFolder(app, 'plugins', plugins)
   await loadBuiltIn(app, 'routes', builtIn)

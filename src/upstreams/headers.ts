@@ -8,78 +8,179 @@ import type { IncomingHttpHeaders } from 'node:http'
  */
 export type HeaderList = string[]
 
-/** Where a request came from, as far as the app trusts it. */
+/** What a target is told of where a request came from, as far as the app trusts it. */
 export interface Forwarding {
   /** The chain of addresses for X-Forwarded-For: the client's first, the peer's last. */
   for: string
   host: string | undefined
   proto: string
   port: string | undefined
+  /** What has been taken off the path, for X-Forwarded-Prefix. */
+  prefix?: string | undefined
+  /** Whether the peer is trusted: then what else it says in X-Forwarded-* and X-Real-IP goes on. Default: false. */
+  trusted?: boolean
+  /** The value of Forwarded (RFC 7239). */
+  forwarded?: string | undefined
+  /** The gateway's part of Via. */
+  via?: string | undefined
+  /** Takes the place of the client's X-Request-Id, which else goes on. */
+  requestId?: string | undefined
+  /** Whether Host names the target. Default: false, it is the client's. */
+  hostOfTarget?: boolean
 }
 
-/** RFC 9110 §7.6.1, and what older agents treat the same way. */
-const HOP_BY_HOP = new Set([
-  'connection', 'keep-alive', 'proxy-authenticate', 'proxy-authorization', 'proxy-connection',
-  'te', 'trailer', 'transfer-encoding', 'upgrade', 'http2-settings'
-])
+/**
+ * What becomes of a header. `hop`, `connection` and `te` are hop-by-hop (RFC 9110 §7.6.1, and what older agents
+ * treat the same way); the others are special in requests alone.
+ */
+type Rule = 'hop' | 'connection' | 'te' | 'expect' | 'host' | 'set-anew' | 'trusted' | 'request-id'
+
+const RULES: Record<string, Rule> = {
+  connection: 'connection',
+  'http2-settings': 'hop',
+  'keep-alive': 'hop',
+  'proxy-authenticate': 'hop',
+  'proxy-authorization': 'hop',
+  'proxy-connection': 'hop',
+  te: 'te',
+  trailer: 'hop',
+  'transfer-encoding': 'hop',
+  upgrade: 'hop',
+  // Node has answered it itself (RFC 9110 §10.1.1).
+  expect: 'expect',
+  host: 'host',
+  forwarded: 'set-anew',
+  'x-forwarded-for': 'set-anew',
+  'x-forwarded-host': 'set-anew',
+  'x-forwarded-port': 'set-anew',
+  'x-forwarded-prefix': 'set-anew',
+  'x-forwarded-proto': 'set-anew',
+  'x-real-ip': 'trusted',
+  'x-request-id': 'request-id'
+}
+
+/** The rules by the letter that a name begins with: most headers need no further look. */
+const RULES_BY_LETTER: Array<Array<[name: string, rule: Rule]> | undefined> = new Array(32).fill(undefined)
+for (const [name, rule] of Object.entries(RULES)) (RULES_BY_LETTER[letterOf(name)] ??= []).push([name, rule])
+
+const [F, R, X] = ['f', 'r', 'x'].map(letter => letterOf(letter))
 
 /**
  * Headers that a peer cannot have removed by nominating them in Connection: the target would decide
- * without something that the gateway, or a hook of the app, has decided upon.
+ * without something that the gateway, or a hook of the app, has decided upon. The other headers that are
+ * meant for all recipients may not be nominated either (RFC 9110 §7.6.1), but nobody is harmed by it.
  */
 const NOT_NOMINATED = new Set([
-  'authorization', 'content-encoding', 'content-length', 'content-type', 'cookie', 'date', 'forwarded', 'host',
-  'location', 'origin', 'set-cookie', 'via', 'x-real-ip', 'x-request-id'
+  'authorization', 'cache-control', 'content-encoding', 'content-length', 'content-range', 'content-type', 'cookie', 'date',
+  'forwarded', 'host', 'location', 'origin', 'range', 'set-cookie', 'vary', 'via', 'www-authenticate', 'x-real-ip', 'x-request-id'
 ])
-
-/** What Node has answered itself (RFC 9110 §10.1.1). */
-const ANSWERED_HERE = 'expect'
-
-const isForwarding = (name: string) => name.startsWith('x-forwarded-') || name === 'forwarded' || name === 'x-real-ip'
 
 /**
  * The headers of a plain request to a target: those of the client less the hop-by-hop ones, with the
  * forwarding headers set anew. A client's own forwarding headers are in `forwarding` where they are trusted.
  */
 export function requestHeaders (received: HeaderList, forwarding: Forwarding, targetHost: string): HeaderList {
-  const nominated = nominations(received)
-  const headers: HeaderList = []
-  let hasHost = false
-  for (let index = 0; index < received.length; index += 2) {
-    const name = received[index]!
-    const lower = name.toLowerCase()
-    if (HOP_BY_HOP.has(lower) || lower === ANSWERED_HERE || isForwarding(lower)) continue
-    if (nominated !== undefined && isNominated(nominated, lower)) continue
-    if (lower === 'host') hasHost = true
-    headers.push(name, received[index + 1]!)
-  }
-  // A request of HTTP/1.0 may lack it; HTTP/1.1, which is what we send, may not.
-  if (!hasHost) headers.push('Host', targetHost)
-  headers.push('X-Forwarded-For', forwarding.for, 'X-Forwarded-Proto', forwarding.proto)
-  if (forwarding.host !== undefined) headers.push('X-Forwarded-Host', forwarding.host)
-  if (forwarding.port !== undefined) headers.push('X-Forwarded-Port', forwarding.port)
-  return headers
+  return headersOf(received, forwarding, targetHost, true)
 }
 
 /** The headers of a handshake: those of a plain request, and the upgrade for this hop. */
 export function handshakeHeaders (received: HeaderList, forwarding: Forwarding, targetHost: string): HeaderList {
-  const headers = requestHeaders(received, forwarding, targetHost)
+  const headers = headersOf(received, forwarding, targetHost, false)
   headers.push('Connection', 'Upgrade', 'Upgrade', 'websocket')
   return headers
 }
 
-/** The headers of a target's answer that go on to the client: all less the hop-by-hop ones. */
-export function responseHeaders (received: HeaderList): HeaderList {
-  const nominated = nominations(received)
-  const headers: HeaderList = []
+/**
+ * The headers of a target's answer that go on to the client: all less the hop-by-hop ones.
+ *
+ * @param via The name of the gateway in Via; none when left out.
+ */
+export function responseHeaders (received: HeaderList, via?: string): HeaderList {
+  let nominated: Set<string> | undefined
+  let headers: HeaderList = []
   for (let index = 0; index < received.length; index += 2) {
     const name = received[index]!
-    const lower = name.toLowerCase()
-    if (HOP_BY_HOP.has(lower)) continue
-    if (nominated !== undefined && isNominated(nominated, lower)) continue
-    headers.push(name, received[index + 1]!)
+    const rule = ruleOf(name)
+    if (rule === 'hop' || rule === 'te') continue
+    if (rule === 'connection') nominated = nominations(received[index + 1]!, nominated)
+    else headers.push(name, received[index + 1]!)
   }
+  if (nominated !== undefined) headers = withoutNominated(headers, nominated)
+  // Targets are spoken to in this version; one that answers in an older one is not told apart.
+  if (via !== undefined) headers.push('Via', `1.1 ${via}`)
   return headers
+}
+
+/** @param relaysTrailers Whether the leg relays the trailers of an answer. */
+function headersOf (received: HeaderList, forwarding: Forwarding, targetHost: string, relaysTrailers: boolean): HeaderList {
+  let nominated: Set<string> | undefined
+  let headers: HeaderList = []
+  let hasHost = false
+  let wantsTrailers = false
+  for (let index = 0; index < received.length; index += 2) {
+    const name = received[index]!
+    let value = received[index + 1]!
+    switch (ruleOf(name)) {
+      case undefined:
+        break
+      case 'host':
+        hasHost = true
+        if (forwarding.hostOfTarget === true) value = targetHost
+        break
+      case 'connection':
+        nominated = nominations(value, nominated)
+        continue
+      case 'te':
+        wantsTrailers ||= listsToken(value, 'trailers')
+        continue
+      case 'trusted':
+        if (forwarding.trusted !== true) continue
+        break
+      case 'request-id':
+        if (forwarding.requestId !== undefined) continue
+        break
+      default:
+        continue
+    }
+    headers.push(name, value)
+  }
+  // None of the following can be nominated away.
+  if (nominated !== undefined) headers = withoutNominated(headers, nominated)
+  // A request of HTTP/1.0 may lack it; HTTP/1.1, which is what we send, may not.
+  if (!hasHost) headers.push('Host', targetHost)
+  if (wantsTrailers && relaysTrailers) headers.push('TE', 'trailers')
+  headers.push('X-Forwarded-For', forwarding.for, 'X-Forwarded-Proto', forwarding.proto)
+  if (forwarding.host !== undefined) headers.push('X-Forwarded-Host', forwarding.host)
+  if (forwarding.port !== undefined) headers.push('X-Forwarded-Port', forwarding.port)
+  if (forwarding.prefix !== undefined) headers.push('X-Forwarded-Prefix', forwarding.prefix)
+  if (forwarding.forwarded !== undefined) headers.push('Forwarded', forwarding.forwarded)
+  if (forwarding.via !== undefined) headers.push('Via', forwarding.via)
+  if (forwarding.requestId !== undefined) headers.push('X-Request-Id', forwarding.requestId)
+  return headers
+}
+
+/** The rule for a header; undefined for one that passes. It runs for every header of every message. */
+function ruleOf (name: string): Rule | undefined {
+  const letter = letterOf(name)
+  if (letter === X) return ruleOfX(name)
+  const candidates = RULES_BY_LETTER[letter]
+  if (candidates === undefined) return undefined
+  for (let index = 0; index < candidates.length; index++) {
+    const [candidate, rule] = candidates[index]!
+    if (candidate.length === name.length && candidate === name.toLowerCase()) return rule
+  }
+  return undefined
+}
+
+/**
+ * The rule for an X- header. A target behind CGI, WSGI or Rack may not tell an underscore from a hyphen, so a
+ * client must not get around the rules with one.
+ */
+function ruleOfX (name: string): Rule | undefined {
+  const letter = letterOf(name, 2)
+  if (letter !== F && letter !== R) return undefined
+  const lower = name.toLowerCase().replaceAll('_', '-')
+  return RULES[lower] ?? (lower.startsWith('x-forwarded') ? 'trusted' : undefined)
 }
 
 /** The headers of a body whose length is not the one that was announced. */
@@ -130,20 +231,22 @@ export function headerPairs (headers: HeaderList): Array<[string, string]> {
   return pairs
 }
 
-/** The headers that Connection nominates, or undefined when it names nothing of interest. */
-function nominations (headers: HeaderList): Set<string> | undefined {
-  let nominated: Set<string> | undefined
-  for (const value of headerValues(headers, 'connection')) {
-    for (const item of value.split(',')) {
-      const name = item.trim().toLowerCase()
-      if (name === '' || name === 'close' || name === 'keep-alive' || name === 'upgrade') continue
-      nominated ??= new Set()
-      nominated.add(name)
-    }
+/** A letter as a number below 32, whatever its case. */
+function letterOf (name: string, index = 0): number {
+  return name.charCodeAt(index) & 0x1f
+}
+
+/** Adds the headers that a Connection header nominates; undefined as long as there are none. */
+function nominations (value: string, nominated: Set<string> | undefined): Set<string> | undefined {
+  // Nearly always it is one of these.
+  if (value === 'keep-alive' || value === 'close' || value === 'Upgrade') return nominated
+  for (const item of value.split(',')) {
+    const name = item.trim().toLowerCase()
+    if (name !== '' && !NOT_NOMINATED.has(name) && !/^(?:sec-websocket|x-forwarded)-/.test(name)) (nominated ??= new Set()).add(name)
   }
   return nominated
 }
 
-function isNominated (nominated: Set<string>, name: string): boolean {
-  return nominated.has(name) && !NOT_NOMINATED.has(name) && !name.startsWith('sec-websocket-')
+function withoutNominated (headers: HeaderList, nominated: Set<string>): HeaderList {
+  return headers.filter((_item, index) => !nominated.has(headers[index - index % 2]!.toLowerCase()))
 }

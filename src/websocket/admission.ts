@@ -25,7 +25,8 @@ export class Admission {
    * @throws {HandshakeInvalidError} when none of the subprotocols offered is let through.
    */
   offer (request: FastifyRequest, offer: Offer): Offer {
-    if (!this.#allowsOrigin(request.headers, request.host, request.protocol === 'https')) throw new OriginForbiddenError()
+    // Traefik names a handshake's scheme in X-Forwarded-Proto.
+    if (!this.#allowsOrigin(request.headers, request.host, /^(?:https|wss)$/.test(request.protocol))) throw new OriginForbiddenError()
     const { protocols, compression } = this.#options
     const allowed = protocols === undefined ? offer.protocols : offer.protocols.filter(protocol => protocols.includes(protocol))
     if (allowed.length === 0 && offer.protocols.length > 0) throw new HandshakeInvalidError('none of the subprotocols is allowed here')

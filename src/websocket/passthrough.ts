@@ -7,7 +7,7 @@ import type { WebSocketOptions } from '../options.js'
 import { mergedHeaders, sendAnswer } from '../upstreams/answer.js'
 import type { Cancellation } from '../upstreams/cancellation.js'
 import { dial } from '../upstreams/dial.js'
-import { forwardingOf } from '../upstreams/forwarding.js'
+import { forwardingOf, type ForwardingPolicy } from '../upstreams/forwarding.js'
 import { handshakeHeaders, headerValues, listsToken, responseHeaders, type HeaderList } from '../upstreams/headers.js'
 import type { Rewriting } from '../upstreams/rewriting.js'
 import type { Target } from '../upstreams/target.js'
@@ -35,6 +35,7 @@ export interface PassthroughRoute {
   url: string
   chooseUpstream (request: FastifyRequest): Upstream | Promise<Upstream>
   rewriting: Rewriting
+  forwarding: ForwardingPolicy
   websocket: WebSocketOptions
   admission: Admission
 }
@@ -136,7 +137,7 @@ function nameUpgrade (reply: FastifyReply): FastifyReply {
 /** Makes the offer to one target after another until one answers. A target that was silent is not replaced: it may have acted. */
 async function firstAnswer (upstream: Upstream, request: FastifyRequest, { route, offer, path }: Admitted, cancellation: Cancellation): Promise<{ result: OfferResult, target: Target }> {
   const { rewriting, admission, websocket } = route
-  const forwarding = forwardingOf(request)
+  const forwarding = forwardingOf(request, route.forwarding)
   const tried = new Set<Target>()
   let failure: unknown
   for (;;) {
@@ -157,7 +158,7 @@ async function firstAnswer (upstream: Upstream, request: FastifyRequest, { route
 }
 
 /** Sends the target's answer to the client as it is. */
-function relayRefusal (request: FastifyRequest, reply: FastifyReply, response: IncomingMessage, { rewriting }: PassthroughRoute, bodyTimeout: number): FastifyReply {
+function relayRefusal (request: FastifyRequest, reply: FastifyReply, response: IncomingMessage, { rewriting, forwarding }: PassthroughRoute, bodyTimeout: number): FastifyReply {
   if (response.statusCode === 426 && listsToken(response.headers.upgrade, 'websocket')) nameUpgrade(reply)
   response.setTimeout(bodyTimeout, () => response.destroy(new TargetTimeoutError()))
   // A client that does not read stands still too, though the target may be done.
@@ -165,7 +166,7 @@ function relayRefusal (request: FastifyRequest, reply: FastifyReply, response: I
   return sendAnswer(reply, {
     status: response.statusCode!,
     message: response.statusMessage!,
-    headers: rewriting.responseHeaders(responseHeaders(response.rawHeaders), request),
+    headers: rewriting.responseHeaders(responseHeaders(response.rawHeaders, forwarding.via), request),
     body: response
   })
 }
@@ -176,7 +177,7 @@ interface SessionEnds { upstream: Upstream, target: Target, end: SessionOptions[
 function openSession (request: FastifyRequest, reply: FastifyReply, pending: PendingUpgrade, accepted: Extract<OfferResult, { accepted: true }>, { route, sessions, leave }: Admitted, { upstream, target, end }: SessionEnds): void {
   const response = reply.raw
   const { websocket } = route
-  const head = headOf101(reply, accepted.message, route.rewriting.responseHeaders(responseHeaders(accepted.headers), request))
+  const head = headOf101(reply, accepted.message, route.rewriting.responseHeaders(responseHeaders(accepted.headers, route.forwarding.via), request))
 
   reply.hijack()
   response.detachSocket(pending.socket as Socket)

@@ -1,6 +1,6 @@
 import { EventEmitter, once } from 'node:events'
 import type { AddressInfo, Socket } from 'node:net'
-import Fastify, { type FastifyInstance, type FastifyServerOptions } from 'fastify'
+import Fastify, { type FastifyInstance, type FastifyListenOptions, type FastifyServerOptions } from 'fastify'
 import sluice, { type GatewayOptions, type ProxyRouteOptions, type SessionEnd, type UpstreamOptions } from '../../src/index.js'
 import type { Test as Tap } from 'tap'
 import { handshake } from './raw-client.js'
@@ -14,6 +14,8 @@ export interface GatewaySettings {
   route?: Partial<ProxyRouteOptions>
   fastify?: FastifyServerOptions
   plugin?: GatewayOptions
+  /** Default: a free port of 127.0.0.1. */
+  listen?: FastifyListenOptions
   /** Runs before the route is declared. */
   setup? (app: FastifyInstance): void
 }
@@ -32,7 +34,7 @@ export interface RunningGateway {
 }
 
 /** An app with one proxied route for everything, which WebSockets may pass. */
-export async function startGateway (t: Teardown, { targets, upstream, route, fastify, plugin = {}, setup }: GatewaySettings): Promise<RunningGateway> {
+export async function startGateway (t: Teardown, { targets, upstream, route, fastify, plugin = {}, listen = { port: 0, host: '127.0.0.1' }, setup }: GatewaySettings): Promise<RunningGateway> {
   const events = new EventEmitter()
   const ends: RunningGateway['ends'] = []
   const log: RunningGateway['log'] = []
@@ -51,7 +53,7 @@ export async function startGateway (t: Teardown, { targets, upstream, route, fas
   setup?.(app)
   // Waits for a Close are short, lest a failing test be long.
   app.proxy('/*', { upstream: 'main', websocket: { closeTimeout: 200 }, ...route })
-  await app.listen({ port: 0, host: '127.0.0.1' })
+  await app.listen(listen)
   const { server } = app
   const connected = new Set<Socket>()
   server.on('connection', (socket: Socket) => {

@@ -4,7 +4,7 @@ import t, { type Test } from 'tap'
 import { checkedConfig, locateInObject } from '../../src/service/config.js'
 import { createGateway, openGateway, type CreateGatewayOptions, type GatewayServer } from '../../src/service/gateway.js'
 import type { GatewayConfig } from '../../src/options.js'
-import { echoBackend } from '../helpers/backends.js'
+import { echoBackend, type Seen } from '../helpers/backends.js'
 import { selfSigned } from '../helpers/certificates.js'
 import { closed, nextMessage, openSocket, refusal } from '../helpers/sockets.js'
 
@@ -115,6 +115,36 @@ t.test('believes forwarding headers only from a trusted proxy', async t => {
   t.equal(await seen('10.0.0.0/8'), '127.0.0.1')
   t.equal(await seen(['loopback']), '192.0.2.1, 127.0.0.1')
   await t.rejects(async () => createGateway({ trustProxy: 'nearby' }, { logger: false }), { code: 'SLUICE_CONFIG_INVALID', message: 'trustProxy: invalid IP address: nearby' })
+})
+
+t.test('the id of a request is that of a trusted peer, or made; it is logged and passed on', async t => {
+  const { url } = await echoBackend(t)
+  const seen = async (config: GatewayConfig) => {
+    const lines: string[] = []
+    const { log } = fastify({ logger: { stream: { write: (line: string) => { lines.push(line) } } } })
+    const created = await gateway(t, { ...config, routes: [{ url: '/', upstream: url }] }, { logger: log })
+    const response = await fetch(await created.listen(), { headers: { 'x-request-id': 'of-the-client' } })
+    const id = (await response.json() as Seen).headers['x-request-id'] as string
+    await created.close()
+    return { id, logged: lines.map(line => (JSON.parse(line) as { reqId?: string }).reqId).filter(reqId => reqId !== undefined) }
+  }
+  t.match(await seen({ trustProxy: 'loopback' }), { id: 'of-the-client', logged: ['of-the-client', 'of-the-client'] })
+  const { id, logged } = await seen({ trustProxy: ['10.0.0.0/8'] })
+  t.match(id, /^[\da-f]{8}-/)
+  t.same(logged, [id, id])
+  t.match((await seen({})).id, /^[\da-f]{8}-/)
+  t.match(await seen({ requestId: false }), { id: 'of-the-client', logged: ['req-1', 'req-1'] })
+})
+
+t.test('Forwarded, Via and Host are matters of the configuration', async t => {
+  const { url } = await echoBackend(t)
+  const routes = [{ url: '/a', upstream: url }, { url: '/b', upstream: url, host: 'target' as const }]
+  const address = await (await gateway(t, { forwarded: true, via: 'edge-1', routes })).listen()
+  const { host } = new URL(address)
+  const answer = await fetch(`${address}/a`)
+  t.match((await answer.json() as Seen).headers, { forwarded: `for=127.0.0.1;host="${host}";proto=http`, via: '1.1 edge-1', host })
+  t.equal(answer.headers.get('via'), '1.1 edge-1')
+  t.match((await (await fetch(`${address}/b`)).json() as Seen).headers, { host: new URL(url).host, 'x-forwarded-host': host })
 })
 
 t.test('a wrong configuration is refused, with the path of each problem', async t => {

@@ -1,5 +1,5 @@
 import Fastify, { type FastifyInstance, type FastifyPluginAsync, type FastifyRequest } from 'fastify'
-import sluice, { sluice as named, type Gateway, type GatewayOptions, type PassthroughOptions, type ProxyRouteOptions, type UpstreamOptions } from 'sluice'
+import sluice, { requestId, sluice as named, type Gateway, type GatewayOptions, type PassthroughOptions, type ProxyRouteOptions, type UpstreamOptions } from 'sluice'
 import { describe, expect, test } from 'tstyche'
 
 const app = Fastify()
@@ -11,6 +11,8 @@ describe('the plugin', () => {
     expect(app.register).type.toBeCallableWith(sluice)
     expect(app.register).type.toBeCallableWith(sluice, { drainTimeout: 1_000 })
     expect(app.register).type.not.toBeCallableWith(sluice, { drainTimeout: '1s' })
+    expect(app.register).type.toBeCallableWith(sluice, { requestId: false, forwarded: true, via: 'edge-1' })
+    expect(app.register).type.not.toBeCallableWith(sluice, { via: 1 })
     expect(app.register).type.not.toBeCallableWith(sluice, { drainTimout: 1_000 })
   })
 
@@ -22,6 +24,12 @@ describe('the plugin', () => {
       }
     })
     expect<GatewayOptions>().type.not.toBeAssignableFrom({ ignoreUpgrade: '/own' })
+  })
+
+  test('requestId() is for genReqId, with what trustProxy takes', () => {
+    expect(Fastify).type.toBeCallableWith({ trustProxy: '10.0.0.0/8', genReqId: requestId('10.0.0.0/8') })
+    expect(requestId).type.toBeCallableWith((address: string, hop: number) => hop < 2 && address !== '')
+    expect(requestId).type.not.toBeCallableWith(1)
   })
 
   test('decorates the app', () => {

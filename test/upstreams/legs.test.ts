@@ -100,6 +100,19 @@ t.test("https: the target's name counts, not the client's Host", async t => {
   t.match(await works(t, await through(t, { targets: [`https://localhost:${impostorPort}`], tls: { ca: wrong.cert, servername: 'other.test' } })), { servername: 'other.test' })
 })
 
+t.test('https: the certificate is checked as ever when Host names the target', async t => {
+  const certificate = await selfSigned(t, 'DNS:localhost')
+  const target = `localhost:${await port(backend(t, createHttps(certificate)))}`
+  const app = await gatewayApp(t)
+  app.upstream('app', { targets: [`https://${target}`], tls: { ca: certificate.cert } })
+  app.upstream('wrong', { targets: [`https://${target}`], tls: { ca: certificate.cert, servername: 'other.test' } })
+  app.proxy('/*', { upstream: 'app', websocket: true, host: 'target' })
+  app.proxy('/wrong/*', { upstream: 'wrong', websocket: true, host: 'target' })
+  const address = await app.listen({ port: 0 })
+  t.match(await works(t, address), { servername: 'localhost', host: target })
+  await refused(t, `${address}/wrong/a`)
+})
+
 t.test('https: the gateway shows its own certificate', async t => {
   const certificate = await selfSigned(t, 'IP:127.0.0.1')
   const server = backend(t, createHttps({ ...certificate, requestCert: true, rejectUnauthorized: true, ca: certificate.cert }))

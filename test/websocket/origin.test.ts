@@ -88,9 +88,11 @@ t.test("'same-origin' at the gateway, and behind a proxy that is trusted", async
     { Origin: 'https://public.test', 'X-Forwarded-Host': 'public.test', 'X-Forwarded-Proto': 'https' },
     { Origin: 'https://public.test', 'X-Forwarded-Host': 'public.test:443', 'X-Forwarded-Proto': 'https' },
     { Origin: 'https://public.test:8443', 'X-Forwarded-Host': 'public.test:8443', 'X-Forwarded-Proto': 'https' },
+    { Origin: 'https://public.test', 'X-Forwarded-Host': 'public.test', 'X-Forwarded-Proto': 'wss' },
+    { Origin: 'http://public.test', 'X-Forwarded-Host': 'public.test', 'X-Forwarded-Proto': 'wss' },
     { Origin: 'http://public.test', 'X-Forwarded-Host': 'public.test', 'X-Forwarded-Proto': 'https' },
     { Origin: 'http://gateway.test', 'X-Forwarded-Host': 'public.test', 'X-Forwarded-Proto': 'https' }
-  ), [101, 101, 101, 403, 403])
+  ), [101, 101, 101, 101, 403, 403, 403])
 })
 
 t.test('a list at the gateway', async t => {
