@@ -103,7 +103,7 @@ const plugin: FastifyPluginAsync<GatewayOptions> = async (app, givenOptions) => 
     const route = routeOf(url, { upstream, stripPrefix, rewrite, headers, websocket: websocket === false ? undefined : websocket })
     const serve: RouteHandler = async (request, reply) => {
       upgrades.prepare(request.raw, reply.raw)
-      return proxyRequest(request, reply, await route.chooseUpstream(request), route.rewriting)
+      return proxyRequest(request, reply, await route.chooseUpstream(request), route.rewriting, given.bodyLimit ?? Infinity)
     }
     const handshake = websocket === undefined || websocket === false ? serve : passUpgrades(route)
     this.route({
