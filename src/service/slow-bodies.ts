@@ -9,7 +9,7 @@ export interface BodyPace {
 }
 
 interface Body {
-  /** What the connection had read before it. */
+  /** What the connection had read before it: the head, and what of the body came in one packet with that. */
   before: number
   /** Milliseconds that its client was waited for. */
   waited: number
