@@ -40,7 +40,7 @@ export class ClientErrors {
   /** Ends a connection, with an error as its last answer where there is room for one. */
   refuse (socket: Duplex, error: FastifyError, log: FastifyBaseLogger): void {
     this.#refused.add(socket)
-    log.info({ code: error.code, statusCode: error.statusCode, remoteAddress: 'remoteAddress' in socket ? socket.remoteAddress : undefined }, 'connection refused')
+    log.info({ code: error.code, statusCode: error.statusCode, remoteAddress: 'remoteAddress' in socket ? socket.remoteAddress : undefined }, 'connection of a client ended')
     const response = this.#responses.get(socket)
     const open = response !== undefined && !response.writableFinished && !response.destroyed
     if (open && response.req.complete) {
