@@ -1,4 +1,4 @@
-import type { IncomingMessage } from 'node:http'
+import { IncomingMessage } from 'node:http'
 
 /** How slowly a client may send a body. */
 export interface BodyPace {
@@ -35,6 +35,8 @@ export class SlowBodies {
 
   /** Watches a request whose head has just been read. */
   add (request: IncomingMessage): void {
+    // A request of app.inject() comes over no connection, and is whole from the beginning.
+    if (!(request instanceof IncomingMessage)) return
     this.#bodies.set(request, { before: request.socket.bytesRead, waited: 0 })
     request.once('close', () => this.#delete(request))
     this.#timer ??= setInterval(() => this.#look(), this.#interval).unref()

@@ -162,6 +162,20 @@ t.test('requestTimeout: false leaves bodies to the upstream', async t => {
   await lastAnswer(t, wire, 408, 'SLUICE_BODY_TIMEOUT')
 })
 
+t.test('requests of app.inject() have no limits', async t => {
+  const { url } = await echoBackend(t)
+  const created = createGateway({ listen: { port: 0, requestTimeout: 100 }, routes: [{ url: '/*', upstream: url }] }, { logger: false })
+  t.teardown(() => created.close())
+  const port = Number(new URL(await created.listen()).port)
+  const late = await createGateway({ listen: { requestTimeout: 100 } }, { logger: false })
+  t.teardown(() => late.close())
+  late.app.post('/own', async request => {
+    await exchange(t, port, POST)
+    return request.body
+  })
+  t.same((await late.app.inject({ method: 'POST', url: '/own', payload: { a: 1 } })).json(), { a: 1 })
+})
+
 t.test('an idle connection is closed after keepAliveTimeout, between two answers', async t => {
   const { url } = await echoBackend(t)
   const wire = await Wire.connect(t, await gateway(t, url, { keepAliveTimeout: 1000 }))
