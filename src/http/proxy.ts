@@ -7,6 +7,7 @@ import type { Rewriting } from '../upstreams/rewriting.js'
 import type { Upstream } from '../upstreams/upstream.js'
 import { forward } from './forward.js'
 import { requestBody } from './request-body.js'
+import { limitStandstill } from './stalled-reader.js'
 
 /**
  * Serves a plain request from an upstream.
@@ -26,5 +27,6 @@ export async function proxyRequest (request: FastifyRequest, reply: FastifyReply
   reply.raw.once('close', exchange.cancel)
   if (raw.socket.destroyed) exchange.cancel()
   const answer = await exchange.answer
+  limitStandstill(reply.raw, answer.body, upstream.bodyTimeout)
   return sendAnswer(reply, { ...answer, headers: rewriting.responseHeaders(responseHeaders(answer.headers), request) })
 }

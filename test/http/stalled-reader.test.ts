@@ -33,7 +33,7 @@ for (const [name, headers] of Object.entries(answers)) {
     client.socket.on('error', () => {}).pause()
     client.write('GET / HTTP/1.1\r\nHost: a\r\n\r\n')
     const [target] = await arrived
-    await Promise.all([once(target, 'close'), gateway.idle()])
+    await Promise.all([new Promise(resolve => target.once('close', resolve)), gateway.idle()])
     client.socket.resume()
     await client.over()
     client.end()
@@ -56,4 +56,25 @@ t.test('a client that reads slowly, with pauses below bodyTimeout, gets all of a
   await client.head()
   await client.has(size)
   t.pass()
+})
+
+t.test('a client that reads only the beginning of an answer which the target has sent whole is ended', async t => {
+  const size = 6 * 1024 * 1024
+  const backend = await httpBackend(t, (_request, response) => { response.end(Buffer.alloc(size)) })
+  const gateway = await startGateway(t, { targets: [backend.url], upstream: { bodyTimeout: 300 } })
+  const client = await Wire.connect(t, gateway.port)
+  client.socket.on('error', () => {}).pause()
+  client.write('GET / HTTP/1.1\r\nHost: a\r\n\r\n')
+  await gateway.idle()
+  client.socket.resume()
+  await client.over()
+  client.end()
+  t.ok(client.length < size, 'its answer is cut')
+})
+
+t.test('a big answer to app.inject()', async t => {
+  const size = 6 * 1024 * 1024
+  const backend = await httpBackend(t, (_request, response) => { response.end(Buffer.alloc(size)) })
+  const { app } = await startGateway(t, { targets: [backend.url], upstream: { bodyTimeout: 300 } })
+  t.equal((await app.inject('/')).rawPayload.length, size)
 })
