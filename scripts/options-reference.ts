@@ -137,6 +137,9 @@ const CLIENT_ERRORS: Record<string, ErrorEntry> = {
   RewriteInvalidError: { placeholders: [], mend: 'Look into the log for the cause; correct the function in the route\'s `headers`.' },
   BodyConsumedError: { placeholders: [], mend: 'Look into the log for the cause; let the hook replace the body in preParsing instead of reading it.' },
   TargetTimeoutError: { placeholders: [], mend: 'Find out why the target is slow, or raise `headersTimeout`, `bodyTimeout` or `handshakeTimeout`.' },
+  RequestTimeoutError: { placeholders: [], mend: 'Send the request at once and without pauses, or raise `headersTimeout`, `requestTimeout` or lower `minBodyRate` under `listen`.' },
+  HeadersTooLargeError: { placeholders: ['REASON'], mend: 'Send fewer headers, or smaller ones (often it is cookies); or raise `maxHeaders` or `maxHeaderSize` under `listen`.' },
+  BodyTooLargeError: { placeholders: [], mend: 'Send a smaller body, or raise the `bodyLimit` of the route.' },
   BodyTimeoutError: { placeholders: [], mend: 'Send the body without pauses, or raise `bodyTimeout`.' },
   DrainingError: { placeholders: [], mend: 'Connect again; another instance or the restarted gateway will answer. `Retry-After` says when.' }
 }

@@ -72,6 +72,15 @@ export const RewriteInvalidError = createError(
 /** The target took the connection and did not answer within the limit. */
 export const TargetTimeoutError = createError(
   'SLUICE_TARGET_TIMEOUT', 'The upstream did not answer in time', 504)
+/** The client does not send its request, or sends it too slowly (the limits of the listener). */
+export const RequestTimeoutError = createError(
+  'SLUICE_REQUEST_TIMEOUT', 'The request did not arrive in time', 408)
+/** The head of the request has too many fields, or is too long (the limits of the listener; RFC 6585 §5). */
+export const HeadersTooLargeError = createError<[string]>(
+  'SLUICE_HEADERS_TOO_LARGE', 'The headers of the request are too large: %s', 431)
+/** The body is longer than the route's `bodyLimit`. */
+export const BodyTooLargeError = createError(
+  'SLUICE_BODY_TOO_LARGE', 'The request body is too large', 413)
 /** The client sends its body too slowly (body idle limit). */
 export const BodyTimeoutError = createError(
   'SLUICE_BODY_TIMEOUT', 'The request body did not arrive in time', 408)

@@ -211,6 +211,8 @@ const websocketDescription = {
   description: 'Whether WebSockets pass: true, or an object of options. Without it an upgrade request is ordinary HTTP.'
 }
 
+const bodyLimit = Type.Optional(bytes('Longest body of a request; a longer one is refused with 413, and the request to the target broken off. A limit of the app itself does not hold for a proxied route.'))
+
 /** The gateway's own options of `app.proxy(url, options)`; Fastify's route options stand beside them. */
 export const ProxyOptions = Type.Object({
   upstream: Type.Union([upstreamName, Type.Unsafe<UpstreamFunction>(Type.Function([Type.Any()], Type.Any()))], {
@@ -222,7 +224,8 @@ export const ProxyOptions = Type.Object({
   rewrite: Type.Optional(Type.Union([RewritePattern, Type.Unsafe<RewriteFunction>(Type.Function([Type.Any(), Type.Any()], Type.Any()))], {
     description: 'Changes the path: a pattern, or (from code) a function of path with query and request that gives both anew.'
   })),
-  headers: Type.Optional(HeaderRules)
+  headers: Type.Optional(HeaderRules),
+  bodyLimit
 }, { ...closed, description: 'Options of a proxied route.' })
 export type ProxyOptions = Static<typeof ProxyOptions>
 
@@ -248,7 +251,8 @@ export const RouteConfig = Type.Object({
   host,
   websocket: Type.Optional(Type.Union([Type.Boolean(), WebSocketConfig], websocketDescription)),
   rewrite: Type.Optional(RewritePattern),
-  headers: Type.Optional(HeaderTexts)
+  headers: Type.Optional(HeaderTexts),
+  bodyLimit
 }, { ...closed, description: 'A proxied route.' })
 export type RouteConfig = Static<typeof RouteConfig>
 
@@ -298,17 +302,43 @@ export type LogLevel = Static<typeof LogLevel>
 /** TLS towards the clients. */
 export const ListenTlsOptions = Type.Object({
   cert: pem('Certificate of the gateway, with those of its authorities behind it: PEM text, or the path of a file of it.'),
-  key: pem('Private key of that certificate: PEM text, or the path of a file of it.')
+  key: pem('Private key of that certificate: PEM text, or the path of a file of it.'),
+  handshakeTimeout: Type.Optional(milliseconds(10_000,
+    'How long a client may take for its TLS handshake; then the connection is closed.'))
 }, { ...closed, description: 'Serves https and wss instead of http and ws.' })
 export type ListenTlsOptions = Static<typeof ListenTlsOptions>
 
+/** Where the service listens, and what it takes from its clients. */
+export const ListenOptions = Type.Object({
+  host: Type.Optional(Type.String({ minLength: 1, default: '127.0.0.1', description: 'Address to listen on.' })),
+  port: Type.Optional(Type.Integer({ minimum: 0, maximum: 65535, default: 8080, description: 'Port to listen on; 0 takes a free one.' })),
+  tls: Type.Optional(ListenTlsOptions),
+  headersTimeout: Type.Optional(milliseconds(10_000,
+    'How long a client may take to send the head of a request, from the connection or from the first byte of a later request; then 408.')),
+  requestTimeout: Type.Optional(Type.Union([Type.Literal(false), milliseconds(30_000, 'How long a client may take to send the body of a request.')], {
+    default: 30_000,
+    description: 'How long a client may take to send the body of a request, beside the time that minBodyRate grants; then 408. The time in which the gateway does not read does not count. False for no limit. Milliseconds.'
+  })),
+  minBodyRate: Type.Optional(Type.Integer({
+    minimum: 1, maximum: Number.MAX_SAFE_INTEGER, default: 500, description: 'For every so many bytes of a body that have come, its requestTimeout is a second longer, so that a long upload is not cut. Bytes.'
+  })),
+  keepAliveTimeout: Type.Optional(milliseconds(72_000,
+    'How long a connection may be idle after an answer; then it is closed.')),
+  maxHeaderSize: Type.Optional(Type.Integer({
+    minimum: 1024, maximum: 2 ** 24, default: 16_384, description: 'Size of the head of a request, with its first line; a larger one is refused with 431. Bytes.'
+  })),
+  maxHeaders: Type.Optional(Type.Integer({
+    minimum: 1, maximum: 2 ** 31 - 1, default: 100, description: 'Header fields of a request; one that has more is refused with 431.'
+  })),
+  maxConnections: Type.Optional(Type.Integer({
+    minimum: 1, maximum: 2 ** 31 - 1, description: 'Connections at a time, WebSockets included; further ones are closed at once. Default: no limit.'
+  }))
+}, { ...closed, description: 'Where the gateway listens, and the limits for its clients.' })
+export type ListenOptions = Static<typeof ListenOptions>
+
 /** The configuration of the service: sluice.yaml, or the object given to createGateway(). */
 export const GatewayConfig = Type.Object({
-  listen: Type.Optional(Type.Object({
-    host: Type.Optional(Type.String({ minLength: 1, default: '127.0.0.1', description: 'Address to listen on.' })),
-    port: Type.Optional(Type.Integer({ minimum: 0, maximum: 65535, default: 8080, description: 'Port to listen on; 0 takes a free one.' })),
-    tls: Type.Optional(ListenTlsOptions)
-  }, { ...closed, description: 'Where the gateway listens.' })),
+  listen: Type.Optional(ListenOptions),
   logLevel: Type.Optional(LogLevel),
   ...drainOptions,
   trustProxy: Type.Optional(Type.Union([Type.Boolean(), Type.String({ minLength: 1 }), Type.Array(Type.String({ minLength: 1 }), { minItems: 1 })], {

@@ -104,11 +104,12 @@ const plugin: FastifyPluginAsync<GatewayOptions> = async (app, givenOptions) => 
     checkRoute(url, given)
     const { upstream, stripPrefix, host, rewrite, headers, websocket, method = this.supportedMethods, config, preParsing = [], ...fastifyOptions } = given
     const route = routeOf(url, { upstream, stripPrefix, host, rewrite, headers, websocket: websocket === false ? undefined : websocket })
+    const proxied = { ...route, bodyLimit: given.bodyLimit ?? Infinity }
     const serve: RouteHandler = (request, reply) => {
       upgrades.prepare(request.raw, reply.raw)
       const upstream = route.chooseUpstream(request)
-      if (upstream instanceof Upstream) return proxyRequest(request, reply, upstream, route)
-      upstream.then(chosen => proxyRequest(request, reply, chosen, route)).catch(error => reply.send(error))
+      if (upstream instanceof Upstream) return proxyRequest(request, reply, upstream, proxied)
+      upstream.then(chosen => proxyRequest(request, reply, chosen, proxied)).catch(error => reply.send(error))
     }
     const handshake = websocket === undefined || websocket === false ? serve : passUpgrades(route)
     this.route({

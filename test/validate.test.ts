@@ -24,7 +24,7 @@ t.test('says what would be right', async t => {
 t.test('knows the options that there are', async t => {
   t.strictSame(problems(GatewayConfig, { lisen: {} }),
     [{ path: ['lisen'], message: "there is no such option; did you mean 'listen'?", unknownName: true }])
-  t.strictSame(told(GatewayConfig, { listen: { socket: '/x' } }), ['listen.socket: there is no such option; known are host, port, tls'])
+  t.strictSame(told(GatewayConfig, { listen: { tls: { cert: 'a', key: 'b', file: 'c' } } }), ['listen.tls.file: there is no such option; known are cert, key, handshakeTimeout'])
 })
 
 t.test('inside a union, explains the branch that the value came nearest to', async t => {

@@ -11,18 +11,21 @@ import { DirectAnswer, mayAnswerDirectly } from './direct-answer.js'
 import { forward, type AnswerListener, type Exchange } from './forward.js'
 import { writeEarlyHints } from './early-hints.js'
 import { requestBody } from './request-body.js'
+import { limitStandstill } from './stalled-reader.js'
 import { StreamedAnswer } from './streamed-answer.js'
 
 /** What a route does with its requests and their answers. */
 export interface ProxiedRoute {
   rewriting: Rewriting
   forwarding: ForwardingPolicy
+  /** Bytes that the body of a request may have. */
+  bodyLimit: number
 }
 
 /**
  * Serves a plain request from an upstream. Errors go to the error handler of the route.
  *
- * @throws {RequestInvalidError | PathInvalidError | BodyConsumedError} before anything is sent.
+ * @throws {RequestInvalidError | PathInvalidError | BodyConsumedError | BodyTooLargeError} before anything is sent.
  */
 export function proxyRequest (request: FastifyRequest, reply: FastifyReply, upstream: Upstream, route: ProxiedRoute): void {
   const { rawHeaders } = request.raw
@@ -62,7 +65,7 @@ class Proxying implements AnswerListener {
   start (): void {
     const request = this.#request
     this.#path = this.#route.rewriting.path(request)
-    if (hasBody(request.raw.headers)) this.#body = requestBody(request, this.#upstream.bodyTimeout)
+    if (hasBody(request.raw.headers)) this.#body = requestBody(request, this.#reply, { timeout: this.#upstream.bodyTimeout, size: this.#route.bodyLimit })
     // Also when all went well; then there is nothing left to cancel.
     this.#reply.raw.once('close', () => this.#exchange?.cancel())
     this.#forward(this.#upstream.select()!)
@@ -100,12 +103,13 @@ class Proxying implements AnswerListener {
 
   onChunk (chunk: Buffer): boolean {
     const more = this.#answer!.onChunk(chunk)
-    if (!more && !this.#watchesReader) this.#watchReader()
+    if (!more) this.#watchReader()
     return more
   }
 
   onEnd (trailers: HeaderList): void {
     this.#answer!.onEnd(responseHeaders(trailers))
+    if (this.#waitsForReader()) this.#watchReader()
   }
 
   onError (error: Error): void {
@@ -145,12 +149,13 @@ class Proxying implements AnswerListener {
     return this.#route.rewriting.requestHeaders(requestHeaders(raw.rawHeaders, forwardingOf(this.#request, this.#route.forwarding), address.host), this.#request)
   }
 
-  /** A client that reads nothing stands still, though undici is patient with it. */
   #watchReader (): void {
+    if (this.#watchesReader) return
     this.#watchesReader = true
-    const response = this.#reply.raw
-    response.setTimeout(this.#upstream.bodyTimeout, () => { if (this.#answer!.blocked) response.destroy() })
-    // Before Node sets the limit for the time between two requests.
-    response.prependOnceListener('finish', () => response.setTimeout(0))
+    limitStandstill(this.#reply.raw, this.#upstream.bodyTimeout, () => this.#waitsForReader())
+  }
+
+  #waitsForReader (): boolean {
+    return this.#answer!.blocked || this.#reply.raw.writableLength > 0
   }
 }

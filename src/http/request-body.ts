@@ -1,40 +1,57 @@
 import { IncomingMessage } from 'node:http'
 import { Readable } from 'node:stream'
-import type { FastifyRequest } from 'fastify'
-import { BodyConsumedError, BodyTimeoutError, TargetTimeoutError } from '../errors.js'
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import { BodyConsumedError, BodyTimeoutError, BodyTooLargeError, TargetTimeoutError } from '../errors.js'
 
 /** The bodies of requests whose preParsing hooks have run, as these have left them. */
 export const bodies = new WeakMap<FastifyRequest, Readable>()
 
+/** What a body may take. */
+export interface BodyLimits {
+  /** Milliseconds that it may stand still. */
+  timeout: number
+  /** Bytes that it may have. */
+  size: number
+}
+
 /**
  * The body of a request, to be sent on.
  *
- * @param timeout Milliseconds that it may stand still.
+ * @throws {BodyTooLargeError} when it is announced as longer than it may be.
  * @throws {BodyConsumedError} when somebody has read it already.
  */
-export function requestBody (request: FastifyRequest, timeout: number): { body: RequestBody, replaced: boolean } {
+export function requestBody (request: FastifyRequest, reply: FastifyReply, limits: BodyLimits): { body: RequestBody, replaced: boolean } {
+  // Behind a body that is not read to its end, no request can follow.
+  const closeConnection = () => { if (!reply.sent) reply.header('connection', 'close') }
+  if (Number(request.headers['content-length']) > limits.size) {
+    closeConnection()
+    throw new BodyTooLargeError()
+  }
   const source = bodies.get(request)
   const taken = source === undefined || source.readableDidRead || source.readableFlowing === true || source.readableEnded
   if (taken || (request.body !== undefined && request.body !== null)) {
     throw new BodyConsumedError({ cause: new Error(`a hook of route '${request.routeOptions.url}' has read the body; a preParsing hook may replace it, and must not ask for request.method`) })
   }
-  return { body: new RequestBody(source, timeout), replaced: source !== request.raw }
+  const body = new RequestBody(source, limits)
+  body.on('error', closeConnection)
+  return { body, replaced: source !== request.raw }
 }
 
 /**
- * A client's body on its way to a target, with backpressure and a limit on standstill.
+ * A client's body on its way to a target, with backpressure and limits on standstill and size.
  *
  * undici destroys a body whose request fails; the client's own stream must live on, to carry the answer.
  */
 export class RequestBody extends Readable {
   readonly #source: Readable
   readonly #timer: NodeJS.Timeout
+  #left: number
   #waitsForTarget = false
 
-  /** @param timeout Milliseconds that the body may stand still. */
-  constructor (source: Readable, timeout: number) {
+  constructor (source: Readable, { timeout, size }: BodyLimits) {
     super()
     this.#source = source
+    this.#left = size
     // Whose fault a standstill is depends on who is waited for.
     this.#timer = setTimeout(() => this.destroy(this.#waitsForTarget ? new TargetTimeoutError() : new BodyTimeoutError()), timeout)
     // The request that it belongs to may have failed before anybody listened.
@@ -56,6 +73,11 @@ export class RequestBody extends Readable {
 
   readonly #onData = (chunk: Buffer): void => {
     this.#timer.refresh()
+    this.#left -= chunk.length
+    if (this.#left < 0) {
+      this.destroy(new BodyTooLargeError())
+      return
+    }
     if (this.push(chunk)) return
     this.#waitsForTarget = true
     this.#source.pause()

@@ -7,6 +7,7 @@ import { requestId } from '../request-id.js'
 import { readPems } from '../upstreams/tls.js'
 import type { Locate } from './config.js'
 import { loadBuiltIn, loadFolder, type BuiltInOptions } from './folders.js'
+import { listenerOf } from './listener.js'
 import { loggerOptions } from './logger.js'
 
 /** What the gateway's app is made from. */
@@ -25,17 +26,19 @@ export interface AppParts extends BuiltInOptions {
  * @throws {ConfigInvalidError} for addresses in `trustProxy` that are none.
  */
 export function createApp ({ config, locate, logger }: AppParts): FastifyInstance {
+  const listener = listenerOf(config.listen ?? {})
   const options: FastifyServerOptions = {
     ...typeof logger === 'object' ? { loggerInstance: logger } : { logger: logger ?? loggerOptions(config.logLevel) },
     trustProxy: config.trustProxy ?? false,
-    // A parameter is as long as its target wants it; Node limits the whole head to 16 KiB anyway.
-    routerOptions: { maxParamLength: 16_384 }
+    ...listener.app
   }
-  const https = tlsServerOptions(config.listen?.tls, locate)
+  const tls = tlsServerOptions(config.listen?.tls, locate)
+  const server = tls === undefined ? { http: listener.server } : { https: { ...listener.server, ...tls } }
   try {
     // Which kind of server it listens on makes no difference to anybody, but it does to Fastify's types.
-    const genReqId = requestId(config.trustProxy)
-    return fastify({ ...options, ...(config.requestId !== false && { genReqId }), ...(https !== undefined && { https }) } as FastifyServerOptions)
+    const app = fastify({ ...options, ...server, ...(config.requestId !== false && { genReqId: requestId(config.trustProxy) }) } as FastifyServerOptions)
+    listener.install(app)
+    return app
   } catch (error) {
     // What Fastify refuses here can only be an address of a proxy; it does not check them before it uses them.
     if (config.trustProxy === undefined) throw error
@@ -59,13 +62,13 @@ export async function fillApp (app: FastifyInstance, { config, locate, demo, plu
 }
 
 /** @throws {ConfigInvalidError} naming a file that cannot be read, or holds no certificate. */
-function tlsServerOptions (tls: ListenTlsOptions | undefined, locate: Locate): { cert: string[], key: string[] } | undefined {
+function tlsServerOptions (tls: ListenTlsOptions | undefined, locate: Locate): { cert: string[], key: string[], handshakeTimeout: number } | undefined {
   if (tls === undefined) return undefined
   try {
     const options = { cert: readPems(tls.cert, 'listen', 'tls.cert'), key: readPems(tls.key, 'listen', 'tls.key') }
     // Says so when they do not belong together.
     createSecureContext(options)
-    return options
+    return { ...options, handshakeTimeout: tls.handshakeTimeout ?? 10_000 }
   } catch (error) {
     throw new ConfigInvalidError(`${locate(['listen', 'tls'])}: ${(error as Error).message}`)
   }

@@ -39,7 +39,7 @@ export async function resolveSettings (args: Arguments, environment: Environment
   return {
     config: {
       ...config,
-      listen: { ...host !== undefined && { host }, ...port !== undefined && { port } },
+      listen: { ...config.listen, ...host !== undefined && { host }, ...port !== undefined && { port } },
       ...logLevel !== undefined && { logLevel }
     },
     locate,

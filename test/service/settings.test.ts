@@ -35,6 +35,12 @@ t.test('the command line wins over the environment, that over the file', async t
     { config: { ...file, listen: { host: '::1', port: 3 }, logLevel: 'debug' } })
 })
 
+t.test('what else the file has under listen stays', async t => {
+  const listen = { host: '::1', port: 1, tls: { cert: 'a', key: 'b' }, headersTimeout: 5000 }
+  const directory = t.testdir({ 'sluice.yaml': `listen: ${JSON.stringify(listen)}\n` })
+  t.same((await resolveSettings({ config: 'sluice.yaml', port: 2 }, {}, directory)).config.listen, { ...listen, port: 2 })
+})
+
 t.test('folders count as configured, and from the working directory', async t => {
   const directory = t.testdir()
   t.match(await resolveSettings({ plugins: 'p', routes: '/r' }, {}, directory),

@@ -5,6 +5,7 @@ import { goodAnswer, refusingPort } from '../helpers/raw-target.js'
 import { Wire, closing, frame, masked, type Head } from '../helpers/wire.js'
 import type { GatewayAnswers } from './programs/gateway.js'
 import { Program, times } from './program.js'
+import { settled } from './usage.js'
 
 /** SESSIONS=<n> for another number. */
 const SESSIONS = Number(process.env.SESSIONS ?? 20_000)
@@ -187,15 +188,6 @@ async function expectStatus (client: Wire, status: number): Promise<void> {
   if (start.split(' ')[1] !== String(status)) throw new Error(`got ${start}`)
 }
 
-/** What the gateway holds when no connection is open; the last may still be on its way out. */
-async function settled (gateway: Program<GatewayAnswers>): ReturnType<GatewayAnswers['usage']> {
-  for (let attempt = 0; ; attempt++) {
-    const usage = await gateway.ask('usage')
-    if (usage.resources.TCPSocketWrap === undefined || attempt === 50) return usage
-    await new Promise(resolve => setTimeout(resolve, 100))
-  }
-}
-
 t.test(`${SESSIONS} sessions of mixed endings leave nothing behind`, async t => {
   /** Who waits for the connection with this path. */
   const waiting = new Map<string, (wire: Wire) => void>()
@@ -255,11 +247,11 @@ t.test(`${SESSIONS} sessions of mixed endings leave nothing behind`, async t => 
 
   // What is made once, and compiled, is made before the start.
   await times(Math.min(SESSIONS, 2000), AT_A_TIME, one)
-  const before = await settled(gateway)
+  const before = await settled(() => gateway.ask('usage'))
   const started = performance.now()
   await times(SESSIONS, AT_A_TIME, one)
   const took = Math.round(performance.now() - started)
-  const after = await settled(gateway)
+  const after = await settled(() => gateway.ask('usage'))
 
   t.equal(after.sessions, 0)
   t.same(after.ends, expected, 'one log line a session, and each says how it ended')

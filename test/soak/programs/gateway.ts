@@ -1,10 +1,9 @@
-import { readdirSync } from 'node:fs'
 import type { AddressInfo } from 'node:net'
-import { setImmediate as turn } from 'node:timers/promises'
 import Fastify from 'fastify'
 import sluice, { type SessionEnd } from '../../../src/index.js'
 import type { DrainOptions } from '../../../src/websocket/sessions.js'
 import { serve } from '../program.js'
+import { usage, type Usage } from '../usage.js'
 
 /** The gateway of a soak test, in a process of its own, whose descriptors and heap are nobody else's. */
 
@@ -36,17 +35,8 @@ const answers = {
   },
 
   /** What it holds, after a thorough collection of garbage. */
-  async usage (): Promise<{ descriptors: number, heap: number, external: number, sessions: number, resources: Record<string, number>, ends: Record<string, number> }> {
-    for (let round = 0; round < 6; round++) {
-      await turn()
-      globalThis.gc!()
-    }
-    const { heapUsed, external } = process.memoryUsage()
-    const resources: Record<string, number> = {}
-    for (const name of process.getActiveResourcesInfo()) resources[name] = (resources[name] ?? 0) + 1
-    // The reading itself takes one.
-    const descriptors = readdirSync('/proc/self/fd').length - 1
-    return { descriptors, heap: heapUsed, external, sessions: app.gateway.sessions.size, resources, ends }
+  async usage (): Promise<Usage & { sessions: number, ends: Record<string, number> }> {
+    return { ...await usage(), sessions: app.gateway.sessions.size, ends }
   },
 
   /** Begins a drain, and gives what each session (by its path) had passed in whole when it began. */

@@ -1,0 +1,25 @@
+import type { GatewayConfig } from '../../../src/options.js'
+import { createGateway, type GatewayServer } from '../../../src/service/gateway.js'
+import { serve } from '../program.js'
+import { usage } from '../usage.js'
+
+/** The service of a soak test, in a process of its own. */
+
+let gateway: GatewayServer
+
+const answers = {
+  /** Listens; gives the port. */
+  async start (config: GatewayConfig): Promise<number> {
+    gateway = await createGateway(config, { logger: false })
+    return Number(new URL(await gateway.listen()).port)
+  },
+
+  usage,
+
+  async close (): Promise<void> {
+    await gateway.close()
+  }
+}
+
+export type ServiceAnswers = typeof answers
+serve(answers)
