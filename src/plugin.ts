@@ -99,7 +99,7 @@ const plugin: FastifyPluginAsync<GatewayOptions> = async (app, givenOptions) => 
   app.decorate('proxy', function (this: FastifyInstance, path: string, given: ProxyRouteOptions) {
     const url = `${this.prefix}${path}`
     checkRoute(url, given)
-    const { upstream, stripPrefix, rewrite, headers, websocket, method = this.supportedMethods, config, preParsing = [], ...fastifyOptions } = given
+    const { upstream, stripPrefix, rewrite, headers, websocket, method = methodsFor(this, url, given.constraints), config, preParsing = [], ...fastifyOptions } = given
     const route = routeOf(url, { upstream, stripPrefix, rewrite, headers, websocket: websocket === false ? undefined : websocket })
     const serve: RouteHandler = async (request, reply) => {
       upgrades.prepare(request.raw, reply.raw)
@@ -163,6 +163,16 @@ const plugin: FastifyPluginAsync<GatewayOptions> = async (app, givenOptions) => 
 
 /** Under this key, a proxied route's config holds what serves its requests for WebSockets. */
 const HANDSHAKE = Symbol('sluice.handshake')
+
+/**
+ * All methods, but for OPTIONS where it has a route of its own: @fastify/cors declares one for every path, so
+ * that its hook gets to see the preflights.
+ */
+function methodsFor (app: FastifyInstance, url: string, constraints: RouteShorthandOptions['constraints']): string[] {
+  // The router knows '*' under this name alone.
+  const hasOptions = app.hasRoute({ method: 'OPTIONS', url: url === '*' ? '/*' : url, constraints: constraints ?? {} })
+  return app.supportedMethods.filter(method => method !== 'OPTIONS' || !hasOptions)
+}
 
 /** @throws {OptionsInvalidError | RouteInvalidError} for options that cannot be meant. */
 function checkRoute (url: string, given: ProxyRouteOptions): void {

@@ -2,7 +2,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import { RequestInvalidError } from '../errors.js'
 import { sendAnswer } from '../upstreams/answer.js'
 import { forwardingOf } from '../upstreams/forwarding.js'
-import { hasBody, headerValues, requestHeaders, responseHeaders, withoutLength } from '../upstreams/headers.js'
+import { hasBody, headerValues, requestHeaders, responseHeaders } from '../upstreams/headers.js'
 import type { Rewriting } from '../upstreams/rewriting.js'
 import type { Upstream } from '../upstreams/upstream.js'
 import { forward } from './forward.js'
@@ -15,9 +15,9 @@ export async function proxyRequest (request: FastifyRequest, reply: FastifyReply
   if (headerValues(raw.rawHeaders, 'host').length > 1) throw new RequestInvalidError('Host is there more than once')
   const path = rewriting.path(request)
   const target = upstream.select()!
-  const headers = rewriting.requestHeaders(requestHeaders(raw.rawHeaders, forwardingOf(request), target.address.host), request)
-  const { body, replaced } = hasBody(raw.headers) ? requestBody(request, upstream.bodyTimeout) : { body: null, replaced: false }
-  const exchange = forward(target, { method: request.method, path, headers: replaced ? withoutLength(headers) : headers, body })
+  const rewritten = rewriting.requestHeaders(requestHeaders(raw.rawHeaders, forwardingOf(request), target.address.host), request)
+  const { body, headers } = hasBody(raw.headers) ? requestBody(request, rewritten, upstream.bodyTimeout) : { body: null, headers: rewritten }
+  const exchange = forward(target, { method: request.method, path, headers, body })
   // Also when all went well; then there is nothing left to cancel.
   reply.raw.once('close', exchange.cancel)
   if (raw.socket.destroyed) exchange.cancel()

@@ -2,23 +2,34 @@ import { IncomingMessage } from 'node:http'
 import { Readable } from 'node:stream'
 import type { FastifyRequest } from 'fastify'
 import { BodyConsumedError, BodyTimeoutError, TargetTimeoutError } from '../errors.js'
+import type { HeaderList } from '../upstreams/headers.js'
 
 /** The bodies of requests whose preParsing hooks have run, as these have left them. */
 export const bodies = new WeakMap<FastifyRequest, Readable>()
 
 /**
- * The body of a request, to be sent on.
+ * The body of a request, to be sent on, and the headers that go with it.
  *
+ * @param headers Those of the request to the target.
  * @param timeout Milliseconds that it may stand still.
  * @throws {BodyConsumedError} when somebody has read it already.
  */
-export function requestBody (request: FastifyRequest, timeout: number): { body: RequestBody, replaced: boolean } {
+export function requestBody (request: FastifyRequest, headers: HeaderList, timeout: number): { body: RequestBody, headers: HeaderList } {
   const source = bodies.get(request)
   const taken = source === undefined || source.readableDidRead || source.readableFlowing === true || source.readableEnded
   if (taken || (request.body !== undefined && request.body !== null)) {
     throw new BodyConsumedError({ cause: new Error(`a hook of route '${request.routeOptions.url}' has read the body; a preParsing hook may replace it, and must not ask for request.method`) })
   }
-  return { body: new RequestBody(source, timeout), replaced: source !== request.raw }
+  return { body: new RequestBody(source, timeout), headers: source === request.raw ? headers : headers.filter((_item, index) => isKept(headers[index - index % 2]!, source)) }
+}
+
+/**
+ * Whether a header of the body holds for what a hook has made of it. A length does not; an encoding does not
+ * once the hook has decoded it, which Fastify has it tell by this property of the stream.
+ */
+function isKept (name: string, source: Readable): boolean {
+  const lower = name.toLowerCase()
+  return lower !== 'content-length' && (lower !== 'content-encoding' || !('receivedEncodedLength' in source))
 }
 
 /**
