@@ -99,8 +99,8 @@ const plugin: FastifyPluginAsync<GatewayOptions> = async (app, givenOptions) => 
   app.decorate('proxy', function (this: FastifyInstance, path: string, given: ProxyRouteOptions) {
     const url = `${this.prefix}${path}`
     checkRoute(url, given)
-    const { upstream, stripPrefix, rewrite, headers, websocket, method = methodsFor(this, url, given.constraints), config, preParsing = [], ...fastifyOptions } = given
-    const route = routeOf(url, { upstream, stripPrefix, rewrite, headers, websocket: websocket === false ? undefined : websocket })
+    const { upstream, stripPrefix, rewrite, headers, rewriteLocation, rewriteCookies, websocket, method = methodsFor(this, url, given.constraints), config, preParsing = [], ...fastifyOptions } = given
+    const route = routeOf(url, { upstream, stripPrefix, rewrite, headers, rewriteLocation, rewriteCookies, websocket: websocket === false ? undefined : websocket })
     const serve: RouteHandler = async (request, reply) => {
       upgrades.prepare(request.raw, reply.raw)
       return proxyRequest(request, reply, await route.chooseUpstream(request), route.rewriting)

@@ -22,5 +22,5 @@ export async function proxyRequest (request: FastifyRequest, reply: FastifyReply
   reply.raw.once('close', exchange.cancel)
   if (raw.socket.destroyed) exchange.cancel()
   const answer = await exchange.answer
-  return sendAnswer(reply, { ...answer, headers: rewriting.responseHeaders(responseHeaders(answer.headers), request) })
+  return sendAnswer(reply, { ...answer, headers: rewriting.responseHeaders(responseHeaders(answer.headers), request, { address: target.address, headers }) })
 }
