@@ -58,6 +58,8 @@ export function keepLast (routeOptions: RouteOptions, hook: preParsingHookHandle
 export function leaveBodyUnparsed (request: FastifyRequest, _reply: FastifyReply, payload: RequestPayload, done: (error: null, payload: RequestPayload) => void): void {
   if (hasBody(request.headers)) {
     bodies.set(request, payload)
+    // A stream of a hook's may fail before the handler listens to it; that must not end the process.
+    payload.on('error', () => {})
     Object.defineProperty(request, 'method', {
       configurable: true,
       get () {

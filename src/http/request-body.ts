@@ -50,6 +50,7 @@ export class RequestBody extends Readable {
     this.#timer = setTimeout(() => this.destroy(this.#waitsForTarget ? new TargetTimeoutError() : new BodyTimeoutError()), timeout)
     // The request that it belongs to may have failed before anybody listened.
     this.on('error', () => {})
+    if (source.errored) this.destroy(source.errored)
     source.on('data', this.#onData).on('end', this.#onEnd).on('error', this.#onError).on('close', this.#onClose)
   }
 

@@ -37,6 +37,8 @@ export function sendAnswer (reply: FastifyReply, { status, message, headers, bod
   if (status === 204 || status === 304) {
     // What no body can follow is no stream to an onSend hook either: it would say how it has encoded it.
     body.on('error', () => {}).resume()
+    // RFC 9110 §8.6.
+    if (status === 204) reply.removeHeader('content-length')
     return reply.send()
   }
   sendHeadWithoutBody(reply.raw, body)

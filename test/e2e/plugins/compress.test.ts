@@ -1,12 +1,16 @@
 import compress, { type FastifyCompressOptions } from '@fastify/compress'
 import { once } from 'node:events'
 import { request as httpRequest, type IncomingMessage, type RequestListener } from 'node:http'
-import { brotliCompressSync, brotliDecompressSync, constants, createGunzip, deflateSync, gunzipSync, gzipSync } from 'node:zlib'
+import * as zlib from 'node:zlib'
 import t, { type Test } from 'tap'
 import type { ProxyRouteOptions } from '../../../src/index.js'
 import { ask } from '../../helpers/ask.js'
 import { echoBackend, gatewayApp, httpBackend, type Seen } from '../../helpers/backends.js'
 import { nextMessage, openSocket, refusal } from '../../helpers/sockets.js'
+
+const { brotliCompressSync, brotliDecompressSync, constants, createGunzip, deflateSync, gunzipSync, gzipSync } = zlib
+/** Node has it from 22.15 on. */
+const { zstdDecompressSync } = zlib as { zstdDecompressSync?: (data: Buffer) => Buffer }
 
 const TEXT = 'All work and no play makes Jack a dull boy.\n'.repeat(200)
 
@@ -26,7 +30,9 @@ const plain: RequestListener = (_request, response) => {
 
 t.test('a plain answer is compressed for a client that accepts it', async t => {
   const address = await through(t, plain)
-  for (const [encoding, decode] of [['gzip', gunzipSync], ['br', brotliDecompressSync]] as const) {
+  const decoders: Array<[encoding: string, decode: (data: Buffer) => Buffer]> = [['gzip', gunzipSync], ['br', brotliDecompressSync]]
+  if (zstdDecompressSync !== undefined) decoders.push(['zstd', zstdDecompressSync])
+  for (const [encoding, decode] of decoders) {
     const { status, headers, body } = await ask(address, { headers: { 'accept-encoding': encoding } })
     t.equal(status, 200)
     t.match(headers, { 'content-encoding': encoding, 'content-length': undefined, 'content-type': 'text/plain', etag: '"1"' })
@@ -88,11 +94,14 @@ t.test('HEAD has the headers of GET', async t => {
 })
 
 t.test('an answer that breaks off is a broken answer', async t => {
-  const address = await through(t, (_request, response) => {
-    response.writeHead(200, { 'content-type': 'text/plain', 'content-length': TEXT.length })
-    response.write(TEXT.slice(0, 100), () => { response.destroy() })
-  })
-  await t.rejects(ask(address, { headers: { 'accept-encoding': 'gzip' } }), { code: 'ECONNRESET' })
+  for (const sent of [0, 5, 100, 5_000]) {
+    const address = await through(t, (_request, response) => {
+      response.writeHead(200, { 'content-type': 'text/plain', 'content-length': TEXT.length })
+      response.flushHeaders()
+      response.write(TEXT.slice(0, sent), () => { response.destroy() })
+    })
+    await t.rejects(ask(address, { headers: { 'accept-encoding': 'gzip' } }), { code: 'ECONNRESET' }, `after ${sent} bytes`)
+  }
 })
 
 t.test('a client that leaves cancels the request', async t => {
@@ -184,7 +193,8 @@ t.test('a body of a request reaches the target decoded', async t => {
       t.equal(status, 200)
       const seen = JSON.parse(body.toString()) as Seen
       t.equal(seen.body, TEXT)
-      t.match(seen.headers, { 'content-encoding': undefined, 'content-length': undefined, 'transfer-encoding': 'chunked', 'content-type': 'text/plain' })
+      t.match(seen.headers, { 'content-encoding': undefined, 'content-type': 'text/plain' })
+      t.not(seen.headers['content-length'], String(encoded.length))
     }
   }
   const seen = JSON.parse((await ask(address, { method: 'POST', headers: { 'content-length': 5 }, body: 'plain' })).body.toString()) as Seen
