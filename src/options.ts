@@ -193,6 +193,26 @@ const RewritePattern = Type.Object({
 }, { ...closed, description: 'A pattern for the path, after stripPrefix.' })
 export type RewritePattern = Static<typeof RewritePattern>
 
+const cookieRule = (pattern: string, text: string) => Type.Optional(Type.Union([
+  Type.Literal(true), Type.String({ pattern }), Type.Null()
+], { description: `${text} A text takes its place, null removes it. Default: it stays.` }))
+const CookieRules = Type.Object({
+  domain: cookieRule('^[A-Za-z0-9.-]+$', "true removes a Domain that the client's host does not lie in, which it would refuse."),
+  path: cookieRule('^/[!-:<-~]*$', 'true puts stripPrefix before it.')
+}, { ...closed, description: 'What becomes of Domain and Path in Set-Cookie.' })
+export type CookieRules = Static<typeof CookieRules>
+
+const answerRewriting = {
+  rewriteLocation: Type.Optional(Type.Boolean({
+    default: false,
+    description: "Whether Location, Content-Location and Refresh of answers are made to suit the client: a path, or a URL of the target's own, becomes the path with stripPrefix before it."
+  })),
+  rewriteCookies: Type.Optional(Type.Union([Type.Boolean(), CookieRules], {
+    default: false,
+    description: 'Whether Set-Cookie of answers is made to suit the client: true, for { domain: true, path: true }, or an object of rules.'
+  }))
+}
+
 const upstreamName = Type.String({
   minLength: 1,
   description: 'The upstream that serves the route: a declared name, or the URL of an origin.'
@@ -225,7 +245,8 @@ export const ProxyOptions = Type.Object({
     description: 'Changes the path: a pattern, or (from code) a function of path with query and request that gives both anew.'
   })),
   headers: Type.Optional(HeaderRules),
-  bodyLimit
+  bodyLimit,
+  ...answerRewriting
 }, { ...closed, description: 'Options of a proxied route.' })
 export type ProxyOptions = Static<typeof ProxyOptions>
 
@@ -236,6 +257,7 @@ export const PassthroughOptions = Type.Object({
   host: ProxyOptions.properties.host,
   rewrite: ProxyOptions.properties.rewrite,
   headers: ProxyOptions.properties.headers,
+  ...answerRewriting,
   websocket: Type.Optional(Type.Union([Type.Literal(true), WebSocketOptions], { description: 'Options of WebSocket passthrough; true, which it is anyway, for the defaults.' }))
 }, { ...closed, description: 'Options of `config.passthrough`.' })
 export type PassthroughOptions = Static<typeof PassthroughOptions>
@@ -252,7 +274,8 @@ export const RouteConfig = Type.Object({
   websocket: Type.Optional(Type.Union([Type.Boolean(), WebSocketConfig], websocketDescription)),
   rewrite: Type.Optional(RewritePattern),
   headers: Type.Optional(HeaderTexts),
-  bodyLimit
+  bodyLimit,
+  ...answerRewriting
 }, { ...closed, description: 'A proxied route.' })
 export type RouteConfig = Static<typeof RouteConfig>
 

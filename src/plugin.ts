@@ -102,8 +102,8 @@ const plugin: FastifyPluginAsync<GatewayOptions> = async (app, givenOptions) => 
   app.decorate('proxy', function (this: FastifyInstance, path: string, given: ProxyRouteOptions) {
     const url = `${this.prefix}${path}`
     checkRoute(url, given)
-    const { upstream, stripPrefix, host, rewrite, headers, websocket, method = this.supportedMethods, config, preParsing = [], ...fastifyOptions } = given
-    const route = routeOf(url, { upstream, stripPrefix, host, rewrite, headers, websocket: websocket === false ? undefined : websocket })
+    const { upstream, stripPrefix, host, rewrite, headers, rewriteLocation, rewriteCookies, websocket, method = methodsFor(this, url, given.constraints), config, preParsing = [], ...fastifyOptions } = given
+    const route = routeOf(url, { upstream, stripPrefix, host, rewrite, headers, rewriteLocation, rewriteCookies, websocket: websocket === false ? undefined : websocket })
     const proxied = { ...route, bodyLimit: given.bodyLimit ?? Infinity }
     const serve: RouteHandler = (request, reply) => {
       upgrades.prepare(request.raw, reply.raw)
@@ -169,6 +169,16 @@ const IDLE_CHECK = 100
 
 /** Under this key, a proxied route's config holds what serves its requests for WebSockets. */
 const HANDSHAKE = Symbol('sluice.handshake')
+
+/**
+ * All methods, but for OPTIONS where it has a route of its own: @fastify/cors declares one for every path, so
+ * that its hook gets to see the preflights.
+ */
+function methodsFor (app: FastifyInstance, url: string, constraints: RouteShorthandOptions['constraints']): string[] {
+  // The router knows '*' under this name alone.
+  const hasOptions = app.hasRoute({ method: 'OPTIONS', url: url === '*' ? '/*' : url, constraints: constraints ?? {} })
+  return app.supportedMethods.filter(method => method !== 'OPTIONS' || !hasOptions)
+}
 
 /** @throws {OptionsInvalidError | RouteInvalidError} for options that cannot be meant. */
 function checkRoute (url: string, given: ProxyRouteOptions): void {

@@ -27,15 +27,21 @@ export function serveHandshakes (routeOptions: RouteOptions, handshake: () => Ro
   })
 }
 
-/** Keeps a preParsing hook behind those that other plugins add to the route later. */
+/**
+ * Keeps a preParsing hook behind those that other plugins give the route later, be it as a new list or into
+ * the one that is there.
+ */
 export function keepLast (routeOptions: RouteOptions, hook: preParsingHookHandler): void {
-  const withoutIt = (hooks: RouteOptions['preParsing']) => [hooks ?? []].flat().filter(other => other !== hook)
-  let others = withoutIt(routeOptions.preParsing)
+  let hooks = [routeOptions.preParsing ?? []].flat()
   Object.defineProperty(routeOptions, 'preParsing', {
     configurable: true,
     enumerable: true,
-    get: () => [...others, hook],
-    set: replacement => { others = withoutIt(replacement) }
+    get: () => {
+      const others = hooks.filter(other => other !== hook)
+      hooks.splice(0, hooks.length, ...others, hook)
+      return hooks
+    },
+    set: replacement => { hooks = [replacement ?? []].flat() }
   })
 }
 
@@ -52,6 +58,8 @@ export function keepLast (routeOptions: RouteOptions, hook: preParsingHookHandle
 export function leaveBodyUnparsed (request: FastifyRequest, _reply: FastifyReply, payload: RequestPayload, done: (error: null, payload: RequestPayload) => void): void {
   if (hasBody(request.headers)) {
     bodies.set(request, payload)
+    // A stream of a hook's may fail before the handler listens to it; that must not end the process.
+    payload.on('error', () => {})
     Object.defineProperty(request, 'method', {
       configurable: true,
       get () {

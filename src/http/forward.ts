@@ -113,8 +113,8 @@ function texts (headers: Buffer[] | null): HeaderList {
 
 /** What a client is told of an error of undici's. The error itself becomes the cause, for the log. */
 function asGatewayError (cause: Error): Error {
-  // Ours already: a body that stood still.
-  if ('code' in cause && String(cause.code).startsWith('SLUICE_')) return cause
+  // It says already what the client is told: a body that stood still, or that a hook could not decode.
+  if ('statusCode' in cause) return cause
   if (cause instanceof errors.HeadersTimeoutError || cause instanceof errors.BodyTimeoutError) return new TargetTimeoutError({ cause })
   if (cause instanceof errors.HTTPParserError || cause instanceof errors.HeadersOverflowError) return new TargetAnswerInvalidError({ cause })
   return new TargetUnreachableError({ cause })

@@ -2,7 +2,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import { RequestInvalidError, TargetUnreachableError } from '../errors.js'
 import type { AnswerHead } from '../upstreams/answer.js'
 import { forwardingOf, type ForwardingPolicy } from '../upstreams/forwarding.js'
-import { hasBody, headerValues, requestHeaders, responseHeaders, withoutLength, type HeaderList } from '../upstreams/headers.js'
+import { hasBody, headerValues, requestHeaders, responseHeaders, withoutHeaders, type HeaderList } from '../upstreams/headers.js'
 import type { Rewriting } from '../upstreams/rewriting.js'
 import type { Target } from '../upstreams/target.js'
 import type { Upstream } from '../upstreams/upstream.js'
@@ -10,7 +10,7 @@ import type { AnswerWriter } from './answer-writer.js'
 import { DirectAnswer, mayAnswerDirectly } from './direct-answer.js'
 import { forward, type AnswerListener, type Exchange } from './forward.js'
 import { writeEarlyHints } from './early-hints.js'
-import { requestBody } from './request-body.js'
+import { headersOfBody, requestBody, type RequestBody } from './request-body.js'
 import { limitStandstill } from './stalled-reader.js'
 import { StreamedAnswer } from './streamed-answer.js'
 
@@ -47,7 +47,8 @@ class Proxying implements AnswerListener {
   readonly #upstream: Upstream
   readonly #route: ProxiedRoute
   #path = ''
-  #body: ReturnType<typeof requestBody> | undefined
+  #headers: HeaderList = []
+  #body: RequestBody | undefined
   #target: Target | undefined
   /** Targets that could not be reached, or broke off before they answered. */
   #failed: Set<Target> | undefined
@@ -73,14 +74,9 @@ class Proxying implements AnswerListener {
 
   #forward (target: Target): void {
     const { method, raw } = this.#request
-    const headers = this.#headersFor(target)
     this.#target = target
-    this.#exchange = forward(target, {
-      method,
-      path: this.#path,
-      headers: this.#body?.replaced === true ? withoutLength(headers) : headers,
-      body: this.#body?.body ?? null
-    }, this)
+    this.#headers = this.#headersFor(target)
+    this.#exchange = forward(target, { method, path: this.#path, headers: this.#headers, body: this.#body ?? null }, this)
     if (raw.socket.destroyed) this.#exchange.cancel()
   }
 
@@ -96,7 +92,11 @@ class Proxying implements AnswerListener {
       return
     }
     const { status, message } = head
-    const headers = this.#route.rewriting.responseHeaders(responseHeaders(head.headers, this.#route.forwarding.via), this.#request)
+    const { rewriting, forwarding } = this.#route
+    const received = responseHeaders(head.headers, forwarding.via)
+    const question = { address: this.#target!.address, headers: this.#headers }
+    // RFC 9110 §8.6.
+    const headers = rewriting.responseHeaders(status === 204 ? withoutHeaders(received, ['content-length']) : received, this.#request, question)
     const Writer = mayAnswerDirectly(this.#request) ? DirectAnswer : StreamedAnswer
     this.#answer = new Writer(this.#reply, { status, message, headers }, this.#exchange!)
   }
@@ -145,8 +145,10 @@ class Proxying implements AnswerListener {
   }
 
   #headersFor ({ address }: Target): HeaderList {
-    const { raw } = this.#request
-    return this.#route.rewriting.requestHeaders(requestHeaders(raw.rawHeaders, forwardingOf(this.#request, this.#route.forwarding), address.host), this.#request)
+    const request = this.#request
+    const { rewriting, forwarding } = this.#route
+    const headers = rewriting.requestHeaders(requestHeaders(request.raw.rawHeaders, forwardingOf(request, forwarding), address.host), request)
+    return this.#body === undefined ? headers : headersOfBody(request, headers)
   }
 
   #watchReader (): void {

@@ -2,6 +2,7 @@ import { IncomingMessage } from 'node:http'
 import { Readable } from 'node:stream'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { BodyConsumedError, BodyTimeoutError, BodyTooLargeError, TargetTimeoutError } from '../errors.js'
+import { withoutHeaders, type HeaderList } from '../upstreams/headers.js'
 
 /** The bodies of requests whose preParsing hooks have run, as these have left them. */
 export const bodies = new WeakMap<FastifyRequest, Readable>()
@@ -20,7 +21,7 @@ export interface BodyLimits {
  * @throws {BodyTooLargeError} when it is announced as longer than it may be.
  * @throws {BodyConsumedError} when somebody has read it already.
  */
-export function requestBody (request: FastifyRequest, reply: FastifyReply, limits: BodyLimits): { body: RequestBody, replaced: boolean } {
+export function requestBody (request: FastifyRequest, reply: FastifyReply, limits: BodyLimits): RequestBody {
   // Behind a body that is not read to its end, no request can follow.
   const closeConnection = () => { if (!reply.sent) reply.header('connection', 'close') }
   if (Number(request.headers['content-length']) > limits.size) {
@@ -34,7 +35,18 @@ export function requestBody (request: FastifyRequest, reply: FastifyReply, limit
   }
   const body = new RequestBody(source, limits)
   body.on('error', closeConnection)
-  return { body, replaced: source !== request.raw }
+  return body
+}
+
+/**
+ * The headers of a request to a target, less those that do not hold for what a hook has made of its body. A
+ * length does not; an encoding does not once the hook has decoded it, which Fastify has it tell by a property of
+ * the stream.
+ */
+export function headersOfBody (request: FastifyRequest, headers: HeaderList): HeaderList {
+  const source = bodies.get(request)
+  if (source === undefined || source === request.raw) return headers
+  return withoutHeaders(headers, 'receivedEncodedLength' in source ? ['content-length', 'content-encoding'] : ['content-length'])
 }
 
 /**
@@ -56,6 +68,7 @@ export class RequestBody extends Readable {
     this.#timer = setTimeout(() => this.destroy(this.#waitsForTarget ? new TargetTimeoutError() : new BodyTimeoutError()), timeout)
     // The request that it belongs to may have failed before anybody listened.
     this.on('error', () => {})
+    if (source.errored) this.destroy(source.errored)
     source.on('data', this.#onData).on('end', this.#onEnd).on('error', this.#onError).on('close', this.#onClose)
   }
 

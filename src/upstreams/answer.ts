@@ -38,6 +38,13 @@ export function sendAnswer (reply: FastifyReply, { status, message, headers, bod
     const set = name === 'vary' ? reply.getHeader(name) : undefined
     reply.header(name, set === undefined ? value : [set, value].flat().map(String))
   }
+  if (status === 204 || status === 304) {
+    // What no body can follow is no stream to an onSend hook either: it would say how it has encoded it.
+    body.on('error', () => {}).resume()
+    // RFC 9110 §8.6.
+    if (status === 204) reply.removeHeader('content-length')
+    return reply.send()
+  }
   restoreNames(reply.raw, headers)
   sendHeadWithoutBody(reply.raw, body)
   return reply.send(body)

@@ -183,9 +183,9 @@ function ruleOfX (name: string): Rule | undefined {
   return RULES[lower] ?? (lower.startsWith('x-forwarded') ? 'trusted' : undefined)
 }
 
-/** The headers of a body whose length is not the one that was announced. */
-export function withoutLength (headers: HeaderList): HeaderList {
-  return headers.filter((_item, index) => headers[index - index % 2]!.toLowerCase() !== 'content-length')
+/** A header list without some, named in lower case. */
+export function withoutHeaders (headers: HeaderList, names: readonly string[]): HeaderList {
+  return headers.filter((_item, index) => !names.includes(headers[index - index % 2]!.toLowerCase()))
 }
 
 /** Whether a comma-separated header value lists `token` (RFC 9110 §5.6.1), in lower case. */

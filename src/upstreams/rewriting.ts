@@ -1,6 +1,7 @@
 import type { FastifyRequest } from 'fastify'
 import { OptionsInvalidError, RewriteInvalidError } from '../errors.js'
 import type { HeaderFunction, HeaderRules, RewriteFunction, RewritePattern } from '../options.js'
+import { answerChange, type AnswerRewritingOptions, type Question } from './answer-rewriting.js'
 import { headerValues, isHeaderValue, type HeaderList } from './headers.js'
 import { checkPath, targetPath } from './path.js'
 
@@ -15,11 +16,10 @@ export interface Rewriting {
   /** The headers to the target, after the gateway's own rules. */
   requestHeaders (headers: HeaderList, request: FastifyRequest): HeaderList
   /** The headers to the client. */
-  responseHeaders (headers: HeaderList, request: FastifyRequest): HeaderList
+  responseHeaders (headers: HeaderList, request: FastifyRequest, question: Question): HeaderList
 }
 
-export interface RewritingOptions {
-  stripPrefix?: string | undefined
+export interface RewritingOptions extends AnswerRewritingOptions {
   rewrite?: RewritePattern | RewriteFunction | undefined
   headers?: HeaderRules | undefined
 }
@@ -39,15 +39,18 @@ const TOKEN = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/
  * @param where The route, for the error.
  * @throws {OptionsInvalidError} for a pattern that is none, or a header that cannot be changed.
  */
-export function rewritingOf ({ stripPrefix, rewrite, headers }: RewritingOptions, where: string): Rewriting {
+export function rewritingOf ({ rewrite, headers, ...options }: RewritingOptions, where: string): Rewriting {
+  const { stripPrefix } = options
   const rewritePath = pathFunction(rewrite, where)
+  const changeAnswer = answerChange(options)
+  const changeResponse = headerChange(headers?.response, `${where}: option 'headers.response'`)
   return {
     path: request => {
       const path = targetPath(request.raw.url!, stripPrefix)
       return rewritePath === undefined ? path : checkPath(rewritePath(path, request))
     },
     requestHeaders: headerChange(headers?.request, `${where}: option 'headers.request'`),
-    responseHeaders: headerChange(headers?.response, `${where}: option 'headers.response'`)
+    responseHeaders: (headers, request, question) => changeResponse(changeAnswer(headers, request, question), request)
   }
 }
 

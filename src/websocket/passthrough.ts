@@ -87,15 +87,17 @@ async function shakeHands (request: FastifyRequest, reply: FastifyReply, admitte
     if (sessions.stopping) throw new DrainingError()
     const end = await route.admission.end(request)
     const upstream = await route.chooseUpstream(request)
-    const { result, target } = await firstAnswer(upstream, request, admitted, cancellation)
+    const { result, target, headers } = await firstAnswer(upstream, request, admitted, cancellation)
     try {
       if (cancellation.cancelled || reply.sent) throw new TargetUnreachableError()
       client.settle()
+      const headersOf = (received: HeaderList) =>
+        route.rewriting.responseHeaders(responseHeaders(received, route.forwarding.via), request, { address: target.address, headers })
       if (!result.accepted) {
-        relayRefusal(request, reply, result.response, route, upstream.bodyTimeout)
+        relayRefusal(reply, result.response, headersOf(result.response.rawHeaders), upstream.bodyTimeout)
         return false
       }
-      openSession(request, reply, pending, result, admitted, { upstream, target, end })
+      openSession(request, reply, pending, result, headersOf(result.headers), admitted, { upstream, target, end })
       return true
     } catch (error) {
       discard(result)
@@ -135,7 +137,7 @@ function nameUpgrade (reply: FastifyReply): FastifyReply {
 }
 
 /** Makes the offer to one target after another until one answers. A target that was silent is not replaced: it may have acted. */
-async function firstAnswer (upstream: Upstream, request: FastifyRequest, { route, offer, path }: Admitted, cancellation: Cancellation): Promise<{ result: OfferResult, target: Target }> {
+async function firstAnswer (upstream: Upstream, request: FastifyRequest, { route, offer, path }: Admitted, cancellation: Cancellation): Promise<{ result: OfferResult, target: Target, headers: HeaderList }> {
   const { rewriting, admission, websocket } = route
   const forwarding = forwardingOf(request, route.forwarding)
   const tried = new Set<Target>()
@@ -149,7 +151,7 @@ async function firstAnswer (upstream: Upstream, request: FastifyRequest, { route
       const headers = rewriting.requestHeaders(handshakeHeaders(received, forwarding, target.address.host), request)
       const timeout = websocket.connectTimeout ?? upstream.connectTimeout
       const connection = await connectShared(onread => dial(target.address, { timeout, tls: upstream.tls, onread, cancellation }))
-      return { result: await makeOffer(connection, { path, headers, offer, timeout: websocket.handshakeTimeout ?? 10_000, cancellation }), target }
+      return { result: await makeOffer(connection, { path, headers, offer, timeout: websocket.handshakeTimeout ?? 10_000, cancellation }), target, headers }
     } catch (error) {
       if (cancellation.cancelled || !(error instanceof TargetUnreachableError)) throw error
       failure = error
@@ -158,7 +160,7 @@ async function firstAnswer (upstream: Upstream, request: FastifyRequest, { route
 }
 
 /** Sends the target's answer to the client as it is. */
-function relayRefusal (request: FastifyRequest, reply: FastifyReply, response: IncomingMessage, { rewriting, forwarding }: PassthroughRoute, bodyTimeout: number): FastifyReply {
+function relayRefusal (reply: FastifyReply, response: IncomingMessage, headers: HeaderList, bodyTimeout: number): FastifyReply {
   if (response.statusCode === 426 && listsToken(response.headers.upgrade, 'websocket')) nameUpgrade(reply)
   response.setTimeout(bodyTimeout, () => response.destroy(new TargetTimeoutError()))
   // A client that does not read stands still too, though the target may be done.
@@ -166,7 +168,7 @@ function relayRefusal (request: FastifyRequest, reply: FastifyReply, response: I
   return sendAnswer(reply, {
     status: response.statusCode!,
     message: response.statusMessage!,
-    headers: rewriting.responseHeaders(responseHeaders(response.rawHeaders, forwarding.via), request),
+    headers,
     body: response
   })
 }
@@ -174,10 +176,10 @@ function relayRefusal (request: FastifyRequest, reply: FastifyReply, response: I
 /** Where a session goes, and until when. */
 interface SessionEnds { upstream: Upstream, target: Target, end: SessionOptions['end'] }
 
-function openSession (request: FastifyRequest, reply: FastifyReply, pending: PendingUpgrade, accepted: Extract<OfferResult, { accepted: true }>, { route, sessions, leave }: Admitted, { upstream, target, end }: SessionEnds): void {
+function openSession (request: FastifyRequest, reply: FastifyReply, pending: PendingUpgrade, accepted: Extract<OfferResult, { accepted: true }>, headers: HeaderList, { route, sessions, leave }: Admitted, { upstream, target, end }: SessionEnds): void {
   const response = reply.raw
   const { websocket } = route
-  const head = headOf101(reply, accepted.message, route.rewriting.responseHeaders(responseHeaders(accepted.headers, route.forwarding.via), request))
+  const head = headOf101(reply, accepted.message, headers)
 
   reply.hijack()
   response.detachSocket(pending.socket as Socket)

@@ -102,7 +102,7 @@ const scenarios: Record<string, Scenario> = {
     const files = blocksOf(block.page).filter(({ scenario }) => scenario?.includes('/') === true)
     const directory = directoryOf(t, Object.fromEntries(files.map(({ scenario, code }) => [scenario!, withTargets(code, backend.url)])))
     for (const command of commandsOf(block)) {
-      await probe(t, runService(t, serviceCommand(t, command).args!, directory), block.probes)
+      await probe(t, runService(t, serviceCommand(t, withTargets(command, backend.url)).args!, directory), block.probes)
     }
   },
 
