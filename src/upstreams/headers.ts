@@ -82,6 +82,11 @@ export function responseHeaders (received: HeaderList): HeaderList {
   return headers
 }
 
+/** Whether a text can be a header's value, or a reason phrase (RFC 9110 §5.5, RFC 9112 §4). */
+export function isFieldValue (text: string): boolean {
+  return /^[\t\x20-\x7e\x80-\xff]*$/.test(text)
+}
+
 /** The headers of a body whose length is not the one that was announced. */
 export function withoutLength (headers: HeaderList): HeaderList {
   return headers.filter((_item, index) => headers[index - index % 2]!.toLowerCase() !== 'content-length')

@@ -1,7 +1,7 @@
 import type { FastifyRequest } from 'fastify'
 import { OptionsInvalidError, RewriteInvalidError } from '../errors.js'
 import type { HeaderFunction, HeaderRules, RewriteFunction, RewritePattern } from '../options.js'
-import { headerValues, type HeaderList } from './headers.js'
+import { headerValues, isFieldValue, type HeaderList } from './headers.js'
 import { checkPath, targetPath } from './path.js'
 
 /** What a route changes of what passes through it, on both legs. */
@@ -76,7 +76,7 @@ function headerChange (rules: HeaderRules['request'], where: string): HeaderChan
     const lower = name.toLowerCase()
     if (!TOKEN.test(name)) throw new OptionsInvalidError(where, `'${name}' is no name of a header`)
     if (NOT_REWRITTEN.has(lower)) throw new OptionsInvalidError(where, `'${name}' belongs to the connection or to the handshake, and is the gateway's. Remove it.`)
-    if (typeof value === 'string' && !isHeaderValue(value)) throw new OptionsInvalidError(where, `the value of '${name}' has characters that no header may have`)
+    if (typeof value === 'string' && !isFieldValue(value)) throw new OptionsInvalidError(where, `the value of '${name}' has characters that no header may have`)
     byName.set(lower, { name, value })
   }
   return (headers, request) => {
@@ -88,7 +88,7 @@ function headerChange (rules: HeaderRules['request'], where: string): HeaderChan
       const given = typeof value === 'function' ? value(present(headers, lower), request) : value
       if (given === null || given === undefined) continue
       // What a function makes may come from the request, and must not become a header of its own.
-      if (!isHeaderValue(given)) {
+      if (!isFieldValue(given)) {
         throw new RewriteInvalidError({ cause: new TypeError(`${where}: the function for '${name}' gave a text with characters that no header may have`) })
       }
       changed.push(name, given)
@@ -100,9 +100,4 @@ function headerChange (rules: HeaderRules['request'], where: string): HeaderChan
 function present (headers: HeaderList, name: string): string | undefined {
   const values = headerValues(headers, name)
   return values.length === 0 ? undefined : values.join(', ')
-}
-
-/** RFC 9110 §5.5: visible characters, spaces and tabs. */
-function isHeaderValue (value: string): boolean {
-  return /^[\t\x20-\x7e\x80-\xff]*$/.test(value)
 }
