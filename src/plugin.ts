@@ -1,6 +1,7 @@
 import type { FastifyContextConfig, FastifyInstance, FastifyPluginAsync, RouteOptions, RouteShorthandOptions } from 'fastify'
 import fastifyPlugin from 'fastify-plugin'
 import { RouteInvalidError, UpstreamUnknownError } from './errors.js'
+import { answerClientErrorsInTurn } from './http/client-errors.js'
 import { proxyRequest } from './http/proxy.js'
 import { watchOptIns } from './opt-in.js'
 import { GatewayOptions, PassthroughOptions, ProxyOptions, type UpstreamOptions } from './options.js'
@@ -71,6 +72,7 @@ const plugin: FastifyPluginAsync<GatewayOptions> = async (app, givenOptions) => 
     routing: (request, response) => app.routing(request, response),
     ignore: options.ignoreUpgrade
   })
+  answerClientErrorsInTurn(app.server)
   /** The routes that name their upstream, until all upstreams are declared. */
   const named: Array<{ url: string, upstream: string }> = []
 

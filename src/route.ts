@@ -1,4 +1,5 @@
 import type { FastifyReply, FastifyRequest, preParsingHookHandler, RequestPayload, RouteOptions } from 'fastify'
+import { RequestInvalidError } from './errors.js'
 import { bodies } from './http/request-body.js'
 import { hasBody } from './upstreams/headers.js'
 import { asksForWebSocket } from './websocket/handshake.js'
@@ -55,8 +56,14 @@ export function keepLast (routeOptions: RouteOptions, hook: preParsingHookHandle
  *
  * A body that an earlier preParsing hook has replaced is passed on as the hook made it.
  */
-export function leaveBodyUnparsed (request: FastifyRequest, _reply: FastifyReply, payload: RequestPayload, done: (error: null, payload: RequestPayload) => void): void {
+export function leaveBodyUnparsed (request: FastifyRequest, reply: FastifyReply, payload: RequestPayload, done: (error: Error | null, payload?: RequestPayload) => void): void {
   if (hasBody(request.headers)) {
+    const fault = codingFault(request)
+    if (fault !== undefined) {
+      // Somebody before us may have seen the body end elsewhere.
+      reply.header('connection', 'close')
+      return done(new RequestInvalidError(fault))
+    }
     bodies.set(request, payload)
     // A stream of a hook's may fail before the handler listens to it; that must not end the process.
     payload.on('error', () => {})
@@ -69,4 +76,17 @@ export function leaveBodyUnparsed (request: FastifyRequest, _reply: FastifyReply
     })
   }
   done(null, payload)
+}
+
+/**
+ * What is wrong with a body's transfer coding, or undefined. Node takes any list that ends in chunked, and
+ * takes off that one only: the target would get the rest of the coding without a word of it.
+ */
+function codingFault ({ headers, raw }: FastifyRequest): string | undefined {
+  const coding = headers['transfer-encoding']
+  if (coding === undefined) return undefined
+  if (coding.toLowerCase() !== 'chunked') return 'its Transfer-Encoding is not chunked alone'
+  // RFC 9112 §6.1: the framing is faulty.
+  if (raw.httpVersion !== '1.1') return 'only HTTP/1.1 has a Transfer-Encoding'
+  return undefined
 }

@@ -1,7 +1,7 @@
 import type { ServerResponse } from 'node:http'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { TargetAnswerInvalidError } from '../errors.js'
-import { mergedHeaders, type AnswerHead } from '../upstreams/answer.js'
+import { breakOff, checkStatus, mergedHeaders, reasonPhrase, type AnswerHead } from '../upstreams/answer.js'
 import { headerPairs, headerValues, type HeaderList } from '../upstreams/headers.js'
 import type { AnswerWriter } from './answer-writer.js'
 import type { Exchange } from './forward.js'
@@ -37,8 +37,9 @@ export class DirectAnswer implements AnswerWriter {
   /** @throws {TargetAnswerInvalidError} for a head that cannot be sent; another may be, then. */
   constructor (reply: FastifyReply, { status, message, headers }: AnswerHead, exchange: Exchange) {
     const response = reply.raw
+    checkStatus(status)
     try {
-      response.writeHead(status, message, mergedHeaders(reply, headers))
+      response.writeHead(status, reasonPhrase(status, message), mergedHeaders(reply, headers))
     } catch (cause) {
       response.statusMessage = ''
       throw new TargetAnswerInvalidError({ cause: cause as Error })
@@ -80,6 +81,7 @@ export class DirectAnswer implements AnswerWriter {
   onError (): void {
     // Without a head the client would not know that this was its answer.
     this.flush()
+    breakOff(this.#response)
     this.#response.destroy()
   }
 

@@ -38,6 +38,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
   readonly #listener: AnswerListener
   #abort: ((reason?: Error) => void) | undefined
   #resume: (() => void) | undefined
+  #status = 0
   #over = false
   #cancelled = false
   /** A connection was there, and the request has been written to it, or some of it. */
@@ -72,6 +73,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
       this.#listener.onInterim(head)
     } else {
       this.#resume = resume
+      this.#status = status
       this.#listener.onHead(head)
     }
     return true
@@ -87,6 +89,8 @@ export class Exchange implements Dispatcher.DispatchHandler {
   }
 
   onError (error: Error): void {
+    // A 304 may tell the length that a 200 would have (RFC 9110 §8.6); undici then misses the body.
+    if (this.#status === 304 && error instanceof errors.ResponseContentLengthMismatchError) return this.onComplete(null)
     this.#over = true
     this.#request.body?.destroy()
     this.#listener.onError(asGatewayError(error))
@@ -116,6 +120,11 @@ function asGatewayError (cause: Error): Error {
   // It says already what the client is told: a body that stood still, or that a hook could not decode.
   if ('statusCode' in cause) return cause
   if (cause instanceof errors.HeadersTimeoutError || cause instanceof errors.BodyTimeoutError) return new TargetTimeoutError({ cause })
-  if (cause instanceof errors.HTTPParserError || cause instanceof errors.HeadersOverflowError) return new TargetAnswerInvalidError({ cause })
+  if (cause instanceof errors.HTTPParserError || cause instanceof errors.HeadersOverflowError || isBadAnswer(cause)) return new TargetAnswerInvalidError({ cause })
   return new TargetUnreachableError({ cause })
+}
+
+/** What undici calls a 101, and a 100, that nobody has asked for. */
+function isBadAnswer (error: Error): boolean {
+  return error instanceof errors.SocketError && (error.message === 'bad upgrade' || error.message === 'bad response')
 }

@@ -10,7 +10,15 @@ export class StreamedAnswer implements AnswerWriter {
 
   constructor (reply: FastifyReply, head: AnswerHead, exchange: Exchange) {
     this.#body = new AnswerBody(exchange)
-    sendAnswer(reply, { ...head, body: this.#body })
+    // As from an async handler. A hook that has the body flow before it returns would else lose what is there.
+    queueMicrotask(() => {
+      try {
+        sendAnswer(reply, { ...head, body: this.#body })
+      } catch (error) {
+        this.#body.on('error', () => {}).destroy()
+        reply.send(error)
+      }
+    })
   }
 
   get blocked (): boolean {

@@ -1,7 +1,9 @@
-import type { ServerResponse } from 'node:http'
+import { STATUS_CODES, type ServerResponse } from 'node:http'
+import { TLSSocket } from 'node:tls'
 import type { Readable } from 'node:stream'
 import type { FastifyReply } from 'fastify'
-import type { HeaderList } from './headers.js'
+import { TargetAnswerInvalidError } from '../errors.js'
+import { isHeaderValue, type HeaderList } from './headers.js'
 
 /** The head of a target's answer. */
 export interface AnswerHead {
@@ -20,10 +22,13 @@ export interface Answer extends AnswerHead {
 /**
  * Sends a target's answer to the client through Fastify, so that the onSend hooks of the route hold.
  * Where a hook has set a header that the target sends too, the target's counts; Set-Cookie and Vary add up.
+ *
+ * @throws {TargetAnswerInvalidError} for a status that is none.
  */
 export function sendAnswer (reply: FastifyReply, { status, message, headers, body }: Answer): FastifyReply {
+  checkStatus(status)
   reply.code(status)
-  reply.raw.statusMessage = message
+  reply.raw.statusMessage = reasonPhrase(status, message)
   const values = new Map<string, string | string[]>()
   for (let index = 0; index < headers.length; index += 2) {
     const name = headers[index]!.toLowerCase()
@@ -50,6 +55,16 @@ export function sendAnswer (reply: FastifyReply, { status, message, headers, bod
   return reply.send(body)
 }
 
+/** @throws {TargetAnswerInvalidError} Fastify takes no status above, and there is none (RFC 9110 §15). */
+export function checkStatus (status: number): void {
+  if (status > 599) throw new TargetAnswerInvalidError({ cause: new Error(`the status ${status}`) })
+}
+
+/** A target's reason phrase. Parsers take any characters, and Node would throw for some of them; clients ignore it anyway. */
+export function reasonPhrase (status: number, message: string): string {
+  return isHeaderValue(message) ? message : STATUS_CODES[status] ?? ''
+}
+
 /** Fastify writes names in lower case; the client gets them as the target has written them. */
 function restoreNames (response: ServerResponse, headers: HeaderList): void {
   response.once('pipe', () => {
@@ -68,10 +83,21 @@ function restoreNames (response: ServerResponse, headers: HeaderList): void {
 function sendHeadWithoutBody (response: ServerResponse, body: Readable): void {
   const flush = () => { if (!response.headersSent && !response.destroyed) response.flushHeaders() }
   response.once('pipe', () => {
-    body.prependListener('error', flush)
+    body.prependListener('error', () => {
+      flush()
+      breakOff(response)
+    })
     // A body that came along with its head is about to be written, in the same packet.
     setImmediate(flush)
   })
+}
+
+/**
+ * To HTTP/1.0, which knows no chunks, an ordinary end of the connection can be that of the body. A reset cannot,
+ * nor can an end of TLS without a word.
+ */
+export function breakOff ({ req, socket }: ServerResponse): void {
+  if (req.httpVersion !== '1.1' && socket !== null && !(socket instanceof TLSSocket)) socket.resetAndDestroy()
 }
 
 /** The headers of an answer that does not pass through Fastify: the target's, and what hooks have set on the reply. */

@@ -4,7 +4,7 @@ import { PathInvalidError } from '../errors.js'
  * The path and query that a target is asked for: those of the request as they were sent, less `stripPrefix`.
  *
  * @param url The request's target, as in `request.raw.url`.
- * @throws {PathInvalidError} for a form that is no path, and for dot segments, which could leave the route.
+ * @throws {PathInvalidError} for a form that is no path, for fragments, and for dot segments, which could leave the route.
  */
 export function targetPath (url: string, stripPrefix: string | undefined): string {
   checkPath(url)
@@ -17,39 +17,39 @@ export function targetPath (url: string, stripPrefix: string | undefined): strin
 /**
  * A path with its query that may be sent to a target.
  *
- * @throws {PathInvalidError} for a form that is no path, and for dot segments.
+ * @throws {PathInvalidError} for a form that is no path, for fragments, and for dot segments.
  */
 export function checkPath (url: string): string {
   // Only origin-form is sent on (RFC 9112 §3.2.1). Any other would let the client name the origin.
   if (url.charCodeAt(0) !== SLASH) throw new PathInvalidError('it must begin with a slash')
+  // The router ends the path here, while a target may go on, and find dot segments behind it.
+  if (url.includes('#')) throw new PathInvalidError('it has a fragment')
   if (hasDotSegment(url, pathEnd(url))) throw new PathInvalidError('it has dot segments')
   // Node lets no such character in, but a rewrite may make one.
-  if (!/^[\x21-\xff]*$/.test(url)) throw new PathInvalidError('it has characters that no path may have')
+  if (!/^[\x21-\x7e\x80-\xff]*$/.test(url)) throw new PathInvalidError('it has characters that no path may have')
   return url
 }
 
 const SLASH = 0x2f
 const DOT_OR_ESCAPE = /[.%\\]/
 
-/** Where the path ends and the query, or a fragment that a client should not have sent, begins. */
+/** Where the path ends and the query begins. */
 function pathEnd (url: string): number {
-  for (let index = 0; index < url.length; index++) {
-    const code = url.charCodeAt(index)
-    if (code === 0x3f || code === 0x23) return index
-  }
-  return url.length
+  const query = url.indexOf('?')
+  return query === -1 ? url.length : query
 }
 
 /**
  * Whether some target might see a `.` or `..` segment. Targets differ in what they decode, so escapes
- * and backslashes count as what they may become.
+ * and backslashes count as what they may become; and some take parameters off a segment first (`..;a=b`).
  */
 function hasDotSegment (url: string, end: number): boolean {
   if (!DOT_OR_ESCAPE.test(url)) return false
   const path = url.slice(0, end)
     .replace(/%2e/gi, '.')
     .replace(/%2f|%5c|\\/gi, '/')
-  return /\/\.{1,2}(\/|$)/.test(path)
+    .replace(/%3b/gi, ';')
+  return /\/\.{1,2}([/;]|$)/.test(path)
 }
 
 /**

@@ -4,7 +4,7 @@ import type { Duplex } from 'node:stream'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { ClientFullError, DrainingError, HandshakeInvalidError, HandshakeVersionError, RouteFullError, TargetTimeoutError, TargetUnreachableError } from '../errors.js'
 import type { WebSocketOptions } from '../options.js'
-import { mergedHeaders, sendAnswer } from '../upstreams/answer.js'
+import { mergedHeaders, reasonPhrase, sendAnswer } from '../upstreams/answer.js'
 import type { Cancellation } from '../upstreams/cancellation.js'
 import { dial } from '../upstreams/dial.js'
 import { forwardingOf, type ForwardingPolicy } from '../upstreams/forwarding.js'
@@ -239,7 +239,7 @@ function callHook (request: FastifyRequest, hook: () => unknown): void {
 /** The answer to the client: the target's headers, with the upgrade of this hop. */
 function headOf101 (reply: FastifyReply, message: string, headers: HeaderList): string {
   reply.removeHeader('connection')
-  const lines = [`HTTP/1.1 101 ${message}`, 'Upgrade: websocket', 'Connection: Upgrade']
+  const lines = [`HTTP/1.1 101 ${reasonPhrase(101, message)}`, 'Upgrade: websocket', 'Connection: Upgrade']
   const merged = mergedHeaders(reply, headers)
   for (let index = 0; index < merged.length; index += 2) {
     const name = merged[index]!

@@ -138,6 +138,13 @@ export class Upgrades {
   #dispatch (request: IncomingMessage, socket: Duplex, head: Buffer): void {
     // Node has removed its own error listener; a reset during a hook must not end the process.
     socket.on('error', onSocketError)
+    const response = new ServerResponse(request)
+    // Node hands over an upgrade also while requests before it are being answered, and their answers would meet
+    // with the 101. No client that means well sends one before it has them.
+    if (isAssigned(socket, response)) {
+      socket.destroy()
+      return
+    }
     if (!isHandshake(request)) {
       if (this.#isForNeighbours(request)) for (const neighbour of this.#neighbours) neighbour.call(this.#server, request, socket, head)
       else this.#giveBack(request, socket, head)
@@ -146,7 +153,6 @@ export class Upgrades {
     const ignored = this.#options.ignore?.(request) === true
     const pending: PendingUpgrade = { socket, head, release () {} }
     this.#pending.set(request, pending)
-    const response = new ServerResponse(request)
     if (this.#neighbours.length > 0) {
       if (this.#offerToNeighbours(request, pending, response) || ignored) return
       shieldFromEnd(pending)
@@ -174,14 +180,8 @@ export class Upgrades {
   #isTaken (request: IncomingMessage, socket: Duplex, response: ServerResponse, written: number): boolean {
     if (!this.#pending.has(request) || socket.destroyed || !socket.writable || bytesWritten(socket) !== written) return true
     if ('_query' in request) return true
-    try {
-      // Throws ERR_HTTP_SOCKET_ASSIGNED when another response stands on the connection (@fastify/websocket).
-      response.assignSocket(socket as Socket)
-      response.detachSocket(socket as Socket)
-      return false
-    } catch {
-      return true
-    }
+    // @fastify/websocket makes a response of its own.
+    return isAssigned(socket, response)
   }
 
   /** Protocols that we do not speak, where somebody might. h2c is offered by default by curl and Java, and nobody minds. */
@@ -236,6 +236,18 @@ const LINGER = 1000
 /** A handshake by its form: what else asks for a WebSocket is refused as the plain request it is. */
 function isHandshake (request: IncomingMessage): boolean {
   return request.method === 'GET' && request.httpVersion === '1.1' && !hasBody(request.headers) && asksForWebSocket(request)
+}
+
+/** Whether a response stands on the connection, other than this one. */
+function isAssigned (socket: Duplex, response: ServerResponse): boolean {
+  try {
+    // Throws ERR_HTTP_SOCKET_ASSIGNED then.
+    response.assignSocket(socket as Socket)
+    response.detachSocket(socket as Socket)
+    return false
+  } catch {
+    return true
+  }
 }
 
 function bytesWritten (socket: Duplex): number {

@@ -125,6 +125,11 @@ export class Wire {
     await this.#until(() => this.closed, undefined)
   }
 
+  /** Resolves when there is something to read, or nothing more to come. */
+  async some (): Promise<void> {
+    await this.#until(() => this.#length > 0 || this.ended || this.closed, undefined)
+  }
+
   /** Resolves when so many bytes wait to be read. */
   async has (count: number): Promise<void> {
     await this.#until(() => this.#length >= count, `${count} bytes`)

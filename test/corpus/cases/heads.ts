@@ -1,0 +1,108 @@
+import { NEXT, request, type Case } from '../case.js'
+
+/** Lines, names, values and versions: RFC 9112 §2.2, §3 and §5, RFC 9110 §5. */
+
+const refused: Case[] = [
+  ['lines that end in LF', 'GET /t/a HTTP/1.1\nHost: a\n\n'],
+  ['a request line that ends in LF', 'GET /t/a HTTP/1.1\nHost: a\r\n\r\n'],
+  ['a header line that ends in LF', 'GET /t/a HTTP/1.1\r\nHost: a\nX: 1\r\n\r\n'],
+  ['a head that ends in LF LF', 'GET /t/a HTTP/1.1\r\nHost: a\n\n'],
+  ['a head that ends in CRLF LF', 'GET /t/a HTTP/1.1\r\nHost: a\r\n\n'],
+  ['a head that ends in LF CRLF', 'GET /t/a HTTP/1.1\r\nHost: a\n\r\n'],
+  ['lines that end in CR', 'GET /t/a HTTP/1.1\rHost: a\r\r'],
+  ['a bare CR in the request line', 'GET /t/a\rb HTTP/1.1\r\nHost: a\r\n\r\n'],
+  ['a bare CR in a value', request('GET /t/a', ['X: a\rb'])],
+  ['a bare CR at the end of a value', request('GET /t/a', ['X: a\r'])],
+  ['a bare CR in a name', request('GET /t/a', ['X\rY: a'])],
+  ['a null in the path', 'GET /t/a\0b HTTP/1.1\r\nHost: a\r\n\r\n'],
+  ['a null in a name', request('GET /t/a', ['X\0Y: 1'])],
+  ['a null in a value', request('GET /t/a', ['X: a\0b'])],
+  ['a control character in a value', request('GET /t/a', ['X: a\x01b'])],
+  ['a delete in a value', request('GET /t/a', ['X: a\x7fb'])],
+  ['a space before a colon', request('GET /t/a', ['X : 1'])],
+  ['a tab before a colon', request('GET /t/a', ['X\t: 1'])],
+  ['a space in a name', request('GET /t/a', ['X Y: 1'])],
+  ['a line without a colon', request('GET /t/a', ['X'])],
+  ['an empty name', request('GET /t/a', [': 1'])],
+  ['a name of a space', request('GET /t/a', [' : 1'])],
+  ['a name with a parenthesis', request('GET /t/a', ['X(: 1'])],
+  ['a name in quotes', request('GET /t/a', ['"X": 1'])],
+  ['a name of 8 bits', request('GET /t/a', ['X\xe9: 1'])],
+  ['a name with a slash', request('GET /t/a', ['X/Y: 1'])],
+  ['a folded value', request('GET /t/a', ['X: a\r\n b'])],
+  ['a value folded by a tab', request('GET /t/a', ['X: a\r\n\tb'])],
+  ['a fold as the first line', 'GET /t/a HTTP/1.1\r\n Host: a\r\n\r\n'],
+  ['a fold of nothing', request('GET /t/a', ['X: a\r\n '])],
+  ['a folded Host', request('GET /t/a', ['Host:\r\n a'])],
+  ['a Host behind a space', request('GET /t/a', ['Host : a'])],
+  ['a tab before the path', 'GET\t/t/a HTTP/1.1\r\nHost: a\r\n\r\n'],
+  ['a tab before the version', 'GET /t/a\tHTTP/1.1\r\nHost: a\r\n\r\n'],
+  ['a space in the path', 'GET /t/a b HTTP/1.1\r\nHost: a\r\n\r\n'],
+  ['a space behind the version', 'GET /t/a HTTP/1.1 \r\nHost: a\r\n\r\n'],
+  ['a space before the method', ' GET /t/a HTTP/1.1\r\nHost: a\r\n\r\n'],
+  ['no path', 'GET HTTP/1.1\r\nHost: a\r\n\r\n'],
+  ['HTTP/1.2', 'GET /t/a HTTP/1.2\r\nHost: a\r\n\r\n'],
+  ['HTTP/3', 'GET /t/a HTTP/3\r\nHost: a\r\n\r\n'],
+  ['HTTP/1', 'GET /t/a HTTP/1\r\nHost: a\r\n\r\n'],
+  ['HTTP/01.1', 'GET /t/a HTTP/01.1\r\nHost: a\r\n\r\n'],
+  ['HTTP/1.10', 'GET /t/a HTTP/1.10\r\nHost: a\r\n\r\n'],
+  ['HTTP/1,1', 'GET /t/a HTTP/1,1\r\nHost: a\r\n\r\n'],
+  ['HTTP /1.1', 'GET /t/a HTTP /1.1\r\nHost: a\r\n\r\n'],
+  ['http/1.1', 'GET /t/a http/1.1\r\nHost: a\r\n\r\n'],
+  ['HTTPS/1.1', 'GET /t/a HTTPS/1.1\r\nHost: a\r\n\r\n'],
+  ['the preface of HTTP/2', 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'],
+  ['a method in lower case', 'get /t/a HTTP/1.1\r\nHost: a\r\n\r\n'],
+  ['a method that nobody knows', 'FOO /t/a HTTP/1.1\r\nHost: a\r\n\r\n'],
+  ['a method with garbage', 'GE(T /t/a HTTP/1.1\r\nHost: a\r\n\r\n'],
+  ['an answer instead of a request', 'HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n'],
+  ['the greeting of TLS', '\x16\x03\x01\x00\xc8\x01\x00\x00\xc4\x03\x03'],
+  ['a line of PROXY', `PROXY TCP4 192.0.2.1 192.0.2.2 1 2\r\n${NEXT}`]
+].map(([name, send]) => ({ name: name!, send: send! + NEXT, expect: [400] }))
+
+const tooLong: Case[] = [
+  ['a path of 20 KB', request(`GET /t/${'a'.repeat(20_000)}`)],
+  ['a query of 20 KB', request(`GET /t/a?${'a'.repeat(20_000)}`)],
+  ['a value of 20 KB', request('GET /t/a', [`X: ${'a'.repeat(20_000)}`])],
+  ['a name of 20 KB', request('GET /t/a', [`${'X'.repeat(20_000)}: a`])],
+  ['a head of 20 KB', request('GET /t/a', Array.from({ length: 200 }, (_, index) => `X-${index}: ${'a'.repeat(100)}`))],
+  ['a handshake of 20 KB', request('GET /t/a', ['Connection: Upgrade', 'Upgrade: websocket', `X: ${'a'.repeat(20_000)}`])]
+].map(([name, send]) => ({ name: name!, send: send!, expect: [431] }))
+
+/** Odd, but with one meaning only; or refused at a known end. */
+const fine: Case[] = [
+  { name: 'two Hosts', send: request('GET /t/a', ['Host: a', 'Host: b']) + NEXT, expect: [400, 'GET /t/next'] },
+  { name: 'one Host twice', send: request('GET /t/a', ['Host: a', 'Host: a']) + NEXT, expect: [400, 'GET /t/next'] },
+  { name: 'two Hosts with names of another case', send: request('GET /t/a', ['Host: a', 'HOST: b']) + NEXT, expect: [400, 'GET /t/next'] },
+  { name: 'no Host', send: 'GET /t/a HTTP/1.1\r\n\r\n' + NEXT, expect: [400], may: ['GET /t/next'] },
+  { name: 'RTSP/1.0', send: 'DESCRIBE /t/a RTSP/1.0\r\nHost: a\r\n\r\n' + NEXT, expect: [400], or: [[404, 400], [404]] },
+  { name: 'two spaces before the path', send: 'GET  /t/a HTTP/1.1\r\nHost: a\r\n\r\n' + NEXT, expect: ['GET /t/a', 'GET /t/next'], or: [[400]] },
+  { name: 'two spaces before the version', send: 'GET /t/a  HTTP/1.1\r\nHost: a\r\n\r\n' + NEXT, expect: ['GET /t/a', 'GET /t/next'], or: [[400]] },
+  // Node counts what it keeps of a head, and keeps no spaces.
+  { name: 'spaces of 20 KB before a value', send: request('GET /t/a', [`X:${' '.repeat(20_000)}a`]), expect: ['GET /t/a'], or: [[431]] },
+  // Node takes these for HTTP; the target gets HTTP/1.1, and the client's connection ends behind the answer.
+  { name: 'HTTP/2.0', send: 'GET /t/a HTTP/2.0\r\nHost: a\r\n\r\n', expect: ['GET /t/a'], or: [[400]] },
+  { name: 'HTTP/2.0 with chunks', send: 'POST /t/a HTTP/2.0\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n', expect: [400] },
+  { name: 'HTTP/0.9 with a version', send: 'GET /t/a HTTP/0.9\r\nHost: a\r\n\r\n', expect: ['GET /t/a'], or: [[400]] },
+  { name: 'HTTP/0.9 without a version', send: 'GET /t/a\r\n\r\n', expect: ['GET /t/a'], or: [[400]] },
+  { name: 'ICE/1.0', send: 'SOURCE /t/a ICE/1.0\r\nHost: a\r\n\r\n', expect: [404], or: [[400]] },
+  { name: 'HTTP/1.0', send: 'GET /t/a HTTP/1.0\r\nHost: a\r\n\r\n', expect: ['GET /t/a'] },
+  { name: 'HTTP/1.0 without Host', send: 'GET /t/a HTTP/1.0\r\n\r\n', expect: ['GET /t/a'] },
+  { name: 'HTTP/1.0 with a length', send: 'POST /t/a HTTP/1.0\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello', expect: ['POST /t/a hello'] },
+  { name: 'HTTP/1.0 kept alive', send: `GET /t/a HTTP/1.0\r\nHost: a\r\nConnection: keep-alive\r\n\r\n${NEXT}`, expect: ['GET /t/a', 'GET /t/next'] },
+  { name: 'HTTP/1.0 with chunks', send: `POST /t/a HTTP/1.0\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n${NEXT}`, expect: [400] },
+  { name: 'HTTP/1.0 with chunks, kept alive', send: `POST /t/a HTTP/1.0\r\nHost: a\r\nConnection: keep-alive\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n${NEXT}`, expect: [400] },
+  { name: 'HTTP/1.0 with two Hosts', send: 'GET /t/a HTTP/1.0\r\nHost: a\r\nHost: b\r\n\r\n', expect: [400] },
+  { name: 'an empty line before a request', send: `\r\n${request('GET /t/a')}\r\n\r\n${NEXT}`, expect: ['GET /t/a', 'GET /t/next'] },
+  { name: 'a value of 8 bits', send: request('GET /t/a', ['X: \xe9']) + NEXT, expect: ['GET /t/a', 'GET /t/next'] },
+  { name: 'a value with a tab', send: request('GET /t/a', ['X: a\tb']) + NEXT, expect: ['GET /t/a', 'GET /t/next'] },
+  { name: 'an empty value', send: request('GET /t/a', ['X:']) + NEXT, expect: ['GET /t/a', 'GET /t/next'] },
+  { name: 'an empty Host', send: request('GET /t/a', ['Host:']) + NEXT, expect: ['GET /t/a', 'GET /t/next'] },
+  { name: 'a Host that is no host', send: request('GET /t/a', ['Host: a b/c@d']) + NEXT, expect: ['GET /t/a', 'GET /t/next'], or: [[400, 'GET /t/next']] },
+  { name: 'a Host that Connection lists', send: request('GET /t/a', ['Connection: host']) + NEXT, expect: ['GET /t/a', 'GET /t/next'] },
+  { name: 'a name of every character allowed', send: request('GET /t/a', ["!#$%&'*+-.^_`|~09AZaz: 1"]) + NEXT, expect: ['GET /t/a', 'GET /t/next'] },
+  { name: 'a name of Object.prototype', send: request('GET /t/a', ['__proto__: 1', 'constructor: 2', 'toString: 3']) + NEXT, expect: ['GET /t/a', 'GET /t/next'] },
+  { name: 'a head of 2000 lines', send: request('POST /t/a', [...Array.from({ length: 2000 }, () => 'a:'), 'Content-Length: 5'], 'hello') + NEXT, expect: ['POST /t/a hello', 'GET /t/next'] },
+  { name: 'an end within a head', send: 'GET /t/a HTTP/1.1\r\nHost: a\r\n', end: true, expect: [400], or: [[]] }
+]
+
+export const heads: Case[] = [...refused, ...tooLong, ...fine]

@@ -1,0 +1,86 @@
+import { NEXT, request, type Case, type Outcome } from '../case.js'
+
+/** The forms of a request's target, RFC 9112 §3.2: only the path of the origin form goes on. */
+
+const table: Array<[start: string, ...expect: Outcome[]]> = [
+  ['GET http://gateway.test/t/a', 400],
+  ['GET http://evil.test/t/a', 400],
+  ['GET https://evil.test/t/a', 400],
+  ['GET HTTP://gateway.test/t/a', 400],
+  ['GET ws://gateway.test/t/a', 404],
+  ['GET ftp://gateway.test/t/a', 404],
+  ['GET http://user:pass@gateway.test/t/a', 400],
+  ['GET http://gateway.test:99999/t/a', 400],
+  ['GET http:///t/a', 400],
+  ['GET http://gateway.test', 404],
+  ['GET //evil.test/t/a', 404],
+  ['GET ///t/a', 404],
+  ['GET /t//a', 'GET /t//a'],
+  ['GET /t///evil.test/', 'GET /t///evil.test/'],
+  ['GET gateway.test:80', 400],
+  ['GET t/a', 400],
+  ['GET ?a', 400],
+  ['GET .', 400],
+  ['GET *', 404],
+  ['OPTIONS *', 404],
+  ['OPTIONS /t/a', 'OPTIONS /t/a'],
+  ['TRACE /t/a', 'TRACE /t/a'],
+  ['CONNECT gateway.test:80', 400],
+  ['CONNECT /t/a', 400],
+  ['GET /t/a#b', 400],
+  ['GET /t/a#/../../own', 400],
+  ['GET /t/#', 400],
+  ['GET /t/a?b#c', 400],
+  ['GET /t#/a', 404],
+  ['GET #/t/a', 400],
+  ['GET /t/a%23b', 'GET /t/a%23b'],
+  ['GET /t/a?b?c', 'GET /t/a?b?c'],
+  ['GET /t/a?b=/../', 'GET /t/a?b=/../'],
+  ['GET /t/a?b=http://evil.test/', 'GET /t/a?b=http://evil.test/'],
+  ['GET /t/http://evil.test/', 'GET /t/http://evil.test/'],
+  ['GET /t/../own', 400],
+  ['GET /t/..', 400],
+  ['GET /t/.', 400],
+  ['GET /t/./a', 400],
+  ['GET /t/a/../../own', 400],
+  ['GET /t/%2e%2e/own', 400],
+  ['GET /t/.%2E/own', 400],
+  ['GET /t/..%2fown', 400],
+  ['GET /t/..%5Cown', 400],
+  ['GET /t/..\\own', 400],
+  ['GET /t/a\\..\\..\\own', 400],
+  ['GET /t/..;/own', 400],
+  ['GET /t/..;a=b/own', 400],
+  ['GET /t/.;/own', 400],
+  ['GET /t/..%3b/own', 400],
+  ['GET /t/%252e%252e/own', 'GET /t/%252e%252e/own'],
+  ['GET /t/%c0%ae%c0%ae/own', 400],
+  ['GET /t/%zz', 400],
+  ['GET /t/%', 400],
+  ['GET /t/%2', 400],
+  ['GET /t/%00', 'GET /t/%00'],
+  ['GET /t/%0d%0aX:%201', 'GET /t/%0d%0aX:%201'],
+  ['GET /t/a%2Fb', 'GET /t/a%2Fb'],
+  ['GET /t%2Fa', 404],
+  ['GET /%74/a', 'GET /%74/a'],
+  ['GET /T/a', 404],
+  ['GET /own/../t/a', 404],
+  ['GET /t/...', 'GET /t/...'],
+  ['GET /t/a;b=c', 'GET /t/a;b=c'],
+  ['GET /t/a"b', 'GET /t/a"b', 400],
+  ['GET /t/a{b}|^`', 'GET /t/a{b}|^`', 400],
+  ['GET /t/a\x7fb', 400],
+  ['GET /t/\xe9', 400, 'GET /t/\xe9']
+]
+
+export const targets: Case[] = table.map(([start, ...expect]) => ({
+  name: `the target of ${JSON.stringify(start)}`,
+  send: request(start) + NEXT,
+  expect: [expect[0]!, ...(expect[0] === 400 && !isRouted(start) ? [] : ['GET /t/next'])],
+  or: [...expect.slice(1).map(outcome => [outcome, 'GET /t/next']), [400], ...start.startsWith('CONNECT') ? [[]] : []]
+}))
+
+/** Whether Node lets it through to the router, behind which the connection lives on. */
+function isRouted (start: string): boolean {
+  return /^GET (https?:\/\/|\/)/i.test(start) && !start.includes('\x7f')
+}
