@@ -1,7 +1,9 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { FastifyContextConfig, FastifyInstance, FastifyPluginAsync, RouteOptions, RouteShorthandOptions } from 'fastify'
 import fastifyPlugin from 'fastify-plugin'
 import { RouteInvalidError, UpstreamUnknownError } from './errors.js'
 import { answerClientErrorsInTurn } from './http/client-errors.js'
+import { holdExpectations } from './http/expectation.js'
 import { proxyRequest } from './http/proxy.js'
 import { watchOptIns } from './opt-in.js'
 import { GatewayOptions, PassthroughOptions, ProxyOptions, type UpstreamOptions } from './options.js'
@@ -68,10 +70,9 @@ const plugin: FastifyPluginAsync<GatewayOptions> = async (app, givenOptions) => 
   const options = validated(GatewayOptions, givenOptions, 'The options of sluice')
   const registry = new UpstreamRegistry()
   const sessions = new Sessions()
-  const upgrades = Upgrades.of(app.server, {
-    routing: (request, response) => app.routing(request, response),
-    ignore: options.ignoreUpgrade
-  })
+  const routing = (request: IncomingMessage, response: ServerResponse) => app.routing(request, response)
+  const upgrades = Upgrades.of(app.server, { routing, ignore: options.ignoreUpgrade })
+  holdExpectations(app.server, routing)
   answerClientErrorsInTurn(app.server)
   /** The routes that name their upstream, until all upstreams are declared. */
   const named: Array<{ url: string, upstream: string }> = []

@@ -4,6 +4,7 @@ import { TargetAnswerInvalidError, TargetTimeoutError, TargetUnreachableError } 
 import type { AnswerHead } from '../upstreams/answer.js'
 import type { HeaderList } from '../upstreams/headers.js'
 import type { Target } from '../upstreams/target.js'
+import { OwnExchange } from './own-exchange.js'
 
 /** A request as a target gets it. */
 export interface ForwardedRequest {
@@ -11,6 +12,10 @@ export interface ForwardedRequest {
   path: string
   headers: HeaderList
   body: Readable | null
+  /** Where the client waits for 100 Continue: the target wants the body. */
+  onContinue?: (() => void) | undefined
+  /** Where the client has announced trailers: their names, and what they are once the body has ended. */
+  trailers?: { names: string, read: () => HeaderList } | undefined
 }
 
 /** Who hears the target's answer. */
@@ -33,7 +38,28 @@ export interface AnswerListener {
 }
 
 /** A request under way to a target, and its answer. */
-export class Exchange implements Dispatcher.DispatchHandler {
+export interface Exchange {
+  /** A connection was there, and the request has been written to it, or some of it. */
+  readonly sent: boolean
+  /** Goes on with the answer's body. */
+  resume (): void
+  /** Cancels the request, at any stage. Afterwards it does nothing. */
+  cancel (): void
+}
+
+/** Sends a request to a target. */
+export function forward (target: Target, request: ForwardedRequest, listener: AnswerListener): Exchange {
+  // undici knows neither.
+  if (request.onContinue !== undefined || request.trailers !== undefined) return new OwnExchange(target, request, listener)
+  const exchange = new PooledExchange(request, listener)
+  const { method, path, headers, body } = request
+  // Fastify lets no method through that undici does not know.
+  target.pool.dispatch({ method: method as Dispatcher.HttpMethod, path, headers, body, servername: target.servername } as Dispatcher.DispatchOptions, exchange)
+  return exchange
+}
+
+/** A request on one of undici's connections to a target. */
+class PooledExchange implements Exchange, Dispatcher.DispatchHandler {
   readonly #request: ForwardedRequest
   readonly #listener: AnswerListener
   #abort: ((reason?: Error) => void) | undefined
@@ -41,7 +67,6 @@ export class Exchange implements Dispatcher.DispatchHandler {
   #status = 0
   #over = false
   #cancelled = false
-  /** A connection was there, and the request has been written to it, or some of it. */
   sent = false
 
   constructor (request: ForwardedRequest, listener: AnswerListener) {
@@ -49,12 +74,10 @@ export class Exchange implements Dispatcher.DispatchHandler {
     this.#listener = listener
   }
 
-  /** Goes on with the body. */
   resume (): void {
     this.#resume!()
   }
 
-  /** Cancels the request, at any stage. Afterwards it does nothing. */
   cancel (): void {
     if (this.#over || this.#cancelled) return
     this.#cancelled = true
@@ -95,15 +118,6 @@ export class Exchange implements Dispatcher.DispatchHandler {
     this.#request.body?.destroy()
     this.#listener.onError(asGatewayError(error))
   }
-}
-
-/** Sends a request to a target. */
-export function forward ({ pool, servername }: Target, request: ForwardedRequest, listener: AnswerListener): Exchange {
-  const exchange = new Exchange(request, listener)
-  const { method, path, headers, body } = request
-  // Fastify lets no method through that undici does not know.
-  pool.dispatch({ method: method as Dispatcher.HttpMethod, path, headers, body, servername } as Dispatcher.DispatchOptions, exchange)
-  return exchange
 }
 
 const NONE: HeaderList = []

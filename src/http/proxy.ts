@@ -1,14 +1,16 @@
+import type { IncomingMessage } from 'node:http'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { RequestInvalidError, TargetUnreachableError } from '../errors.js'
 import type { AnswerHead } from '../upstreams/answer.js'
 import { forwardingOf, type ForwardingPolicy } from '../upstreams/forwarding.js'
-import { hasBody, headerValues, requestHeaders, responseHeaders, withoutHeaders, type HeaderList } from '../upstreams/headers.js'
+import { hasBody, headerValues, requestHeaders, responseHeaders, trailerHeaders, withoutHeaders, type HeaderList } from '../upstreams/headers.js'
 import type { Rewriting } from '../upstreams/rewriting.js'
 import type { Target } from '../upstreams/target.js'
 import type { Upstream } from '../upstreams/upstream.js'
 import type { AnswerWriter } from './answer-writer.js'
 import { DirectAnswer, mayAnswerDirectly } from './direct-answer.js'
-import { forward, type AnswerListener, type Exchange } from './forward.js'
+import { claimExpectation, type Expectation } from './expectation.js'
+import { forward, type AnswerListener, type Exchange, type ForwardedRequest } from './forward.js'
 import { writeEarlyHints } from './early-hints.js'
 import { headersOfBody, requestBody, type RequestBody } from './request-body.js'
 import { limitStandstill } from './stalled-reader.js'
@@ -40,6 +42,12 @@ const EARLY_HINTS = 103
 /** RFC 9110 §9.2.2. */
 const IDEMPOTENT = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE', 'PUT', 'DELETE', 'QUERY', 'PROPFIND', 'SEARCH'])
 
+/** Where a client has announced them; what comes unannounced is dropped (RFC 9110 §6.5.1). */
+function trailersOf (request: IncomingMessage): ForwardedRequest['trailers'] {
+  const { trailer, 'transfer-encoding': coding } = request.headers
+  return trailer === undefined || coding === undefined ? undefined : { names: trailer, read: () => trailerHeaders(request.rawTrailers) }
+}
+
 /** One request through the gateway. */
 class Proxying implements AnswerListener {
   readonly #request: FastifyRequest
@@ -49,6 +57,7 @@ class Proxying implements AnswerListener {
   #path = ''
   #headers: HeaderList = []
   #body: RequestBody | undefined
+  #expectation: Expectation | undefined
   #target: Target | undefined
   /** Targets that could not be reached, or broke off before they answered. */
   #failed: Set<Target> | undefined
@@ -66,7 +75,10 @@ class Proxying implements AnswerListener {
   start (): void {
     const request = this.#request
     this.#path = this.#route.rewriting.path(request)
-    if (hasBody(request.raw.headers)) this.#body = requestBody(request, this.#reply, { timeout: this.#upstream.bodyTimeout, size: this.#route.bodyLimit })
+    if (hasBody(request.raw.headers)) {
+      this.#expectation = claimExpectation(request.raw)
+      this.#body = requestBody(request, this.#reply, { timeout: this.#upstream.bodyTimeout, size: this.#route.bodyLimit })
+    }
     // Also when all went well; then there is nothing left to cancel.
     this.#reply.raw.once('close', () => this.#exchange?.cancel())
     this.#forward(this.#upstream.select()!)
@@ -76,7 +88,14 @@ class Proxying implements AnswerListener {
     const { method, raw } = this.#request
     this.#target = target
     this.#headers = this.#headersFor(target)
-    this.#exchange = forward(target, { method, path: this.#path, headers: this.#headers, body: this.#body ?? null }, this)
+    this.#exchange = forward(target, {
+      method,
+      path: this.#path,
+      headers: this.#headers,
+      body: this.#body ?? null,
+      onContinue: this.#expectation === undefined ? undefined : () => this.#expectation!.meet(),
+      trailers: trailersOf(raw)
+    }, this)
     if (raw.socket.destroyed) this.#exchange.cancel()
   }
 
@@ -108,7 +127,7 @@ class Proxying implements AnswerListener {
   }
 
   onEnd (trailers: HeaderList): void {
-    this.#answer!.onEnd(responseHeaders(trailers))
+    this.#answer!.onEnd(trailerHeaders(trailers))
     if (this.#waitsForReader()) this.#watchReader()
   }
 

@@ -183,6 +183,19 @@ function ruleOfX (name: string): Rule | undefined {
   return RULES[lower] ?? (lower.startsWith('x-forwarded') ? 'trusted' : undefined)
 }
 
+/** What would change how a message is framed, routed, understood or allowed, and is no trailer (RFC 9110 §6.5.1). */
+const NO_TRAILERS = [
+  'age', 'authorization', 'cache-control', 'content-encoding', 'content-length', 'content-range', 'content-type', 'cookie',
+  'date', 'expires', 'host', 'location', 'max-forwards', 'range', 'retry-after', 'set-cookie', 'vary', 'www-authenticate'
+]
+
+/** The trailers of a message, either way, that go on. */
+export function trailerHeaders (received: HeaderList): HeaderList {
+  return received.length === 0
+    ? received
+    : withoutHeaders(received, NO_TRAILERS).filter((_item, index, kept) => ruleOf(kept[index - index % 2]!) === undefined)
+}
+
 /** A header list without some, named in lower case. */
 export function withoutHeaders (headers: HeaderList, names: readonly string[]): HeaderList {
   return headers.filter((_item, index) => !names.includes(headers[index - index % 2]!.toLowerCase()))

@@ -76,21 +76,21 @@ export interface TargetPolicy {
 export class Target {
   readonly address: TargetAddress
   readonly weight: number
-  readonly #policy: TargetPolicy
+  readonly policy: TargetPolicy
   #pool: Pool | undefined
 
   constructor (address: TargetAddress, weight: number, policy: TargetPolicy) {
     this.address = address
     this.weight = weight
-    this.#policy = policy
+    this.policy = policy
   }
 
   /** Kept-alive connections for the HTTP leg, opened with the first request. */
   get pool (): Pool {
     this.#pool ??= new Pool(this.address.socketPath === undefined ? this.address.origin : 'http://localhost', {
       connect: this.#connector(),
-      headersTimeout: this.#policy.headersTimeout,
-      bodyTimeout: this.#policy.bodyTimeout,
+      headersTimeout: this.policy.headersTimeout,
+      bodyTimeout: this.policy.bodyTimeout,
       // One request a connection at a time: a slow answer must not hold up another client's (head-of-line blocking).
       pipelining: 1
     })
@@ -102,12 +102,12 @@ export class Target {
    * let the client choose it.
    */
   get servername (): string | undefined {
-    return this.address.secure ? this.#policy.tls.servername ?? this.address.hostname : undefined
+    return this.address.secure ? this.policy.tls.servername ?? this.address.hostname : undefined
   }
 
   #connector (): buildConnector.connector {
     const { socketPath, hostname } = this.address
-    const { connectTimeout: timeout, tls } = this.#policy
+    const { connectTimeout: timeout, tls } = this.policy
     const connect = buildConnector({ timeout, ...tls, ...(socketPath !== undefined && { socketPath }) })
     // An IP address is no name for SNI (RFC 6066 §3); Node then checks the certificate against the address.
     const servername = tls.servername ?? (isIP(hostname) === 0 ? hostname : undefined)

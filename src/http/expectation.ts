@@ -1,0 +1,62 @@
+import type { IncomingMessage, Server, ServerResponse } from 'node:http'
+
+const expectations = new WeakMap<IncomingMessage, Expectation>()
+
+/**
+ * Lets a client that expects 100 Continue (RFC 9110 §10.1.1) wait until somebody wants its body. Node by itself
+ * asks for it before anybody has looked at the request.
+ *
+ * @param routing Runs a request through the router and the lifecycle of the app.
+ */
+export function holdExpectations (server: Server, routing: (request: IncomingMessage, response: ServerResponse) => void): void {
+  // The app sees to it itself, or we have been here before.
+  if (server.listenerCount('checkContinue') > 0) return
+  server.on('checkContinue', (request: IncomingMessage, response: ServerResponse) => {
+    // Of HTTP/2.
+    if (request.httpVersionMajor !== 1) response.writeContinue()
+    else expectations.set(request, new Expectation(request, response))
+    routing(request, response)
+  })
+}
+
+/** What is expected by a request whose body nobody has asked for yet. From now on, reading it asks for nothing. */
+export function claimExpectation (request: IncomingMessage): Expectation | undefined {
+  const expectation = expectations.get(request)
+  return expectation?.claim() === true ? expectation : undefined
+}
+
+/** A client that waits for 100 Continue. Its body is asked for when it is first read from, unless somebody claims that. */
+export class Expectation {
+  readonly #request: IncomingMessage
+  readonly #response: ServerResponse
+  readonly #keepAlive: boolean
+  #met = false
+
+  constructor (request: IncomingMessage, response: ServerResponse) {
+    this.#request = request
+    this.#response = response
+    this.#keepAlive = response.shouldKeepAlive
+    // Behind another answer the client may send its body, or not; so nothing else can be read there.
+    response.shouldKeepAlive = false
+    request._read = size => {
+      this.meet()
+      request._read(size)
+    }
+  }
+
+  /** Takes it over; false when the body has been asked for already. */
+  claim (): boolean {
+    if (this.#met) return false
+    delete (this.#request as Partial<IncomingMessage>)._read
+    return true
+  }
+
+  /** Asks for the body. */
+  meet (): void {
+    delete (this.#request as Partial<IncomingMessage>)._read
+    if (this.#met || this.#response.headersSent) return
+    this.#met = true
+    this.#response.shouldKeepAlive = this.#keepAlive
+    this.#response.writeContinue()
+  }
+}
