@@ -49,11 +49,12 @@ export function goodAnswer (request: Head, lines: string[] = []): string {
 
 /** The address of a port that refuses connections. */
 export async function refusingPort (): Promise<number> {
-  const server = createServer()
-  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
-  const { port } = server.address() as AddressInfo
-  await new Promise(resolve => server.close(resolve))
-  return port
+  const server = createServer().listen(0, '127.0.0.1').unref()
+  await once(server, 'listening')
+  // The near end of a connection: nobody listens there, and as long as it is open nobody else can.
+  const socket = connect((server.address() as AddressInfo).port, '127.0.0.1').unref()
+  await once(socket, 'connect')
+  return socket.localPort!
 }
 
 /** The address of a port where connections stay unanswered: its process never accepts, and its backlog is full. */

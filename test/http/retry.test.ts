@@ -2,6 +2,7 @@ import { createServer, type AddressInfo, type Server, type Socket } from 'node:n
 import t, { type Test } from 'tap'
 import type { UpstreamOptions } from '../../src/options.js'
 import { gatewayApp } from '../helpers/backends.js'
+import { refusingPort } from '../helpers/raw-target.js'
 
 /** A target that does as told with each request's first bytes; `requests` counts them. */
 async function target (t: Test, serve: (socket: Socket, request: number) => void): Promise<{ url: string, requests: number }> {
@@ -23,14 +24,6 @@ async function target (t: Test, serve: (socket: Socket, request: number) => void
 const answer = (socket: Socket) => { socket.write('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok') }
 const reset = (socket: Socket) => { socket.resetAndDestroy() }
 
-async function refused (): Promise<string> {
-  const server = createServer()
-  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
-  const { port } = server.address() as AddressInfo
-  await new Promise(resolve => server.close(resolve))
-  return `http://127.0.0.1:${port}`
-}
-
 async function through (t: Test, targets: string[], options: Partial<UpstreamOptions> = {}): Promise<string> {
   const app = await gatewayApp(t)
   app.upstream('app', { ...options, targets })
@@ -40,7 +33,7 @@ async function through (t: Test, targets: string[], options: Partial<UpstreamOpt
 
 t.test('a request whose target refuses the connection goes to another, whatever its method', async t => {
   const good = await target(t, answer)
-  const address = await through(t, [await refused(), good.url])
+  const address = await through(t, [`http://127.0.0.1:${await refusingPort()}`, good.url])
   for (const method of ['GET', 'DELETE', 'POST']) {
     t.equal((await fetch(address, { method })).status, 200, method)
     t.equal((await fetch(address, { method })).status, 200, `${method}, the other target first`)
