@@ -50,11 +50,12 @@ class Suite {
     for (const peer of peers.filter(peer => sitting.some(measure => isFor(peer, measure)))) {
       await this.#try(peer.name, async () => { proxies.push(await Proxy.start(peer, this.#load, sitting[0]!.tlsSide)) })
     }
-    for (const measure of sitting) {
+    for (const [index, measure] of sitting.entries()) {
+      const isWarm = sitting.slice(0, index).some(({ warmUp }) => warmUp === 'long')
       this.#progress(`  ${measure.title}`)
       for (const proxy of proxies.filter(({ peer }) => isFor(peer, measure))) {
         await this.#try(`${proxy.peer.name}, ${measure.title}`, async () => {
-          this.results.addLoad(sample, measure.id, proxy.peer.name, await this.#load.run(proxy, measure.operation, this.#limits(measure, proxy.peer)))
+          this.results.addLoad(sample, measure.id, proxy.peer.name, await this.#load.run(proxy, measure.operation, this.#limits(measure, proxy.peer, isWarm)))
         })
       }
     }
@@ -75,10 +76,10 @@ class Suite {
     }
   }
 
-  #limits ({ leg, connections, maxOperations, warmUp }: Measure, { isNode }: Peer) {
+  #limits ({ leg, connections, maxOperations, warmUp }: Measure, { isNode }: Peer, isWarm: boolean) {
     const window = this.#plan.window / this.#plan.lives[leg]
     // A native proxy has nothing to compile.
-    return { connections, maxOperations, window, warmUp: isNode ? this.#plan.warmUp[warmUp] : 20, patience: 8 * window }
+    return { connections, maxOperations, window, warmUp: isNode ? this.#plan.warmUp[isWarm ? 'short' : warmUp] : 20, patience: 8 * window }
   }
 
   /** A peer that fails is left out of that one measurement, and the report says so. */

@@ -54,10 +54,13 @@ const method = ({ idleSessions, lives }: Plan) => `## Method
 - A proxy in Node.js is warm when it is measured. All peers take their turns within a round; a ratio is the median of the ratios of the rounds.
 - Over TLS, the proxy speaks it either with the client or with the target, in processes of their own: TLS 1.3, TLS_AES_256_GCM_SHA384, a self-signed certificate that no proxy verifies. The connections are open before anything is counted.
 - HTTP is measured with \`X-Forwarded-*\` (but @fastify/http-proxy has none), without an access log, and in sluice with a UUID as the id of each request; metrics sluice has none yet. "sluice + log" writes its access log, a line for a request and one for its answer, to /dev/null.
-${lives.http > 1 ? `- HTTP is measured on ${lives.http} fresh processes of each proxy in a round, and what is told is the median over all of them. A long body costs a process in Node.js up to twice as much as the next one, for its whole life: that is settled by whether glibc's malloc gives the memory of each buffer back to the system, to be faulted in again, or keeps it.\n` : ''}- Where a pace stands behind ≥, the load and not the proxy has set it. CPU time is told all the same.
+${lives.http > 1 ? manyProcesses(lives.http) : ''}- Where a pace stands behind ≥, the load and not the proxy has set it. CPU time is told all the same.
 - Latencies are those of the load at full pace: 64 connections with a message or request each, 32 with a handshake each.
 - Memory is what ${idleSessions.toLocaleString('en')} sessions add to the resident memory of a fresh process that has 1,000 open, divided by their number; garbage is collected before, where that can be asked for.
 - A target that answers in a microsecond, on loopback: these are the costs of the proxy alone. They say nothing of a network.`
+
+const manyProcesses = (lives: number) => `- HTTP is measured on ${lives} fresh processes of each proxy in a round, for less time each, and what is told is the median over all of them. A long body may cost one process in Node.js twice as much as the next, as long as it lives: its malloc (glibc's) either keeps the memory of a buffer or gives it back to the system, and the pages are faulted in anew for the next one.
+`
 
 const peerList = (peers: readonly Peer[]) =>
   `## Peers\n\n${peers.map(({ name, what, version }) => `- ${name} ${version()}: ${what}`).join('\n')}\n\n` +
