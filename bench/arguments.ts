@@ -1,7 +1,7 @@
 import { parseArgs } from 'node:util'
 import { MEMORY, measures, type Measure } from './measures.js'
 import { peers } from './peers/index.js'
-import type { Leg, Peer } from './peers/peer.js'
+import { legs, type Leg, type Peer } from './peers/peer.js'
 
 /** What is to be measured, and how thoroughly. */
 export interface Plan {
@@ -16,6 +16,8 @@ export interface Plan {
   warmUp: Record<Measure['warmUp'], number>
   /** CPU time of the proxy in each measurement, in milliseconds. */
   window: number
+  /** How many processes of a proxy share the window of a measure, one after another in each round. */
+  lives: Record<Leg, number>
   idleSessions: number
   /** No round is begun that would end later, in milliseconds. */
   timeLimit: number
@@ -26,8 +28,8 @@ export interface Plan {
 
 export const usage = `Usage: npm run bench -- [options]
 
-  --quick           one short round, under 2 minutes
-  --only ws|http    one leg
+  --quick           one short round, under 2 minutes; over TLS only what is asked for
+  --only ws|tls|http  one leg
   --measures a,b    these measures: ${[...measures.map(({ id }) => id), MEMORY].join(', ')}
   --peers a,b       these peers: ${peers.map(peer => peer.name).join(', ')}
   --rounds N        how often everything is measured; default 3, with --quick 1
@@ -49,31 +51,34 @@ export function readPlan (args: string[]): Plan | 'help' {
     }
   })
   if (values.help) return 'help'
-  if (values.only !== undefined && values.only !== 'ws' && values.only !== 'http') throw new Error(`--only is ws or http, not '${values.only}'`)
+  if (values.only !== undefined && !isLeg(values.only)) throw new Error(`--only is one of ${legs.join(', ')}, not '${values.only}'`)
   const rounds = values.rounds === undefined ? (values.quick ? 1 : 3) : Number(values.rounds)
   if (!Number.isInteger(rounds) || rounds < 1 || rounds > 100) throw new Error(`--rounds is a number from 1 to 100, not '${values.rounds}'`)
-  const chosen = values.measures?.split(',') ?? allMeasures(values.only)
+  const chosen = values.measures?.split(',') ?? allMeasures(values.only === undefined ? (values.quick ? ['ws', 'http'] : legs) : [values.only])
   for (const id of chosen) if (id !== MEMORY) measureOf(id)
   const memory = chosen.includes(MEMORY)
   const chosenMeasures = measures.filter(({ id }) => chosen.includes(id))
   return {
-    legs: (['ws', 'http'] as const).filter(leg => (leg === 'ws' && memory) || chosenMeasures.some(measure => measure.leg === leg)),
+    legs: legs.filter(leg => (leg === 'ws' && memory) || chosenMeasures.some(measure => measure.leg === leg)),
     measures: chosenMeasures,
     memory,
     peers: values.peers === undefined ? peers : values.peers.split(',').map(peerOf),
     rounds,
     warmUp: values.quick ? { short: 400, long: 1800 } : { short: 800, long: 2500 },
-    window: values.quick ? 400 : 1200,
+    window: values.quick ? 400 : 1000,
+    lives: { ws: 1, tls: 1, http: values.quick ? 1 : 2 },
     idleSessions: values.quick ? 1000 : 5000,
     // Who asks for rounds gets them.
-    timeLimit: values.rounds === undefined ? 12 * 60_000 : Infinity,
+    timeLimit: values.rounds === undefined ? 14 * 60_000 : Infinity,
     quick: values.quick,
     write: values.write || (!values.quick && values.only === undefined && values.measures === undefined && values.peers === undefined)
   }
 }
 
-function allMeasures (leg: Leg | undefined): string[] {
-  return [...measures.filter(measure => leg === undefined || measure.leg === leg).map(({ id }) => id), ...(leg === 'http' ? [] : [MEMORY])]
+const isLeg = (name: string): name is Leg => (legs as readonly string[]).includes(name)
+
+function allMeasures (of: readonly Leg[]): string[] {
+  return [...measures.filter(({ leg }) => of.includes(leg)).map(({ id }) => id), ...(of.includes('ws') ? [MEMORY] : [])]
 }
 
 export function measureOf (id: string): Measure {

@@ -3,9 +3,12 @@ import { mkdtemp } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
+import { selfSigned, type Certificate } from '../test/helpers/certificates.js'
 import type { LoadLimits, LoadResult } from './load/closed-loop.js'
+import type { Address } from './load/connect.js'
 import type { LoadMessage, Operation } from './load/main.js'
-import type { Peer } from './peers/peer.js'
+import type { TargetPorts } from './load/target.js'
+import type { Peer, PeerSetup, Tls } from './peers/peer.js'
 import type { ServerMessage } from './peers/servers/serve.js'
 import { residentKibibytes } from './proc.js'
 import { Core, freePort, start, type Running } from './processes.js'
@@ -14,22 +17,35 @@ const BASE_SESSIONS = 1_000
 
 /** The process with the target and the load, on its core. */
 export class Load {
-  readonly targetPort: number
   readonly #process: Running
+  readonly #ports: TargetPorts
+  readonly #certificate: Certificate
 
-  private constructor (process: Running, targetPort: number) {
+  private constructor (process: Running, ports: TargetPorts, certificate: Certificate) {
     this.#process = process
-    this.targetPort = targetPort
+    this.#ports = ports
+    this.#certificate = certificate
   }
 
   static async start (): Promise<Load> {
     const running = start('the load', [process.execPath, '--import=tsx', 'bench/load/main.ts'], { core: Core.load, ipc: true })
-    const { port } = await running.ask<{ port: number }>({ do: 'target' } satisfies LoadMessage, 10_000)
-    return new Load(running, port)
+    const certificate = await selfSigned({ teardown: remove => process.once('exit', remove) }, 'IP:127.0.0.1')
+    const { certFile, keyFile } = certificate
+    const ports = await running.ask<TargetPorts>({ do: 'target', certFile, keyFile } satisfies LoadMessage, 10_000)
+    return new Load(running, ports, certificate)
+  }
+
+  /** What a proxy of the target is started with. */
+  proxySetup (tlsSide: Tls['side'] | undefined): Pick<PeerSetup, 'targetPort' | 'tls'> {
+    const { certFile, keyFile } = this.#certificate
+    return {
+      targetPort: tlsSide === 'target' ? this.#ports.tlsPort : this.#ports.port,
+      ...(tlsSide !== undefined && { tls: { side: tlsSide, certFile, keyFile } })
+    }
   }
 
   run (proxy: Proxy, operation: Operation, limits: LoadLimits): Promise<LoadResult> {
-    return this.#ask({ do: 'load', operation, limits, port: proxy.port, pid: proxy.pid }, 2 * limits.patience + 20_000)
+    return this.#ask({ do: 'load', operation, limits, address: proxy.address, pid: proxy.pid }, 2 * limits.patience + 20_000)
   }
 
   /**
@@ -38,7 +54,7 @@ export class Load {
    * Told by what more sessions add to some that are open: the first ones also pay for whatever is made once.
    */
   async memoryPerSession (proxy: Proxy, sessions: number): Promise<number> {
-    const open = (count: number) => this.#ask({ do: 'open idle', sessions: count, port: proxy.port }, 60_000)
+    const open = (count: number) => this.#ask({ do: 'open idle', sessions: count, address: proxy.address }, 60_000)
     await open(BASE_SESSIONS)
     const before = await proxy.residentKibibytes()
     await open(sessions)
@@ -63,25 +79,26 @@ export class Load {
 /** A peer that runs, on its core. */
 export class Proxy {
   readonly peer: Peer
-  readonly port: number
+  readonly address: Address
   readonly #process: Running
 
-  private constructor (peer: Peer, process: Running, port: number) {
+  private constructor (peer: Peer, process: Running, address: Address) {
     this.peer = peer
     this.#process = process
-    this.port = port
+    this.address = address
   }
 
-  static async start (peer: Peer, targetPort: number): Promise<Proxy> {
+  /** Starts it in front of the load's target, with TLS on one side or none. */
+  static async start (peer: Peer, load: Load, tlsSide?: Tls['side']): Promise<Proxy> {
     const folder = await mkdtemp(join(temporaryFolder(), 'peer-'))
     const port = await freePort()
-    const command = await peer.command({ port, targetPort, folder })
+    const command = await peer.command({ port, folder, ...load.proxySetup(tlsSide) })
     const running = start(peer.name, command, {
       core: Core.proxy,
       ipc: peer.isNode,
       env: { NODE_ENV: 'production', XDG_DATA_HOME: folder, XDG_CONFIG_HOME: folder }
     })
-    const proxy = new Proxy(peer, running, port)
+    const proxy = new Proxy(peer, running, { port, tls: tlsSide === 'client' })
     try {
       await running.listening(port)
     } catch (error) {

@@ -1,5 +1,5 @@
 import type { Operation } from './load/main.js'
-import type { Leg } from './peers/peer.js'
+import type { Leg, Tls } from './peers/peer.js'
 
 export const KIBIBYTE = 1024
 export const MEBIBYTE = 1024 * KIBIBYTE
@@ -8,6 +8,8 @@ export const MEBIBYTE = 1024 * KIBIBYTE
 export interface Measure {
   readonly id: string
   readonly leg: Leg
+  /** On which side of the proxy TLS is spoken, in the leg of that name. */
+  readonly tlsSide?: Tls['side']
   readonly title: string
   /** What the CPU time is told of. */
   readonly unit: string
@@ -15,7 +17,7 @@ export interface Measure {
   /** How many connections work at once. */
   readonly connections: number
   readonly maxOperations: number
-  /** How much of Node's code an operation runs through, and so how long it takes until that is compiled. */
+  /** How much of Node's code an operation runs through, and so how long it takes until that is compiled: once in a process. */
   readonly warmUp: 'short' | 'long'
   /** Units in one operation. */
   readonly units: number
@@ -73,6 +75,8 @@ export const measures: readonly Measure[] = [
     units: 1,
     latency: true
   },
+  ...overTls('client', 'in'),
+  ...overTls('target', 'out'),
   {
     id: 'http-get',
     leg: 'http',
@@ -93,7 +97,7 @@ export const measures: readonly Measure[] = [
     operation: { kind: 'get', size: 64 * KIBIBYTE },
     connections: 64,
     maxOperations: NO_LIMIT,
-    warmUp: 'short',
+    warmUp: 'long',
     units: 1
   },
   {
@@ -104,7 +108,7 @@ export const measures: readonly Measure[] = [
     operation: { kind: 'get', size: 10 * MEBIBYTE },
     connections: 4,
     maxOperations: NO_LIMIT,
-    warmUp: 'short',
+    warmUp: 'long',
     units: 10
   },
   {
@@ -115,10 +119,25 @@ export const measures: readonly Measure[] = [
     operation: { kind: 'upload', size: 10 * MEBIBYTE },
     connections: 4,
     maxOperations: NO_LIMIT,
-    warmUp: 'short',
+    warmUp: 'long',
     units: 10
   }
 ]
 
 /** Not a load: sessions that do nothing. */
 export const MEMORY = 'ws-memory'
+
+function overTls (side: Tls['side'], inOrOut: 'in' | 'out'): Measure[] {
+  return [{ size: 64, id: '64b', title: '64-byte' }, { size: 16 * KIBIBYTE, id: '16k', title: '16 KiB' }].map(({ size, id, title }) => ({
+    id: `ws-tls-${inOrOut}-${id}`,
+    leg: 'tls',
+    tlsSide: side,
+    title: `WebSocket over TLS, ${side} side, ${title} messages`,
+    unit: 'message',
+    operation: { kind: 'echo', size },
+    connections: 64,
+    maxOperations: NO_LIMIT,
+    warmUp: 'short',
+    units: 1
+  }))
+}

@@ -52,7 +52,7 @@ try {
 async function profile (id: string): Promise<void> {
   const measure = measureOf(id)
   const load = await Load.start()
-  const proxy = await Proxy.start(peerOf(values.peer), load.targetPort)
+  const proxy = await Proxy.start(peerOf(values.peer), load, measure.tlsSide)
   const limits = { connections: measure.connections, maxOperations: measure.maxOperations, patience: 20_000 }
   await load.run(proxy, measure.operation, { ...limits, warmUp: 1500, window: 100 })
   await proxy.ask({ do: 'start profile' })

@@ -8,26 +8,27 @@ export class Results {
   readonly #loads: Array<Map<string, LoadResult>> = []
   readonly #memory: Array<Map<string, number>> = []
 
-  addLoad (round: number, measure: string, peer: string, result: LoadResult): void {
-    (this.#loads[round] ??= new Map()).set(key(measure, peer), result)
+  /** @param sample Results of one sample are compared with each other: they were measured in one go. */
+  addLoad (sample: number, measure: string, peer: string, result: LoadResult): void {
+    (this.#loads[sample] ??= new Map()).set(key(measure, peer), result)
   }
 
   addMemory (round: number, peer: string, kibibytesPerSession: number): void {
     (this.#memory[round] ??= new Map()).set(peer, kibibytesPerSession)
   }
 
-  /** The median of one number over the rounds, or undefined when it was not measured. */
+  /** The median of one number over the samples, or undefined when it was not measured. */
   median (measure: string, peer: string, of: keyof LoadResult): number | undefined {
-    return median(this.#loads.map(round => round.get(key(measure, peer))?.[of]))
+    return median(this.#loads.map(sample => sample.get(key(measure, peer))?.[of]))
   }
 
   memory (peer: string): number | undefined {
     return median(this.#memory.map(round => round.get(peer)))
   }
 
-  /** How many times another peer's CPU time one needs: the median of the ratios of each round. */
+  /** How many times another peer's CPU time one needs: the median of the ratios of each sample. */
   cpuRatio (measure: string, peer: string, other: string): number | undefined {
-    return median(this.#loads.map(round => ratio(round.get(key(measure, peer))?.cpuPerOperation, round.get(key(measure, other))?.cpuPerOperation)))
+    return median(this.#loads.map(sample => ratio(sample.get(key(measure, peer))?.cpuPerOperation, sample.get(key(measure, other))?.cpuPerOperation)))
   }
 
   memoryRatio (peer: string, other: string): number | undefined {

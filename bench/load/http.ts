@@ -1,14 +1,13 @@
-import { connect, type Socket } from 'node:net'
+import type { Socket } from 'node:net'
 import type { ClosedLoop, Worker } from './closed-loop.js'
+import { buffer, connectTo, type Address } from './connect.js'
 
 const END_OF_HEAD = 0x0d0a0d0a
-/** For all connections: a body is not looked at. */
-const buffer = Buffer.allocUnsafe(65_536)
 
 /** Sends a request over a kept-alive connection and waits for the whole answer. */
 export class Exchange implements Worker {
   readonly #loop: ClosedLoop
-  readonly #port: number
+  readonly #address: Address
   readonly #request: Buffer
   #socket: Socket | undefined
   /** Bytes of the body still to come, or undefined before the head. */
@@ -19,26 +18,15 @@ export class Exchange implements Worker {
   #bodyLength = -1
   #begun = 0
 
-  constructor (loop: ClosedLoop, port: number, request: Buffer) {
+  constructor (loop: ClosedLoop, address: Address, request: Buffer) {
     this.#loop = loop
-    this.#port = port
+    this.#address = address
     this.#request = request
   }
 
   open (): Promise<void> {
     return new Promise(resolve => {
-      const socket = connect({
-        host: '127.0.0.1',
-        port: this.#port,
-        noDelay: true,
-        onread: {
-          buffer,
-          callback: length => {
-            this.#read(length)
-            return true
-          }
-        }
-      }, resolve)
+      const socket = connectTo(this.#address, length => this.#read(length), resolve)
       socket.on('error', error => this.#loop.fail(error))
       socket.on('close', () => this.#loop.fail(new Error('the proxy has closed a kept-alive connection')))
       this.#socket = socket

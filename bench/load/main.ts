@@ -1,4 +1,5 @@
 import { ClosedLoop, type LoadLimits, type LoadResult } from './closed-loop.js'
+import type { Address } from './connect.js'
 import { Exchange, getRequest, uploadRequest } from './http.js'
 import { startTarget } from './target.js'
 import { Echo, Handshake, openIdle } from './websocket.js'
@@ -13,19 +14,19 @@ export type Operation =
   | { kind: 'upload', size: number }
 
 export type LoadMessage =
-  | { do: 'target' }
-  | { do: 'load', operation: Operation, limits: LoadLimits, port: number, pid: number }
-  | { do: 'open idle', sessions: number, port: number }
+  | { do: 'target', certFile: string, keyFile: string }
+  | { do: 'load', operation: Operation, limits: LoadLimits, address: Address, pid: number }
+  | { do: 'open idle', sessions: number, address: Address }
   | { do: 'close idle' }
 
 let closeIdle: Array<() => void> = []
 
 const answer = async (message: LoadMessage): Promise<object> => {
   switch (message.do) {
-    case 'target': return { port: (await startTarget()).port }
+    case 'target': return startTarget(message)
     case 'load': return load(message)
     case 'open idle':
-      closeIdle.push(await openIdle(message.port, message.sessions))
+      closeIdle.push(await openIdle(message.address, message.sessions))
       return {}
     case 'close idle':
       for (const close of closeIdle) close()
@@ -34,12 +35,12 @@ const answer = async (message: LoadMessage): Promise<object> => {
   }
 }
 
-function load ({ operation, limits, port, pid }: Extract<LoadMessage, { do: 'load' }>): Promise<LoadResult> {
+function load ({ operation, limits, address, pid }: Extract<LoadMessage, { do: 'load' }>): Promise<LoadResult> {
   const loop = new ClosedLoop(limits, pid)
-  if (operation.kind === 'echo') return loop.run(() => new Echo(loop, port, operation.size))
-  if (operation.kind === 'handshake') return loop.run(() => new Handshake(loop, port))
-  const request = operation.kind === 'get' ? getRequest(`/bytes/${operation.size}`, port) : uploadRequest(operation.size, port)
-  return loop.run(() => new Exchange(loop, port, request))
+  if (operation.kind === 'echo') return loop.run(() => new Echo(loop, address, operation.size))
+  if (operation.kind === 'handshake') return loop.run(() => new Handshake(loop, address))
+  const request = operation.kind === 'get' ? getRequest(`/bytes/${operation.size}`, address.port) : uploadRequest(operation.size, address.port)
+  return loop.run(() => new Exchange(loop, address, request))
 }
 
 process.on('message', (message: LoadMessage) => {

@@ -1,6 +1,15 @@
 import { createHash } from 'node:crypto'
+import { readFile } from 'node:fs/promises'
 import { createServer, type AddressInfo, type Server, type Socket } from 'node:net'
+import { createServer as createTlsServer } from 'node:tls'
+import { TLS } from './connect.js'
 import { closeFrame, messageFrame } from './frames.js'
+
+/** Where the target listens, without and with TLS. */
+export interface TargetPorts {
+  port: number
+  tlsPort: number
+}
 
 /**
  * The target behind every proxy, on bare sockets so that it is not what is measured. By path:
@@ -10,15 +19,24 @@ import { closeFrame, messageFrame } from './frames.js'
  * - `/echo/N`: a WebSocket that answers each message of N bytes with one of N bytes
  * - `/close`: a WebSocket that answers the client's Close
  */
-export async function startTarget (): Promise<{ server: Server, port: number }> {
-  const server = createServer({ noDelay: true }, socket => {
-    const connection = new Connection(socket)
-    socket.on('data', chunk => connection.read(chunk))
-    // A proxy that is killed resets its connections.
-    socket.on('error', () => socket.destroy())
-  })
+export async function startTarget ({ certFile, keyFile }: { certFile: string, keyFile: string }): Promise<TargetPorts> {
+  const [cert, key] = await Promise.all([readFile(certFile), readFile(keyFile)])
+  return {
+    port: await listen(createServer({ noDelay: true }, serve)),
+    tlsPort: await listen(createTlsServer({ ...TLS, cert, key, noDelay: true }, serve))
+  }
+}
+
+async function listen (server: Server): Promise<number> {
   await new Promise<void>(resolve => server.listen({ host: '127.0.0.1', port: 0, backlog: 4096 }, resolve))
-  return { server, port: (server.address() as AddressInfo).port }
+  return (server.address() as AddressInfo).port
+}
+
+function serve (socket: Socket): void {
+  const connection = new Connection(socket)
+  socket.on('data', chunk => connection.read(chunk))
+  // A proxy that is killed resets its connections.
+  socket.on('error', () => socket.destroy())
 }
 
 const END_OF_HEAD = '\r\n\r\n'

@@ -1,45 +1,32 @@
-import { connect, type Socket } from 'node:net'
+import type { Socket } from 'node:net'
 import type { ClosedLoop, Worker } from './closed-loop.js'
+import { buffer, connectTo, type Address } from './connect.js'
 import { closeFrame, handshake, messageFrame } from './frames.js'
 
 const END_OF_HEAD = '\r\n\r\n'
-/** For all connections: only the number of bytes counts. */
-const buffer = Buffer.allocUnsafe(65_536)
 
 /**
  * Opens a WebSocket.
  *
  * @param onBytes Told of what comes behind the 101.
  */
-function openWebSocket (port: number, path: string, onBytes: (length: number) => void, onError: (error: Error) => void): Promise<Socket> {
+function openWebSocket (address: Address, path: string, onBytes: (length: number) => void, onError: (error: Error) => void): Promise<Socket> {
   return new Promise((resolve, reject) => {
     let head = ''
     let isOpen = false
-    const socket = connect({
-      host: '127.0.0.1',
-      port,
-      noDelay: true,
-      onread: {
-        buffer,
-        callback (length) {
-          if (isOpen) {
-            onBytes(length)
-            return true
-          }
-          head += buffer.toString('latin1', 0, length)
-          const end = head.indexOf(END_OF_HEAD)
-          if (end === -1) return true
-          if (!head.startsWith('HTTP/1.1 101')) {
-            socket.destroy(new Error(`the handshake was refused: ${head.slice(0, 200)}`))
-            return false
-          }
-          isOpen = true
-          resolve(socket)
-          if (head.length > end + END_OF_HEAD.length) onBytes(head.length - end - END_OF_HEAD.length)
-          return true
-        }
+    const socket = connectTo(address, length => {
+      if (isOpen) return onBytes(length)
+      head += buffer.toString('latin1', 0, length)
+      const end = head.indexOf(END_OF_HEAD)
+      if (end === -1) return
+      if (!head.startsWith('HTTP/1.1 101')) {
+        socket.destroy(new Error(`the handshake was refused: ${head.slice(0, 200)}`))
+        return
       }
-    }, () => socket.write(handshake(path, port)))
+      isOpen = true
+      resolve(socket)
+      if (head.length > end + END_OF_HEAD.length) onBytes(head.length - end - END_OF_HEAD.length)
+    }, () => socket.write(handshake(path, address.port)))
     const fail = (error: Error) => {
       if (isOpen) onError(error)
       else reject(error)
@@ -52,7 +39,7 @@ function openWebSocket (port: number, path: string, onBytes: (length: number) =>
 /** Sends a message and waits for its echo. */
 export class Echo implements Worker {
   readonly #loop: ClosedLoop
-  readonly #port: number
+  readonly #address: Address
   readonly #size: number
   readonly #message: Buffer
   readonly #answerLength: number
@@ -60,16 +47,16 @@ export class Echo implements Worker {
   #received = 0
   #begun = 0
 
-  constructor (loop: ClosedLoop, port: number, size: number) {
+  constructor (loop: ClosedLoop, address: Address, size: number) {
     this.#loop = loop
-    this.#port = port
+    this.#address = address
     this.#size = size
     this.#message = messageFrame(size, true)
     this.#answerLength = messageFrame(size, false).length
   }
 
   async open (): Promise<void> {
-    this.#socket = await openWebSocket(this.#port, `/echo/${this.#size}`, length => this.#read(length), error => this.#loop.fail(error))
+    this.#socket = await openWebSocket(this.#address, `/echo/${this.#size}`, length => this.#read(length), error => this.#loop.fail(error))
   }
 
   begin (): void {
@@ -92,12 +79,12 @@ export class Echo implements Worker {
 /** Opens a WebSocket, closes it politely, and waits for the end of the connection. */
 export class Handshake implements Worker {
   readonly #loop: ClosedLoop
-  readonly #port: number
+  readonly #address: Address
   #socket: Socket | undefined
 
-  constructor (loop: ClosedLoop, port: number) {
+  constructor (loop: ClosedLoop, address: Address) {
     this.#loop = loop
-    this.#port = port
+    this.#address = address
   }
 
   async open (): Promise<void> {}
@@ -105,7 +92,7 @@ export class Handshake implements Worker {
   begin (): void {
     const begun = performance.now()
     let received = 0
-    openWebSocket(this.#port, '/close', length => { received += length }, error => this.#loop.fail(error)).then(socket => {
+    openWebSocket(this.#address, '/close', length => { received += length }, error => this.#loop.fail(error)).then(socket => {
       this.#socket = socket
       socket.removeAllListeners('close').once('close', () => {
         if (received !== closeFrame(false).length) this.#loop.fail(new Error(`the Close was not answered: ${received} bytes`))
@@ -123,12 +110,12 @@ export class Handshake implements Worker {
 const AT_ONCE = 50
 
 /** Opens sessions that do nothing, and gives what ends them. */
-export async function openIdle (port: number, sessions: number): Promise<() => void> {
+export async function openIdle (address: Address, sessions: number): Promise<() => void> {
   const open: Socket[] = []
   let failure: Error | undefined
   while (open.length < sessions) {
     open.push(...await Promise.all(Array.from({ length: Math.min(AT_ONCE, sessions - open.length) },
-      () => openWebSocket(port, '/echo/64', () => {}, error => { failure ??= error }))))
+      () => openWebSocket(address, '/echo/64', () => {}, error => { failure ??= error }))))
     if (failure !== undefined) throw failure
   }
   return () => { for (const socket of open) socket.removeAllListeners('close').destroy() }

@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process'
-import { writeFile } from 'node:fs/promises'
+import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { Peer, PeerSetup } from './peer.js'
+import type { Peer, PeerSetup, Tls } from './peer.js'
 
 /**
  * Proxies of the operating system, as they come: one worker, connections to the target kept alive, no access
@@ -11,7 +11,7 @@ function nativePeer (name: string, what: string, versionFlag: string, command: (
   return {
     name,
     what,
-    legs: ['ws', 'http'],
+    legs: ['ws', 'tls', 'http'],
     isNode: false,
     version () {
       const { error, stdout, stderr } = spawnSync(name, [versionFlag], { encoding: 'utf8' })
@@ -22,7 +22,7 @@ function nativePeer (name: string, what: string, versionFlag: string, command: (
 }
 
 // Bodies are streamed, as all others do it; by default nginx would write these to disk first.
-const nginxConfig = ({ port, targetPort, folder }: PeerSetup) => `
+const nginxConfig = ({ port, targetPort, folder, tls }: PeerSetup) => `
 daemon off;
 # The one worker without a master beside it.
 master_process off;
@@ -46,9 +46,9 @@ http {
     keepalive_requests 1000000000;
   }
   server {
-    listen 127.0.0.1:${port} backlog=4096;
-    location / {
-      proxy_pass http://target;
+    listen 127.0.0.1:${port} backlog=4096${tls?.side === 'client' ? ' ssl' : ''};
+${nginxTls(tls)}    location / {
+      proxy_pass ${tls?.side === 'target' ? 'https' : 'http'}://target;
       proxy_http_version 1.1;
       proxy_set_header Host $host;
       proxy_set_header Upgrade $http_upgrade;
@@ -62,13 +62,20 @@ http {
 }
 `
 
+function nginxTls (tls: Tls | undefined): string {
+  if (tls === undefined) return ''
+  return tls.side === 'target'
+    ? '    proxy_ssl_protocols TLSv1.3;\n    proxy_ssl_verify off;\n'
+    : `    ssl_certificate ${tls.certFile};\n    ssl_certificate_key ${tls.keyFile};\n    ssl_protocols TLSv1.3;\n`
+}
+
 export const nginx = nativePeer('nginx', '1 worker, keep-alive to the target', '-v', async setup => {
   const file = join(setup.folder, 'nginx.conf')
   await writeFile(file, nginxConfig(setup))
   return ['nginx', '-c', file, '-p', setup.folder, '-e', 'stderr']
 })
 
-const haproxyConfig = ({ port, targetPort }: PeerSetup) => `
+const haproxyConfig = ({ port, targetPort, folder, tls }: PeerSetup) => `
 global
   nbthread 1
   maxconn 9000
@@ -80,34 +87,45 @@ defaults
   timeout server 1h
   timeout tunnel 1h
 frontend in
-  bind 127.0.0.1:${port} backlog 4096
+  bind 127.0.0.1:${port} backlog 4096${tls?.side === 'client' ? ` ssl crt ${folder}/both.pem` : ''}
   default_backend out
 backend out
-  server target 127.0.0.1:${targetPort}
+  server target 127.0.0.1:${targetPort}${tls?.side === 'target' ? ' ssl verify none' : ''}
 `
 
 export const haproxy = nativePeer('haproxy', '1 thread', '-v', async setup => {
   const file = join(setup.folder, 'haproxy.cfg')
   await writeFile(file, haproxyConfig(setup))
+  // It wants certificate and key in one file.
+  if (setup.tls !== undefined) {
+    const texts = await Promise.all([setup.tls.certFile, setup.tls.keyFile].map(path => readFile(path, 'utf8')))
+    await writeFile(join(setup.folder, 'both.pem'), texts.join('\n'))
+  }
   return ['haproxy', '-db', '-f', file]
 })
 
-const caddyConfig = ({ port, targetPort }: PeerSetup) => ({
+const caddyConfig = ({ port, targetPort, tls }: PeerSetup) => ({
   admin: { disabled: true, config: { persist: false } },
   logging: { logs: { default: { level: 'ERROR' } } },
   apps: {
+    ...(tls?.side === 'client' && { tls: { certificates: { load_files: [{ certificate: tls.certFile, key: tls.keyFile }] } } }),
     http: {
       servers: {
         bench: {
           listen: [`127.0.0.1:${port}`],
           automatic_https: { disable: true },
           protocols: ['h1'],
+          ...(tls?.side === 'client' && { tls_connection_policies: [{}] }),
           routes: [{
             handle: [{
               handler: 'reverse_proxy',
               upstreams: [{ dial: `127.0.0.1:${targetPort}` }],
               // As many as the load has connections; the default of 32 would have the others opened anew.
-              transport: { protocol: 'http', keep_alive: { max_idle_conns_per_host: 128 } }
+              transport: {
+                protocol: 'http',
+                keep_alive: { max_idle_conns_per_host: 128 },
+                ...(tls?.side === 'target' && { tls: { insecure_skip_verify: true } })
+              }
             }]
           }]
         }

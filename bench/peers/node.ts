@@ -3,27 +3,32 @@ import { resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { resolvePackage, type Leg, type Peer } from './peer.js'
 import { compiledServer } from './servers/compile.js'
+import type { ServerSetup } from './servers/serve.js'
 
 interface NodePeer {
   name: string
   what: string
   legs?: readonly Leg[]
+  only?: string
   /** The program in bench/peers/servers. */
   server: string
   /** URL of what the program imports. */
   entry: string | undefined
+  log?: boolean
   version: () => string | undefined
 }
 
-function nodePeer ({ name, what, legs = ['ws', 'http'], server, entry, version }: NodePeer): Peer {
+function nodePeer ({ name, what, legs = ['ws', 'tls', 'http'], only, server, entry, log, version }: NodePeer): Peer {
   return {
     name,
     what,
     legs,
+    only,
     isNode: true,
     version,
-    async command ({ port, targetPort }) {
-      return [process.execPath, '--expose-gc', compiledServer(server), String(port), String(targetPort), ...(entry === undefined ? [] : [entry])]
+    async command ({ port, targetPort, tls }) {
+      const setup: ServerSetup = { port, targetPort, tls, entry, log }
+      return [process.execPath, '--expose-gc', compiledServer(server), JSON.stringify(setup)]
     }
   }
 }
@@ -40,9 +45,9 @@ function versionOf (name: string, entry: string): string {
 }
 
 /** A build of sluice, by the path of its index.js. */
-function sluicePeer (name: string, what: string, path: string | undefined): Peer {
+function sluicePeer (name: string, what: string, path: string | undefined, variant: Pick<NodePeer, 'legs' | 'only' | 'log'> = {}): Peer {
   const entry = path === undefined ? undefined : pathToFileURL(resolve(path))
-  return nodePeer({ name, what, server: 'sluice', entry: entry?.href, version: () => entry !== undefined && existsSync(entry) ? ownVersion() : undefined })
+  return nodePeer({ ...variant, name, what, server: 'sluice', entry: entry?.href, version: () => entry !== undefined && existsSync(entry) ? ownVersion() : undefined })
 }
 
 function ownVersion (): string {
@@ -53,14 +58,15 @@ function ownVersion (): string {
 const { BENCH_SLUICE: build = 'dist/src/index.js', BENCH_BASELINE: baselineBuild } = process.env
 
 export const sluice = sluicePeer('sluice', 'the plugin in a Fastify app', build)
+export const sluiceWithLog = sluicePeer('sluice + log', 'the same with its access log, to /dev/null', build, { legs: ['http'], only: 'http-get', log: true })
 export const baseline = sluicePeer('baseline', 'another build of sluice', baselineBuild)
 export const httpProxy = packagePeer('http-proxy', 'on http.createServer(), with a keep-alive agent')
 export const httpxy = packagePeer('httpxy', 'on http.createServer(), with a keep-alive agent')
 export const fastifyHttpProxy = packagePeer('@fastify/http-proxy', 'in a Fastify app', 'fastify-http-proxy')
 export const pipe = nodePeer({
   name: 'pipe',
-  what: 'two sockets of node:net, each piped into the other; HTTP is not read',
-  legs: ['ws'],
+  what: 'two sockets of node:net or node:tls, each piped into the other; HTTP is not read',
+  legs: ['ws', 'tls'],
   server: 'pipe',
   entry: undefined,
   version: () => process.versions.node

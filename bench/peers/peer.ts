@@ -2,7 +2,16 @@ import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 
-export type Leg = 'ws' | 'http'
+/** What is measured together: WebSockets, those over TLS, HTTP. */
+export const legs = ['ws', 'tls', 'http'] as const
+export type Leg = typeof legs[number]
+
+/** Where a proxy speaks TLS, and with which certificate, as PEM files, where it is the server. */
+export interface Tls {
+  side: 'client' | 'target'
+  certFile: string
+  keyFile: string
+}
 
 /** What a proxy is started with. */
 export interface PeerSetup {
@@ -10,6 +19,8 @@ export interface PeerSetup {
   port: number
   /** What it is to proxy, on 127.0.0.1. */
   targetPort: number
+  /** On one of its sides, if at all. A target's certificate is not verified. */
+  tls?: Tls
   /** A folder of its own, for its configuration and whatever it writes. */
   folder: string
 }
@@ -20,6 +31,8 @@ export interface Peer {
   /** What it is, as the report says it. */
   readonly what: string
   readonly legs: readonly Leg[]
+  /** The only measure that it is for, by id. Default: all of its legs. */
+  readonly only?: string
   /** Whether it is a program of bench/peers/servers, which talks over IPC. */
   readonly isNode: boolean
   /** Its version, or undefined when it is not installed. */

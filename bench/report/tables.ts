@@ -71,8 +71,10 @@ export function goalTable (results: Results, peers: readonly Peer[]): Table {
   return {
     title: 'Goals',
     head: ['Measure', 'Compared with', 'At most', 'Measured', ''],
-    rows: goalResults(results, peers).map(({ measure, comparedWith, limit, reached, isMet }) =>
-      [measure, comparedWith, times(limit), times(reached), isMet ? 'met' : `missed by ${Math.round((reached / limit - 1) * 100)} %`])
+    rows: goalResults(results, peers).map(({ measure, comparedWith, unit, limit, reached }) => {
+      const told = (value: number) => unit === 'times' ? times(value) : `${number(value)} ${unit}`
+      return [measure, comparedWith ?? NOTHING, told(limit), told(reached), reached <= limit ? 'met' : `missed by ${Math.round((reached / limit - 1) * 100)} %`]
+    })
   }
 }
 

@@ -2,7 +2,7 @@ import type { Leg, Peer } from '../peers/peer.js'
 import type { Results } from '../results.js'
 import { costTable, goalTable, paceTable, ratioTable, type Table } from './tables.js'
 
-export const legNames: Record<Leg, string> = { ws: 'WebSocket', http: 'HTTP' }
+export const legNames: Record<Leg, string> = { ws: 'WebSocket', tls: 'WebSocket over TLS', http: 'HTTP' }
 
 /** The report as the terminal shows it. */
 export function textReport (results: Results, peers: readonly Peer[], legs: readonly Leg[]): string {

@@ -1,9 +1,13 @@
 import { fastifyHttpProxy } from '@fastify/http-proxy'
-import { fastify } from 'fastify'
+import { fastify, type FastifyServerOptions } from 'fastify'
 import { serve } from './serve.js'
 
-await serve(async (port, targetPort) => {
-  const app = fastify()
-  await app.register(fastifyHttpProxy, { upstream: `http://127.0.0.1:${targetPort}`, websocket: true })
+await serve(async ({ port, target, isTargetTls, certificate }) => {
+  const app = fastify((certificate === undefined ? {} : { https: certificate }) as FastifyServerOptions)
+  await app.register(fastifyHttpProxy, {
+    upstream: target,
+    websocket: true,
+    ...(isTargetTls && { wsClientOptions: { rejectUnauthorized: false } })
+  })
   await app.listen({ host: '127.0.0.1', port, backlog: 4096 })
 })

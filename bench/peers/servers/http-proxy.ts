@@ -1,5 +1,6 @@
-import { Agent, createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
+import { createServer, proxyOptions } from './node-http.js'
 import { serve } from './serve.js'
 
 interface HttpProxy {
@@ -10,12 +11,11 @@ interface HttpProxy {
   }
 }
 
-await serve(async (port, targetPort, entry) => {
-  const { default: httpProxy } = await import(entry!) as { default: HttpProxy }
-  // Without an agent it opens a connection for each request.
-  const proxy = httpProxy.createProxyServer({ target: `http://127.0.0.1:${targetPort}`, agent: new Agent({ keepAlive: true }), xfwd: true })
+await serve(async serving => {
+  const { default: httpProxy } = await import(serving.entry!) as { default: HttpProxy }
+  const proxy = httpProxy.createProxyServer(proxyOptions(serving))
   proxy.on('error', (_error, _request, answer) => { answer.destroy() })
-  const server = createServer((request, response) => proxy.web(request, response))
+  const server = createServer(serving, (request, response) => proxy.web(request, response))
   server.on('upgrade', (request, socket, head) => proxy.ws(request, socket, head))
-  server.listen({ host: '127.0.0.1', port, backlog: 4096 })
+  server.listen({ host: '127.0.0.1', port: serving.port, backlog: 4096 })
 })

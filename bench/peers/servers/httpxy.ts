@@ -1,5 +1,6 @@
-import { Agent, createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
+import { createServer, proxyOptions } from './node-http.js'
 import { serve } from './serve.js'
 
 interface Httpxy {
@@ -9,10 +10,10 @@ interface Httpxy {
   }
 }
 
-await serve(async (port, targetPort, entry) => {
-  const { createProxyServer } = await import(entry!) as Httpxy
-  const proxy = createProxyServer({ target: `http://127.0.0.1:${targetPort}`, agent: new Agent({ keepAlive: true }), xfwd: true })
-  const server = createServer((request, response) => { proxy.web(request, response).catch(() => response.destroy()) })
+await serve(async serving => {
+  const { createProxyServer } = await import(serving.entry!) as Httpxy
+  const proxy = createProxyServer(proxyOptions(serving))
+  const server = createServer(serving, (request, response) => { proxy.web(request, response).catch(() => response.destroy()) })
   server.on('upgrade', (request, socket, head) => { proxy.ws(request, socket, {}, head).catch(() => socket.destroy()) })
-  server.listen({ host: '127.0.0.1', port, backlog: 4096 })
+  server.listen({ host: '127.0.0.1', port: serving.port, backlog: 4096 })
 })

@@ -1,5 +1,29 @@
-import { writeFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { Session } from 'node:inspector/promises'
+import type { Tls } from '../peer.js'
+
+/** What a program is started with, as JSON: `program SETUP`. */
+export interface ServerSetup {
+  /** Where it is to listen, on 127.0.0.1. */
+  port: number
+  /** What it is to proxy, on 127.0.0.1. */
+  targetPort: number
+  /** On one of its sides. A target's certificate is not verified. */
+  tls?: Tls
+  /** URL of the package, where it may be in several places. */
+  entry?: string
+  /** Whether it writes an access log, to the standard output. */
+  log?: boolean
+}
+
+/** The same, as the programs need it. */
+export interface Serving extends Omit<ServerSetup, 'tls'> {
+  /** URL of the target. */
+  target: string
+  isTargetTls: boolean
+  /** What it shows to its clients, when it speaks TLS with them. */
+  certificate: { cert: Buffer, key: Buffer } | undefined
+}
 
 /** What the benchmark asks of a proxy in Node. */
 export type ServerMessage =
@@ -7,10 +31,16 @@ export type ServerMessage =
   | { do: 'start profile' }
   | { do: 'stop profile', file: string }
 
-/** Runs a proxy as a program: `program PORT TARGET_PORT [ENTRY]`, the last being the URL of the package, where it may be in several places. */
-export async function serve (listen: (port: number, targetPort: number, entry: string | undefined) => unknown): Promise<void> {
-  const [port, targetPort, entry] = process.argv.slice(2)
-  await listen(Number(port), Number(targetPort), entry)
+/** Runs a proxy as a program. */
+export async function serve (listen: (serving: Serving) => unknown): Promise<void> {
+  const { tls, ...setup } = JSON.parse(process.argv[2]!) as ServerSetup
+  const isTargetTls = tls?.side === 'target'
+  await listen({
+    ...setup,
+    target: `${isTargetTls ? 'https' : 'http'}://127.0.0.1:${setup.targetPort}`,
+    isTargetTls,
+    certificate: tls?.side === 'client' ? { cert: readFileSync(tls.certFile), key: readFileSync(tls.keyFile) } : undefined
+  })
 }
 
 const inspector = new Session()
