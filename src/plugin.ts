@@ -1,7 +1,7 @@
 import type { FastifyContextConfig, FastifyInstance, FastifyPluginAsync, RouteOptions, RouteShorthandOptions } from 'fastify'
 import fastifyPlugin from 'fastify-plugin'
 import { RouteInvalidError, UpstreamUnknownError } from './errors.js'
-import { answerClientErrorsInTurn } from './http/client-errors.js'
+import { LastAnswers } from './http/client-errors.js'
 import { proxyRequest } from './http/proxy.js'
 import { watchOptIns } from './opt-in.js'
 import { GatewayOptions, PassthroughOptions, ProxyOptions, type UpstreamOptions } from './options.js'
@@ -72,7 +72,7 @@ const plugin: FastifyPluginAsync<GatewayOptions> = async (app, givenOptions) => 
     routing: (request, response) => app.routing(request, response),
     ignore: options.ignoreUpgrade
   })
-  answerClientErrorsInTurn(app.server)
+  LastAnswers.of(app)
   /** The routes that name their upstream, until all upstreams are declared. */
   const named: Array<{ url: string, upstream: string }> = []
 
