@@ -186,7 +186,7 @@ const faults: Record<string, { answer: (socket: import('node:net').Socket) => vo
   silence: { answer: () => {}, status: 504, code: 'SLUICE_TARGET_TIMEOUT' },
   'half a head, then silence': { answer: socket => socket.write('HTTP/1.1 200 OK\r\nX-'), status: 504, code: 'SLUICE_TARGET_TIMEOUT' },
   'too long a head': { answer: socket => socket.end(`HTTP/1.1 200 OK\r\nX: ${'x'.repeat(200_000)}\r\n\r\n`), status: 502, code: 'SLUICE_TARGET_ANSWER_INVALID' },
-  'a 101 nobody asked for': { answer: socket => socket.end('HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n'), status: 502, code: 'SLUICE_TARGET_UNREACHABLE' }
+  'a 101 nobody asked for': { answer: socket => socket.end('HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n'), status: 502, code: 'SLUICE_TARGET_ANSWER_INVALID' }
 }
 for (const [name, { answer, status, code }] of Object.entries(faults)) {
   t.test(`a target's ${name} is ${status}, for a GET and for a POST`, async t => {
