@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { FastifyContextConfig, FastifyInstance, FastifyPluginAsync, RouteOptions, RouteShorthandOptions } from 'fastify'
 import fastifyPlugin from 'fastify-plugin'
 import { RouteInvalidError, UpstreamUnknownError } from './errors.js'
-import { answerClientErrorsInTurn } from './http/client-errors.js'
+import { LastAnswers } from './http/client-errors.js'
 import { holdExpectations } from './http/expectation.js'
 import { proxyRequest } from './http/proxy.js'
 import { watchOptIns } from './opt-in.js'
@@ -73,7 +73,7 @@ const plugin: FastifyPluginAsync<GatewayOptions> = async (app, givenOptions) => 
   const routing = (request: IncomingMessage, response: ServerResponse) => app.routing(request, response)
   const upgrades = Upgrades.of(app.server, { routing, ignore: options.ignoreUpgrade })
   holdExpectations(app.server, routing)
-  answerClientErrorsInTurn(app.server)
+  LastAnswers.of(app)
   /** The routes that name their upstream, until all upstreams are declared. */
   const named: Array<{ url: string, upstream: string }> = []
 

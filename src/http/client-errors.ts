@@ -1,38 +1,66 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
+import type { FastifyInstance } from 'fastify'
 
 type ClientErrorListener = (error: NodeJS.ErrnoException, socket: Duplex) => void
 
-const guarded = new WeakSet<Server>()
+const installed = new WeakMap<Server, LastAnswers>()
 
 /**
- * Keeps the answer to bytes that are no request behind the answers to the requests before them. Fastify and
- * Node write it at once: in the place of an answer that has not begun, or into the body of one that has, whose
- * length it might just fill.
+ * Keeps the last answer on a connection, to bytes that are no request or to a request that does not come to its
+ * end, behind the answers to the requests before it. Fastify and Node write it at once: in the place of an answer
+ * that has not begun, or into the body of one that has, whose length it might just fill.
  */
-export function answerClientErrorsInTurn (server: Server): void {
-  if (guarded.has(server)) return
-  guarded.add(server)
-  /** The latest response of each connection. */
-  const latest = new WeakMap<Duplex, ServerResponse>()
-  const broken = new WeakSet<Duplex>()
-  const listeners = server.rawListeners('clientError') as ClientErrorListener[]
-  server.removeAllListeners('clientError')
-  server.on('request', (request: IncomingMessage, response: ServerResponse) => { latest.set(request.socket, response) })
-  server.on('clientError', (error: NodeJS.ErrnoException, socket: Duplex) => {
-    // Whatever comes behind bytes that are no request is reported again.
-    if (broken.has(socket)) return
-    const answer = (): void => {
-      // Node ends the connection by itself behind an answer that says so.
-      if (listeners.length === 0) socket.destroy()
-      else if (socket.writable || socket.destroyed) for (const listener of listeners) listener.call(server, error, socket)
+export class LastAnswers {
+  /** The newest response of each connection. The earlier ones are done, or stand before it. */
+  readonly #newest = new WeakMap<Duplex, ServerResponse>()
+  readonly #over = new WeakSet<Duplex>()
+
+  /** Those of an app; what listens for client errors by now is called in its turn. */
+  static of (app: FastifyInstance): LastAnswers {
+    let answers = installed.get(app.server)
+    if (answers === undefined) installed.set(app.server, answers = new LastAnswers(app))
+    return answers
+  }
+
+  private constructor (app: FastifyInstance) {
+    const { server } = app
+    const listeners = server.rawListeners('clientError') as ClientErrorListener[]
+    server.removeAllListeners('clientError')
+    server.on('request', (request: IncomingMessage, response: ServerResponse) => { this.#newest.set(request.socket, response) })
+    server.on('clientError', (error: NodeJS.ErrnoException, socket: Duplex) => {
+      this.give(socket, () => {
+        // Node ends the connection by itself behind an answer that says so.
+        if (listeners.length === 0) socket.destroy()
+        else if (socket.writable || socket.destroyed) for (const listener of listeners) listener.call(server, error, socket)
+      })
+    })
+    app.addHook('onRequest', (request, reply, done) => {
+      if (this.#over.has(request.raw.socket)) reply.hijack()
+      else done()
+    })
+  }
+
+  /**
+   * Has a connection's last answer written when its turn has come. Where that is not possible any more, the
+   * connection is destroyed. Whatever comes on it from now on has no answer.
+   */
+  give (socket: Duplex, answer: () => void): void {
+    // A parser reports every read behind its first error.
+    if (this.#over.has(socket)) return
+    this.#over.add(socket)
+    const response = this.#newest.get(socket)
+    if (response === undefined) {
+      answer()
+    } else if (!response.req.complete) {
+      // The error is that of its body. Where its answer has begun, or is not the next in turn, there is no room for one.
+      if (response.headersSent || response.socket !== socket) socket.destroy()
+      else answer()
+    } else if (response.writableFinished || response.destroyed) {
+      answer()
+    } else {
+      // The error is that of a later request (RFC 9112 §9.3.2).
+      response.once('finish', answer)
     }
-    const response = latest.get(socket)
-    if (response === undefined || response.writableFinished || response.destroyed) return answer()
-    broken.add(socket)
-    if (response.req.complete) response.once('finish', answer)
-    // The latest request has a broken body. Its answer has begun, or is not the next in turn.
-    else if (response.headersSent || response.socket !== socket) socket.destroy()
-    else answer()
-  })
+  }
 }

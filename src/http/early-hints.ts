@@ -1,11 +1,14 @@
 import type { ServerResponse } from 'node:http'
 import { headerValues, type HeaderList } from '../upstreams/headers.js'
 
-/** Passes on what a target says ahead of its answer (RFC 8297): its links. Hints that Node does not take are dropped; they are hints. */
+/**
+ * Passes on what a target says ahead of its answer (RFC 8297): its links. Hints that Node does not take are
+ * dropped, and so are those that a client does not read; they are hints.
+ */
 export function writeEarlyHints (response: ServerResponse, headers: HeaderList): void {
   // Node takes one link at a time. A comma may stand in its URL, too.
   const link = headerValues(headers, 'link').flatMap(value => value.split(/,\s*(?=<)/))
-  if (link.length === 0 || response.headersSent) return
+  if (link.length === 0 || response.headersSent || response.writableLength > response.writableHighWaterMark) return
   try {
     response.writeEarlyHints({ link })
   } catch {

@@ -1,4 +1,5 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
+import { hasBody } from '../upstreams/headers.js'
 
 const expectations = new WeakMap<IncomingMessage, Expectation>()
 
@@ -12,9 +13,8 @@ export function holdExpectations (server: Server, routing: (request: IncomingMes
   // The app sees to it itself, or we have been here before.
   if (server.listenerCount('checkContinue') > 0) return
   server.on('checkContinue', (request: IncomingMessage, response: ServerResponse) => {
-    // Of HTTP/2.
-    if (request.httpVersionMajor !== 1) response.writeContinue()
-    else expectations.set(request, new Expectation(request, response))
+    if (request.httpVersionMajor === 1 && hasBody(request.headers)) expectations.set(request, new Expectation(request, response))
+    else response.writeContinue()
     routing(request, response)
   })
 }
@@ -25,19 +25,18 @@ export function claimExpectation (request: IncomingMessage): Expectation | undef
   return expectation?.claim() === true ? expectation : undefined
 }
 
-/** A client that waits for 100 Continue. Its body is asked for when it is first read from, unless somebody claims that. */
+/**
+ * A client that waits for 100 Continue. Its body is asked for when it is first read from, unless somebody claims
+ * that. Where it is not, Node ends the connection behind the answer: the body may still come, or not.
+ */
 export class Expectation {
   readonly #request: IncomingMessage
   readonly #response: ServerResponse
-  readonly #keepAlive: boolean
   #met = false
 
   constructor (request: IncomingMessage, response: ServerResponse) {
     this.#request = request
     this.#response = response
-    this.#keepAlive = response.shouldKeepAlive
-    // Behind another answer the client may send its body, or not; so nothing else can be read there.
-    response.shouldKeepAlive = false
     request._read = size => {
       this.meet()
       request._read(size)
@@ -56,7 +55,6 @@ export class Expectation {
     delete (this.#request as Partial<IncomingMessage>)._read
     if (this.#met || this.#response.headersSent) return
     this.#met = true
-    this.#response.shouldKeepAlive = this.#keepAlive
     this.#response.writeContinue()
   }
 }

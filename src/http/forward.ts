@@ -91,6 +91,8 @@ class PooledExchange implements Exchange, Dispatcher.DispatchHandler {
   }
 
   onHeaders (status: number, headers: Buffer[], resume: () => void, message: string): boolean {
+    // Nobody has asked for a 101, and undici would not take the one that it lets through for an end.
+    if (status < 100 || status === 101) throw new TargetAnswerInvalidError({ cause: new Error(`the status ${status}`) })
     const head = { status, message, headers: texts(headers) }
     if (status < 200) {
       this.#listener.onInterim(head)
@@ -112,8 +114,8 @@ class PooledExchange implements Exchange, Dispatcher.DispatchHandler {
   }
 
   onError (error: Error): void {
-    // A 304 may tell the length that a 200 would have (RFC 9110 §8.6); undici then misses the body.
-    if (this.#status === 304 && error instanceof errors.ResponseContentLengthMismatchError) return this.onComplete(null)
+    // A 304 may tell the length that a 200 would have (RFC 9110 §8.6), some a 204 too; undici then misses the body.
+    if ((this.#status === 304 || this.#status === 204) && error instanceof errors.ResponseContentLengthMismatchError) return this.onComplete(null)
     this.#over = true
     this.#request.body?.destroy()
     this.#listener.onError(asGatewayError(error))
@@ -134,9 +136,12 @@ function asGatewayError (cause: Error): Error {
   // It says already what the client is told: a body that stood still, or that a hook could not decode.
   if ('statusCode' in cause) return cause
   if (cause instanceof errors.HeadersTimeoutError || cause instanceof errors.BodyTimeoutError) return new TargetTimeoutError({ cause })
-  if (cause instanceof errors.HTTPParserError || cause instanceof errors.HeadersOverflowError || isBadAnswer(cause)) return new TargetAnswerInvalidError({ cause })
+  if (BAD_ANSWERS.some(kind => cause instanceof kind) || isBadAnswer(cause)) return new TargetAnswerInvalidError({ cause })
   return new TargetUnreachableError({ cause })
 }
+
+/** The mismatch also stands for any other error behind a length, a second length for one. */
+const BAD_ANSWERS = [errors.HTTPParserError, errors.HeadersOverflowError, errors.ResponseContentLengthMismatchError]
 
 /** What undici calls a 101, and a 100, that nobody has asked for. */
 function isBadAnswer (error: Error): boolean {

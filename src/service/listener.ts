@@ -2,9 +2,10 @@ import type { ServerOptions } from 'node:http'
 import type { Socket } from 'node:net'
 import type { ConnectionError, FastifyInstance, FastifyServerOptions } from 'fastify'
 import { HeadersTooLargeError, RequestTimeoutError } from '../errors.js'
+import { LastAnswers } from '../http/client-errors.js'
 import type { ListenOptions } from '../options.js'
 import { hasBody } from '../upstreams/headers.js'
-import { ClientErrors } from './client-errors.js'
+import { answerToClientError, endWithError } from './client-errors.js'
 import { SlowBodies } from './slow-bodies.js'
 
 /** How the limits of the listener come into a Fastify app. */
@@ -20,7 +21,6 @@ export interface Listener {
 /** The limits for what clients send, from the options under `listen`. */
 export function listenerOf (options: ListenOptions): Listener {
   const { headersTimeout = 10_000, requestTimeout = 30_000, minBodyRate = 500, keepAliveTimeout = 72_000, maxHeaderSize = 16_384, maxHeaders = 100, maxConnections } = options
-  const clientErrors = new ClientErrors(maxHeaderSize)
   // By default Node looks every 30 s, so that a limit of 10 s may end up as 40.
   const interval = (timeout: number): number => Math.ceil(Math.min(timeout / 4, 1000))
   return {
@@ -28,7 +28,10 @@ export function listenerOf (options: ListenOptions): Listener {
       keepAliveTimeout,
       // Fastify binds it to the app.
       clientErrorHandler: function (this: FastifyInstance, error: ConnectionError, socket: Socket) {
-        clientErrors.handle(error, socket, this.log)
+        const answer = answerToClientError(error, socket, maxHeaderSize)
+        if (answer !== undefined) return endWithError(socket, answer, this.log)
+        this.log.trace({ err: error }, 'connection of a client lost')
+        socket.destroy()
       } as FastifyServerOptions['clientErrorHandler'],
       // A parameter is as long as its target wants it; the whole head is limited anyway.
       routerOptions: { maxParamLength: maxHeaderSize }
@@ -42,15 +45,13 @@ export function listenerOf (options: ListenOptions): Listener {
     },
     install (app) {
       if (maxConnections !== undefined) app.server.maxConnections = maxConnections
+      const lastAnswers = LastAnswers.of(app)
       const slowBodies = requestTimeout === false
         ? undefined
-        : new SlowBodies({ timeout: requestTimeout, rate: minBodyRate }, interval(requestTimeout), ({ socket }) => clientErrors.refuse(socket, new RequestTimeoutError(), app.log))
-      app.addHook('onRequest', (request, reply, done) => {
-        const { raw } = request
-        if (!clientErrors.admits(raw.socket, reply.raw)) {
-          reply.hijack()
-          return
-        }
+        : new SlowBodies({ timeout: requestTimeout, rate: minBodyRate }, interval(requestTimeout), ({ socket }) => {
+          lastAnswers.give(socket, () => endWithError(socket, new RequestTimeoutError(), app.log))
+        })
+      app.addHook('onRequest', ({ raw }, _reply, done) => {
         if (slowBodies !== undefined && hasBody(raw.headers)) slowBodies.add(raw)
         done(raw.rawHeaders.length > 2 * maxHeaders ? new HeadersTooLargeError(`more than ${maxHeaders} of them`) : undefined)
       })

@@ -193,7 +193,7 @@ const NO_TRAILERS = [
 export function trailerHeaders (received: HeaderList): HeaderList {
   return received.length === 0
     ? received
-    : withoutHeaders(received, NO_TRAILERS).filter((_item, index, kept) => ruleOf(kept[index - index % 2]!) === undefined)
+    : withoutHeaders(responseHeaders(received), NO_TRAILERS).filter((_item, index, kept) => ruleOf(kept[index - index % 2]!) === undefined)
 }
 
 /** A header list without some, named in lower case. */

@@ -5,7 +5,7 @@ import { startGateway } from '../helpers/gateway.js'
 import { Wire } from '../helpers/wire.js'
 import { request } from './case.js'
 import { answers, type AnswerCase } from './cases/answers.js'
-import { readMessage } from './strict.js'
+import { readMessage, type Reading } from './strict.js'
 
 /*
  * Bytes of targets that mean ill, and a client that reads strictly. For every case: the client is given one of
@@ -18,32 +18,48 @@ import { readMessage } from './strict.js'
 /** Whether the connection ended by a reset, and so not as a body ends. */
 const wasReset = (client: Wire): boolean => client.error?.code === 'ECONNRESET'
 
-/** Reads one answer: its status and body, `broken`, or what is wrong with it. */
+/** Reads one answer: its status, body and trailers, `broken`, or what is wrong with it. Early hints before it are skipped. */
 async function nextAnswer (client: Wire, head: boolean): Promise<string> {
   let text = ''
   for (;;) {
     const over = client.ended || client.closed
     text += (await client.bytes(client.length)).toString('latin1')
-    const reading = readMessage(text, {
+    const read = (): Reading => readMessage(text, {
       bodyless: start => head || / (1\d\d|204|304) /.test(start),
-      untilEnd: { ended: over && !wasReset(client) }
+      untilEnd: { ended: over && !wasReset(client) },
+      trailers: true
     })
+    let reading = read()
+    while ('message' in reading && reading.message.start === 'HTTP/1.1 103 Early Hints') {
+      if (reading.message.headers.some(([name]) => name !== 'link')) return 'a violation: early hints that are more than links'
+      text = text.slice(reading.length)
+      reading = read()
+    }
     if ('violation' in reading) return `a violation: ${reading.violation}`
     if ('message' in reading) {
-      const { message: { start, body }, length } = reading
-      if (length < text.length) return `bytes behind an answer: ${text.slice(length)}`
+      const { message: { start, body, trailers }, length } = reading
+      if (length < text.length) return `bytes behind an answer: ${text.slice(length, length + 100)}`
       const status = start.split(' ')[1]!
-      return Number(status) >= 500 && body.includes('SLUICE_') ? status : body === '' ? status : `${status} ${body}`
+      return Number(status) >= 500 && body.includes('SLUICE_') ? status : [status, body, ...trailers].filter(part => part !== '').join(' ')
     }
     if (over) return 'broken'
     await client.some()
   }
 }
 
+interface Target {
+  url: string
+  /** The connection of the first request. */
+  first: Promise<Socket>
+  /** How often that request has come. */
+  times: number
+}
+
 /** Answers the first request as the case says, and every other by its name. */
-async function startTarget (t: Test, { answer, then }: AnswerCase): Promise<{ url: string, first: Promise<Socket> }> {
+async function startTarget (t: Test, { answer, then }: AnswerCase): Promise<Target> {
   let arrived!: (socket: Socket) => void
   const first = new Promise<Socket>(resolve => { arrived = resolve })
+  const target: Target = { url: '', first, times: 0 }
   const server = createServer({ allowHalfOpen: true }, socket => {
     let text = ''
     socket.on('data', chunk => {
@@ -57,6 +73,7 @@ async function startTarget (t: Test, { answer, then }: AnswerCase): Promise<{ ur
         if (then === 'end') socket.end()
         if (then === 'reset') socket.resetAndDestroy()
       })
+      target.times++
       arrived(socket)
     })
     socket.on('end', () => socket.end()).on('error', () => {})
@@ -64,12 +81,13 @@ async function startTarget (t: Test, { answer, then }: AnswerCase): Promise<{ ur
   })
   await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
   t.teardown(() => { server.close() })
-  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, first }
+  target.url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+  return target
 }
 
 for (const one of answers.filter(({ name }) => name.includes(process.env['ONLY'] ?? ''))) {
   t.test(one.name, { timeout: 5_000 }, async t => {
-    const { method = 'GET', version = '1.1', late, closes, expect } = one
+    const { method = 'GET', version = '1.1', late, times = 1, expect } = one
     const target = await startTarget(t, one)
     const gateway = await startGateway(t, { targets: [target.url] })
     const client = await Wire.connect(t, gateway.port)
@@ -85,10 +103,11 @@ for (const one of answers.filter(({ name }) => name.includes(process.env['ONLY']
     if (answer !== 'broken' && version === '1.1') {
       client.write(request('GET /second'))
       const next = await nextAnswer(client, false)
-      if (closes !== true || next !== 'broken') t.equal(next, '200 /second', 'the next one on the connection')
+      if (next !== one.next) t.equal(next, '200 /second', 'the next one on the connection')
     }
     const other = await Wire.connect(t, gateway.port)
     other.write(request('GET /third'))
     t.equal(await nextAnswer(other, false), '200 /third', 'another client')
+    t.equal(target.times, times, 'the target was asked as often')
   })
 }

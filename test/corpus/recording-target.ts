@@ -29,6 +29,9 @@ const SPECIAL: Record<string, (message: Message) => string> = {
   'early-413': () => 'HTTP/1.1 413 Content Too Large\r\nContent-Length: 0\r\nConnection: close\r\n\r\n'
 }
 
+/** A whole head that expects 100 Continue. */
+const EXPECTING = /^(?:[^\r]+\r\n)+Expect: 100-continue\r\n(?:[^\r]+\r\n)*\r\n/
+
 export async function recordingTarget (t: Teardown): Promise<RecordingTarget> {
   const sockets = new Set<Socket>()
   const wanted: Array<() => void> = []
@@ -42,10 +45,17 @@ export async function recordingTarget (t: Teardown): Promise<RecordingTarget> {
     sockets.add(socket)
     let text = ''
     let opaque = false
+    /** Whether the body of the request that is being read has been asked for. */
+    let asked = false
     const read = (): void => {
       while (text !== '' && !opaque) {
         const reading = readMessage(text)
-        if ('missing' in reading) return
+        if ('missing' in reading) {
+          if (!asked && EXPECTING.test(text)) socket.write('HTTP/1.1 100 Continue\r\n\r\n')
+          asked = true
+          return
+        }
+        asked = false
         const fault = 'violation' in reading ? reading.violation : requestFault(reading.message)
         if (fault !== undefined) {
           target.violations.push(fault)

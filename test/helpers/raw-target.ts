@@ -49,7 +49,7 @@ export function goodAnswer (request: Head, lines: string[] = []): string {
 
 /** The address of a port that refuses connections. */
 export async function refusingPort (): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1').unref()
+  const server = createServer(socket => socket.unref()).listen(0, '127.0.0.1').unref()
   await once(server, 'listening')
   // The near end of a connection: nobody listens there, and as long as it is open nobody else can.
   const socket = connect((server.address() as AddressInfo).port, '127.0.0.1').unref()

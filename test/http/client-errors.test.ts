@@ -1,3 +1,5 @@
+import { once } from 'node:events'
+import type { FastifyServerOptions } from 'fastify'
 import t, { type Test } from 'tap'
 import { startGateway } from '../helpers/gateway.js'
 import { rawTarget } from '../helpers/raw-target.js'
@@ -70,6 +72,36 @@ t.test('nothing comes behind the answer to a request with Connection: close', as
   server.write('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi')
   t.equal((await client.head()).start, 'HTTP/1.1 200 OK')
   t.equal(await client.rest(), 'hi')
+})
+
+t.test('a request that comes after all, behind a timeout that waits for its turn, is not served', async t => {
+  const target = await rawTarget(t)
+  const gateway = await startGateway(t, { targets: [target.url], fastify: { http: { headersTimeout: 100, connectionsCheckingInterval: 25 } } as FastifyServerOptions })
+  const client = await Wire.connect(t, gateway.port)
+  const late = once(gateway.app.server, 'clientError')
+  client.write(FIRST + 'GET /second HTTP/1.1\r\n')
+  const server = await target.next()
+  await server.head()
+  await late
+  const second = once(gateway.app.server, 'request')
+  client.write('Host: a\r\n\r\n')
+  await second
+  server.write('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi')
+  t.equal((await client.head()).start, 'HTTP/1.1 200 OK')
+  t.match(await client.rest(), /^hiHTTP\/1\.1 408 Request Timeout\r\n[^]*\r\n\r\n\{[^{]*\}$/)
+  t.equal(target.connections, 1)
+})
+
+t.test('a body that breaks behind its answer ends the connection, and nothing more is said', async t => {
+  const { client, target } = await start(t)
+  client.write('POST /first HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n')
+  const server = await target.next()
+  await server.head()
+  server.write('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi')
+  t.equal((await client.head()).start, 'HTTP/1.1 200 OK')
+  t.equal((await client.bytes(2)).toString(), 'hi')
+  client.write('zz\r\n')
+  t.equal(await client.rest(), '')
 })
 
 t.test('garbage alone is answered at once', async t => {

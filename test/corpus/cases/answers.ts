@@ -9,8 +9,10 @@ export interface AnswerCase {
   version?: '1.0'
   /** What the target does behind its answer, instead of keeping the connection. */
   then?: 'end' | 'reset'
-  /** The gateway may end the client's connection behind the answer, as undici does its own behind a 304 whose length is not that of its body. */
-  closes?: true
+  /** How often the target gets the request. Default: once; a connection that ends without an answer has it sent again. */
+  times?: 2
+  /** What the client may get for the next request instead of its answer: undici may take the target's connection for broken too late. */
+  next?: string
   /** Sent when the client has the answer. */
   late?: string
 }
@@ -56,6 +58,14 @@ const refused: AnswerCase[] = Object.entries({
   'a 101 to something': answer(['Connection: Upgrade', 'Upgrade: foo'], POISON, 'HTTP/1.1 101 Switching Protocols')
 }).map(([name, bytes]) => ({ name: `${name}: no answer`, answer: bytes, then: 'end', expect: ['502'] }))
 
+/** No byte of an answer, and the connection ends: the request is sent once more. */
+const none: AnswerCase[] = [
+  { name: 'the end of the connection: no answer', answer: '', then: 'end', times: 2, expect: ['502'] },
+  { name: 'a reset: no answer', answer: '', then: 'reset', times: 2, expect: ['502'] },
+  { name: 'the end of the connection behind a POST: no answer', method: 'POST', answer: '', then: 'end', expect: ['502'] },
+  { name: 'a reset behind a POST: no answer', method: 'POST', answer: '', then: 'reset', expect: ['502'] }
+]
+
 /** Some of the body may be on its way when the rest is found wrong. */
 const broken: AnswerCase[] = ([
   ['a body less than its length', answer(['Content-Length: 5'], 'hi'), 'end'],
@@ -79,7 +89,16 @@ const broken: AnswerCase[] = ([
 const whole: AnswerCase[] = [
   { name: 'a length', answer: answer(['Content-Length: 2'], 'hi'), expect: ['200 hi'] },
   { name: 'chunks', answer: answer(['Transfer-Encoding: chunked'], '2\r\nhi\r\n0\r\n\r\n'), expect: ['200 hi'] },
-  { name: 'chunks with extensions and trailers', answer: answer(['Transfer-Encoding: chunked'], '2;a=b\r\nhi\r\n0\r\nX: 1\r\n\r\n'), expect: ['200 hi'] },
+  { name: 'chunks with extensions and trailers', answer: answer(['Transfer-Encoding: chunked'], '2;a=b\r\nhi\r\n0\r\nX: 1\r\n\r\n'), expect: ['200 hi X: 1'] },
+  { name: 'trailers of the connection', answer: answer(['Transfer-Encoding: chunked'], '2\r\nhi\r\n0\r\nConnection: X\r\nX: 1\r\nKeep-Alive: timeout=1\r\nY: 1\r\n\r\n'), expect: ['200 hi Y: 1'] },
+  { name: 'a trailer with a coding', answer: answer(['Transfer-Encoding: chunked'], '2\r\nhi\r\n0\r\nTransfer-Encoding: gzip\r\n\r\n'), expect: ['200 hi', '502', 'broken'], next: '502' },
+  { name: 'a trailer with a length', answer: answer(['Transfer-Encoding: chunked'], '2\r\nhi\r\n0\r\nContent-Length: 5\r\n\r\n'), expect: ['200 hi', '502', 'broken'] },
+  { name: 'a trailer of 8 bits', answer: answer(['Transfer-Encoding: chunked'], '2\r\nhi\r\n0\r\nX: \xe9\r\n\r\n'), expect: ['200 hi X: \xe9'] },
+  { name: 'a folded trailer', answer: answer(['Transfer-Encoding: chunked'], '2\r\nhi\r\n0\r\nX: a\r\n Y: b\r\n\r\n'), then: 'end', expect: ['200 hi', '502', 'broken'] },
+  { name: 'a trailer with a null', answer: answer(['Transfer-Encoding: chunked'], '2\r\nhi\r\n0\r\nX: a\0b\r\n\r\n'), then: 'end', expect: ['502', 'broken'] },
+  { name: 'a trailer with a bare CR', answer: answer(['Transfer-Encoding: chunked'], '2\r\nhi\r\n0\r\nX: a\rY: b\r\n\r\n'), then: 'end', expect: ['502', 'broken'] },
+  { name: 'a trailer of 100 KB', answer: answer(['Transfer-Encoding: chunked'], `2\r\nhi\r\n0\r\nX: ${'a'.repeat(100_000)}\r\n\r\n`), then: 'end', expect: ['502', 'broken'] },
+  { name: 'half a trailer', answer: answer(['Transfer-Encoding: chunked'], '2\r\nhi\r\n0\r\nX: 1\r\n'), then: 'end', expect: ['502', 'broken'] },
   // undici takes a reset for the end that it stands in the place of.
   { name: 'a reset where the end is the end of the body', answer: answer([], 'hi'), then: 'reset', expect: ['broken', '502', '200 hi'] },
   { name: 'a body up to the end', answer: answer([], 'hi'), then: 'end', expect: ['200 hi'] },
@@ -93,7 +112,9 @@ const whole: AnswerCase[] = [
   { name: 'interim answers', answer: `HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 102 Processing\r\n\r\n${answer(['Content-Length: 2'], 'hi')}`, expect: ['200 hi'] },
   { name: '100 that nobody waits for', answer: `HTTP/1.1 100 Continue\r\n\r\n${answer(['Content-Length: 2'], 'hi')}`, expect: ['200 hi', '502'] },
   { name: 'a flood of interim answers', answer: 'HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n'.repeat(10_000) + answer(['Content-Length: 2'], 'hi'), expect: ['200 hi', '502'] },
-  { name: 'interim answers, and no more', answer: 'HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n', then: 'end', expect: ['502'] },
+  { name: 'interim answers, and no more', answer: 'HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n', then: 'end', times: 2, expect: ['502'] },
+  { name: 'early hints that are no links', answer: `HTTP/1.1 103 Early Hints\r\nLink: a\r\nX: 1\r\n\r\n${answer(['Content-Length: 2'], 'hi')}`, expect: ['200 hi'] },
+  { name: 'early hints with a length and a cookie', answer: `HTTP/1.1 103 Early Hints\r\nLink: </a>\r\nContent-Length: 0\r\nSet-Cookie: a=b\r\n\r\n${answer(['Content-Length: 2'], 'hi')}`, expect: ['200 hi'] },
   { name: 'an interim answer with a body', answer: `HTTP/1.1 103 Early Hints\r\nContent-Length: 2\r\n\r\nhi${answer(['Content-Length: 2'], 'yo')}`, then: 'end', expect: ['502'] },
   { name: 'a folded value', answer: answer(['X: a\r\n b', 'Content-Length: 2'], 'hi'), expect: ['200 hi', '502'] },
   { name: 'a folded length', answer: answer(['Content-Length:\r\n 2'], 'hi'), then: 'end', expect: ['200 hi', '502'] },
@@ -117,9 +138,9 @@ const bodyless: AnswerCase[] = [
   { name: '204 with a length', answer: answer(['Content-Length: 2'], 'hi', 'HTTP/1.1 204 No Content'), expect: ['204'] },
   { name: '204 with chunks', answer: answer(['Transfer-Encoding: chunked'], '2\r\nhi\r\n0\r\n\r\n', 'HTTP/1.1 204 No Content'), expect: ['204'] },
   { name: '204 with an answer for a body', answer: answer([], POISON, 'HTTP/1.1 204 No Content'), expect: ['204'] },
-  { name: '304 with the length of what it stands for', answer: answer(['Content-Length: 20'], '', 'HTTP/1.1 304 Not Modified'), expect: ['304'], closes: true },
-  { name: '304 with a body', answer: answer(['Content-Length: 2'], 'hi', 'HTTP/1.1 304 Not Modified'), expect: ['304'], closes: true },
-  { name: '304 with an answer for a body', answer: answer([`Content-Length: ${POISON.length}`], POISON, 'HTTP/1.1 304 Not Modified'), expect: ['304'], closes: true },
+  { name: '304 with the length of what it stands for', answer: answer(['Content-Length: 20'], '', 'HTTP/1.1 304 Not Modified'), expect: ['304'] },
+  { name: '304 with a body', answer: answer(['Content-Length: 2'], 'hi', 'HTTP/1.1 304 Not Modified'), expect: ['304'] },
+  { name: '304 with an answer for a body', answer: answer([`Content-Length: ${POISON.length}`], POISON, 'HTTP/1.1 304 Not Modified'), expect: ['304'] },
   { name: '205 with a body', answer: answer(['Content-Length: 2'], 'hi', 'HTTP/1.1 205 Reset Content'), expect: ['205', '205 hi'] },
   { name: 'HEAD with a length', method: 'HEAD', answer: answer(['Content-Length: 20']), expect: ['200'] },
   { name: 'HEAD with chunks', method: 'HEAD', answer: answer(['Transfer-Encoding: chunked']), expect: ['200'] },
@@ -145,8 +166,10 @@ const extra: AnswerCase[] = [
 /** HTTP/1.0 knows no chunks. How a broken answer ends there is in test/upstreams/answer.test.ts. */
 const old: AnswerCase[] = [
   { name: 'chunks, to HTTP/1.0', version: '1.0', answer: answer(['Transfer-Encoding: chunked'], '2\r\nhi\r\n0\r\n\r\n'), expect: ['200 hi'] },
+  { name: 'trailers, to HTTP/1.0', version: '1.0', answer: answer(['Transfer-Encoding: chunked'], '2\r\nhi\r\n0\r\nX: 1\r\n\r\n'), expect: ['200 hi'] },
+  { name: 'early hints, to HTTP/1.0', version: '1.0', answer: `HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n${answer(['Content-Length: 2'], 'hi')}`, expect: ['200 hi'] },
   { name: 'a length, to HTTP/1.0', version: '1.0', answer: answer(['Content-Length: 2'], 'hi'), expect: ['200 hi'] },
   { name: 'a body less than its length, to HTTP/1.0', version: '1.0', answer: answer(['Content-Length: 5'], 'hi'), then: 'end', expect: ['broken'] }
 ]
 
-export const answers: AnswerCase[] = [...refused, ...broken, ...whole, ...bodyless, ...extra, ...old]
+export const answers: AnswerCase[] = [...refused, ...none, ...broken, ...whole, ...bodyless, ...extra, ...old]
