@@ -118,3 +118,15 @@ t.test("a client's trailers go on, where it announces them", async t => {
   t.same(seen!.rawTrailers, ['X-Checksum', 'abc'])
   t.equal(seen!.headers.trailer, 'X-Checksum')
 })
+
+t.test('an answer to an expectation that cannot be sent on is 502', async t => {
+  for (const head of ['HTTP/1.1 999 Strange\r\nContent-Length: 0', 'HTTP/1.1 200 OK\r\nX-A: b\x7f\r\nContent-Length: 0']) {
+    const { target, client } = await wired(t)
+    client.write(POST)
+    const server = await target.next()
+    await server.head()
+    server.write(`${head}\r\n\r\n`)
+    t.equal((await client.head()).start, 'HTTP/1.1 502 Bad Gateway')
+    await server.over()
+  }
+})
