@@ -137,7 +137,7 @@ t.test('a client that leaves while a second target is dialled, behind one that b
   const gateway = await startGateway(t, {
     targets: [breaking.url, `http://127.0.0.1:${await blackHole(t)}`],
     upstream: { connectTimeout: 50_000 },
-    route: { headers: { request: { 'X-Attempt': () => { if (++targets === 2) void attempts.hook(); return String(targets) } } } },
+    route: { headers: { request: { 'X-Attempt': () => { if (++targets === 2) attempts.hook().catch(t.threw); return String(targets) } } } },
     setup: app => { app.get('/own', async () => 'ok') }
   })
   const client = await Wire.connect(t, gateway.port)
