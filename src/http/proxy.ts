@@ -149,7 +149,8 @@ class Proxying implements AnswerListener {
 
   onError (error: Error): void {
     if (this.#answer !== undefined) {
-      this.#request.log.warn({ err: error }, 'the answer of the upstream broke off')
+      if (this.#reply.raw.destroyed) this.#request.log.info('the client has left in the middle of its answer')
+      else this.#request.log.warn({ err: error }, 'the answer of the upstream broke off')
       this.#answer.onError(error)
     } else if (this.#refused || this.#reply.sent) {
       // The client has an answer; a timeout of Fastify's may have given it.

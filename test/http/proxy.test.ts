@@ -6,7 +6,10 @@ import Fastify from 'fastify'
 import t, { type Test } from 'tap'
 import sluice from '../../src/index.js'
 import { echoBackend, gatewayApp, httpBackend, type Seen } from '../helpers/backends.js'
+import { startGateway } from '../helpers/gateway.js'
+import { rawTarget as wiredTarget } from '../helpers/raw-target.js'
 import { rawExchange } from '../helpers/sockets.js'
+import { Wire } from '../helpers/wire.js'
 import type { UpstreamOptions } from '../../src/options.js'
 import type { FastifyServerOptions } from 'fastify'
 
@@ -310,4 +313,28 @@ t.test('close() destroys the connections to targets', async t => {
   await app.close()
   await ended
   t.pass()
+})
+
+t.test('the log tells a client that leaves from a target that breaks off', async t => {
+  const target = await wiredTarget(t)
+  const gateway = await startGateway(t, { targets: [target.url] })
+  const ends = { client: /the client has left in the middle/, target: /the answer of the upstream broke off/ }
+  for (const [who, line] of Object.entries(ends)) {
+    const client = await Wire.connect(t, gateway.port)
+    client.write('GET / HTTP/1.1\r\nHost: a\r\n\r\n')
+    const server = await target.next()
+    await server.head()
+    server.write('HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf')
+    await client.head()
+    await client.bytes(4)
+    const before = gateway.log.length
+    const [one, other] = who === 'client' ? [client, server] : [server, client]
+    one.reset()
+    await other.over()
+    other.end()
+    await gateway.idle()
+    const told = gateway.log.slice(before).map(({ msg }) => String(msg))
+    t.equal(told.filter(message => line.test(message)).length, 1, told.join())
+    t.equal(told.filter(message => /has left|upstream broke off/.test(message)).length, 1, told.join())
+  }
 })
