@@ -130,3 +130,23 @@ t.test('an answer to an expectation that cannot be sent on is 502', async t => {
     await server.over()
   }
 })
+
+t.test('an answer that begins before the end of the body may take its time', async t => {
+  const target = await rawTarget(t)
+  const app = await gatewayApp(t)
+  app.upstream('app', { targets: [target.url], headersTimeout: 50 })
+  app.proxy('/*', { upstream: 'app' })
+  await app.listen({ port: 0, host: '127.0.0.1' })
+  const client = await Wire.connect(t, (app.server.address() as { port: number }).port)
+  client.write(POST)
+  const server = await target.next()
+  await server.head()
+  server.write('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\no')
+  await client.head()
+  client.write('body')
+  await server.bytes(4)
+  // Longer than the limit for a head, which has come.
+  await new Promise(resolve => setTimeout(resolve, 200))
+  server.write('k')
+  t.equal((await client.bytes(2)).toString(), 'ok')
+})
