@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import { RequestInvalidError, TargetUnreachableError } from '../errors.js'
+import { HttpVersionError, RequestInvalidError, TargetUnreachableError } from '../errors.js'
 import type { AnswerHead } from '../upstreams/answer.js'
 import { forwardingOf, type ForwardingPolicy } from '../upstreams/forwarding.js'
 import { hasBody, headerValues, requestHeaders, responseHeaders, trailerHeaders, withoutHeaders, type HeaderList } from '../upstreams/headers.js'
@@ -27,12 +27,14 @@ export interface ProxiedRoute {
 /**
  * Serves a plain request from an upstream. Errors go to the error handler of the route.
  *
- * @throws {RequestInvalidError | PathInvalidError | BodyConsumedError | BodyTooLargeError} before anything is sent.
+ * @throws {HttpVersionError | RequestInvalidError | PathInvalidError | BodyConsumedError | BodyTooLargeError} before anything is sent.
  */
 export function proxyRequest (request: FastifyRequest, reply: FastifyReply, upstream: Upstream, route: ProxiedRoute): void {
   // A timeout of Fastify's has answered while the upstream was being chosen.
   if (reply.sent) return
-  const { rawHeaders } = request.raw
+  const { rawHeaders, httpVersionMajor } = request.raw
+  // Its pseudo-headers are no headers, and its bodies are announced by none.
+  if (httpVersionMajor !== 1) throw new HttpVersionError()
   // RFC 9112 §3.2; Node lets it pass. The router has taken the first, a target might take the last.
   if (headerValues(rawHeaders, 'host').length > 1) throw new RequestInvalidError('Host is there more than once')
   new Proxying(request, reply, upstream, route).start()
