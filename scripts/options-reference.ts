@@ -131,6 +131,7 @@ const CLIENT_ERRORS: Record<string, ErrorEntry> = {
   RouteFullError: { placeholders: [], mend: 'Try again later, or raise `maxSessions`.' },
   PathInvalidError: { placeholders: ['REASON'], mend: 'Send a path without `.` and `..` segments, also not escaped or behind backslashes.' },
   RequestInvalidError: { placeholders: ['REASON'], mend: 'Correct the client.' },
+  HttpVersionError: { placeholders: [], mend: 'Ask over HTTP/1.1: an app with `http2: true` needs `allowHTTP1: true` for its proxied routes.' },
   TargetUnreachableError: { placeholders: [], mend: 'Look into the log for the cause; check that the target listens.' },
   TargetAnswerInvalidError: { placeholders: [], mend: 'Look into the log for the cause; check that the target speaks HTTP/1.1, and RFC 6455 for WebSockets.' },
   UpstreamSelectionError: { placeholders: [], mend: 'Look into the log for the cause; correct the route\'s `upstream` function.' },

@@ -69,6 +69,9 @@ export const BodyConsumedError = createError(
 /** A function in `headers` gave something that no header may hold. */
 export const RewriteInvalidError = createError(
   'SLUICE_REWRITE_INVALID', 'The request could not be passed on', 500)
+/** The request came over HTTP/2, which an app may speak beside the gateway; it is passed on from HTTP/1 alone. */
+export const HttpVersionError = createError(
+  'SLUICE_HTTP_VERSION', 'Requests of this version of HTTP are not passed on', 505)
 /** The target took the connection and did not answer within the limit. */
 export const TargetTimeoutError = createError(
   'SLUICE_TARGET_TIMEOUT', 'The upstream did not answer in time', 504)

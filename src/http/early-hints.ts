@@ -8,7 +8,9 @@ import { headerValues, type HeaderList } from '../upstreams/headers.js'
 export function writeEarlyHints (response: ServerResponse, headers: HeaderList): void {
   // Node takes one link at a time. A comma may stand in its URL, too.
   const link = headerValues(headers, 'link').flatMap(value => value.split(/,\s*(?=<)/))
-  if (link.length === 0 || response.headersSent || response.writableLength > response.writableHighWaterMark) return
+  if (link.length === 0 || response.headersSent) return
+  // A target may go on with them for ever, and a client not read them.
+  if (response.writableLength >= response.writableHighWaterMark) return
   try {
     response.writeEarlyHints({ link })
   } catch {

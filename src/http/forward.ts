@@ -118,7 +118,10 @@ class PooledExchange implements Exchange, Dispatcher.DispatchHandler {
     if ((this.#status === 304 || this.#status === 204) && error instanceof errors.ResponseContentLengthMismatchError) return this.onComplete(null)
     this.#over = true
     this.#request.body?.destroy()
-    this.#listener.onError(asGatewayError(error))
+    const tell = () => this.#listener.onError(asGatewayError(error))
+    // What undici does not take it tells at once, before the listener knows of this exchange.
+    if (this.sent) tell()
+    else queueMicrotask(tell)
   }
 }
 

@@ -61,6 +61,8 @@ export class OwnExchange implements Exchange {
     })
     // The time for the body is that of its own limits.
     request.on('finish', () => {
+      // The answer may have begun before the end of the body.
+      if (this.#response !== undefined) return
       this.#timer = setTimeout(() => this.#fail(new TargetTimeoutError()), policy.headersTimeout)
     })
     body!.on('error', error => this.#fail('statusCode' in error ? error : new TargetUnreachableError({ cause: error })))

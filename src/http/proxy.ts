@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import { RequestInvalidError, TargetUnreachableError } from '../errors.js'
+import { HttpVersionError, RequestInvalidError, TargetUnreachableError } from '../errors.js'
 import type { AnswerHead } from '../upstreams/answer.js'
 import { forwardingOf, type ForwardingPolicy } from '../upstreams/forwarding.js'
 import { hasBody, headerValues, requestHeaders, responseHeaders, trailerHeaders, withoutHeaders, type HeaderList } from '../upstreams/headers.js'
@@ -27,10 +27,14 @@ export interface ProxiedRoute {
 /**
  * Serves a plain request from an upstream. Errors go to the error handler of the route.
  *
- * @throws {RequestInvalidError | PathInvalidError | BodyConsumedError | BodyTooLargeError} before anything is sent.
+ * @throws {HttpVersionError | RequestInvalidError | PathInvalidError | BodyConsumedError | BodyTooLargeError} before anything is sent.
  */
 export function proxyRequest (request: FastifyRequest, reply: FastifyReply, upstream: Upstream, route: ProxiedRoute): void {
-  const { rawHeaders } = request.raw
+  // A timeout of Fastify's has answered while the upstream was being chosen.
+  if (reply.sent) return
+  const { rawHeaders, httpVersionMajor } = request.raw
+  // Its pseudo-headers are no headers, and its bodies are announced by none.
+  if (httpVersionMajor !== 1) throw new HttpVersionError()
   // RFC 9112 §3.2; Node lets it pass. The router has taken the first, a target might take the last.
   if (headerValues(rawHeaders, 'host').length > 1) throw new RequestInvalidError('Host is there more than once')
   new Proxying(request, reply, upstream, route).start()
@@ -63,6 +67,8 @@ class Proxying implements AnswerListener {
   #failed: Set<Target> | undefined
   #exchange: Exchange | undefined
   #answer: AnswerWriter | undefined
+  /** An answer of our own is on its way in place of the target's. */
+  #refused = false
   #watchesReader = false
 
   constructor (request: FastifyRequest, reply: FastifyReply, upstream: Upstream, route: ProxiedRoute) {
@@ -110,6 +116,18 @@ class Proxying implements AnswerListener {
       this.#exchange!.cancel()
       return
     }
+    try {
+      this.#begin(head)
+    } catch (error) {
+      // Nothing of it has been sent. Another answer would be no better, so no target is asked again.
+      this.#refused = true
+      this.#exchange!.cancel()
+      this.#reply.send(error)
+    }
+  }
+
+  /** @throws {TargetAnswerInvalidError} for a head that cannot be sent, and whatever a function of the route throws. */
+  #begin (head: AnswerHead): void {
     const { status, message } = head
     const { rewriting, forwarding } = this.#route
     const received = responseHeaders(head.headers, forwarding.via)
@@ -133,14 +151,26 @@ class Proxying implements AnswerListener {
 
   onError (error: Error): void {
     if (this.#answer !== undefined) {
-      this.#request.log.warn({ err: error }, 'the answer of the upstream broke off')
+      if (this.#reply.raw.destroyed) this.#request.log.info('the client has left in the middle of its answer')
+      else this.#request.log.warn({ err: error }, 'the answer of the upstream broke off')
       this.#answer.onError(error)
+    } else if (this.#refused || this.#reply.sent) {
+      // The client has an answer; a timeout of Fastify's may have given it.
     } else if (this.#reply.raw.destroyed) {
       this.#request.log.info('the client has left before its answer')
     } else {
       const target = this.#another(error)
       if (target === undefined) this.#reply.send(error)
-      else this.#forward(target)
+      else this.#forwardAgain(target)
+    }
+  }
+
+  #forwardAgain (target: Target): void {
+    try {
+      this.#forward(target)
+    } catch (error) {
+      // A function in the route's headers throws this time. Nobody below would catch it.
+      this.#reply.send(error)
     }
   }
 

@@ -9,6 +9,11 @@ import { Socket } from 'node:net'
  */
 export function limitStandstill (response: ServerResponse, timeout: number, blocked: () => boolean): void {
   const { socket } = response
+  if (socket === null && !response.destroyed && !response.writableFinished) {
+    // Its turn comes behind the answers to the requests before it.
+    response.once('socket', () => limitStandstill(response, timeout, blocked))
+    return
+  }
   // The client has left, or is app.inject(), which reads all.
   if (!(socket instanceof Socket)) return
   const before = socket.timeout ?? 0

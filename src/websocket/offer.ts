@@ -53,6 +53,7 @@ class PendingOffer {
   #head = NOTHING
   /** Reads every answer but a plain 101, which is all that usually comes. */
   #parsed: ParsedAnswer | undefined
+  #failed = false
 
   constructor (connection: Socket, options: OfferOptions, resolve: (result: OfferResult) => void, reject: (error: Error) => void) {
     this.#connection = connection
@@ -111,6 +112,9 @@ class PendingOffer {
   }
 
   #fail (error: Error): void {
+    // The end of a connection is told more than once; by then the next target may be under way.
+    if (this.#failed) return
+    this.#failed = true
     this.#settle()
     this.#parsed?.destroy()
     this.#connection.destroy()

@@ -3,7 +3,9 @@ import { request as httpRequest, type IncomingMessage } from 'node:http'
 import { connect, createServer, type AddressInfo } from 'node:net'
 import t, { type Test } from 'tap'
 import { gatewayApp, httpBackend } from '../helpers/backends.js'
+import { rawTarget } from '../helpers/raw-target.js'
 import { rawExchange } from '../helpers/sockets.js'
+import { Wire } from '../helpers/wire.js'
 
 const wayNames = { directly: 'past Fastify', streamed: 'through the onSend hooks' }
 
@@ -94,4 +96,21 @@ t.test('requests behind one another on a connection are answered in order', asyn
   let received = ''
   for await (const chunk of socket) received += String(chunk)
   t.same(received.match(/<\/\d>/g), ['</1>', '</2>', '</3>'])
+})
+
+t.test('early hints that the client does not read are not kept for it without bound', async t => {
+  const target = await rawTarget(t)
+  const client = await Wire.connect(t, await gateway(t, target.url, 'directly'))
+  client.write(GET).socket.pause()
+  const server = await target.next()
+  await server.head()
+  const hints = Buffer.from(`HTTP/1.1 103 Early Hints\r\nLink: </${'a'.repeat(8000)}>\r\n\r\n`.repeat(8000))
+  server.write(hints)
+  // The gateway goes on reading them.
+  await once(server.socket, 'drain')
+  server.write('HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok')
+  client.socket.resume()
+  const received = await client.rest()
+  t.match(received.slice(-100), /\r\n\r\nok$/)
+  t.ok(received.length < hints.length / 2, `${received.length} of ${hints.length}`)
 })

@@ -118,3 +118,35 @@ t.test("a client's trailers go on, where it announces them", async t => {
   t.same(seen!.rawTrailers, ['X-Checksum', 'abc'])
   t.equal(seen!.headers.trailer, 'X-Checksum')
 })
+
+t.test('an answer to an expectation that cannot be sent on is 502', async t => {
+  for (const head of ['HTTP/1.1 999 Strange\r\nContent-Length: 0', 'HTTP/1.1 200 OK\r\nX-A: b\x7f\r\nContent-Length: 0']) {
+    const { target, client } = await wired(t)
+    client.write(POST)
+    const server = await target.next()
+    await server.head()
+    server.write(`${head}\r\n\r\n`)
+    t.equal((await client.head()).start, 'HTTP/1.1 502 Bad Gateway')
+    await server.over()
+  }
+})
+
+t.test('an answer that begins before the end of the body may take its time', async t => {
+  const target = await rawTarget(t)
+  const app = await gatewayApp(t)
+  app.upstream('app', { targets: [target.url], headersTimeout: 50 })
+  app.proxy('/*', { upstream: 'app' })
+  await app.listen({ port: 0, host: '127.0.0.1' })
+  const client = await Wire.connect(t, (app.server.address() as { port: number }).port)
+  client.write(POST)
+  const server = await target.next()
+  await server.head()
+  server.write('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\no')
+  await client.head()
+  client.write('body')
+  await server.bytes(4)
+  // Longer than the limit for a head, which has come.
+  await new Promise(resolve => setTimeout(resolve, 200))
+  server.write('k')
+  t.equal((await client.bytes(2)).toString(), 'ok')
+})

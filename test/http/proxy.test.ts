@@ -1,12 +1,18 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { request as httpRequest, type IncomingMessage } from 'node:http'
+import { connect as connectHttp2 } from 'node:http2'
+import { request as requestTls } from 'node:https'
 import { createServer } from 'node:net'
 import Fastify from 'fastify'
 import t, { type Test } from 'tap'
 import sluice from '../../src/index.js'
 import { echoBackend, gatewayApp, httpBackend, type Seen } from '../helpers/backends.js'
-import { rawExchange } from '../helpers/sockets.js'
+import { selfSigned } from '../helpers/certificates.js'
+import { startGateway } from '../helpers/gateway.js'
+import { rawTarget as wiredTarget } from '../helpers/raw-target.js'
+import { nextMessage, openSocket, rawExchange } from '../helpers/sockets.js'
+import { Wire } from '../helpers/wire.js'
 import type { UpstreamOptions } from '../../src/options.js'
 import type { FastifyServerOptions } from 'fastify'
 
@@ -310,4 +316,55 @@ t.test('close() destroys the connections to targets', async t => {
   await app.close()
   await ended
   t.pass()
+})
+
+t.test('the log tells a client that leaves from a target that breaks off', async t => {
+  const target = await wiredTarget(t)
+  const gateway = await startGateway(t, { targets: [target.url] })
+  const ends = { client: /the client has left in the middle/, target: /the answer of the upstream broke off/ }
+  for (const [who, line] of Object.entries(ends)) {
+    const client = await Wire.connect(t, gateway.port)
+    client.write('GET / HTTP/1.1\r\nHost: a\r\n\r\n')
+    const server = await target.next()
+    await server.head()
+    server.write('HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf')
+    await client.head()
+    await client.bytes(4)
+    const before = gateway.log.length
+    const [one, other] = who === 'client' ? [client, server] : [server, client]
+    one.reset()
+    await other.over()
+    other.end()
+    await gateway.idle()
+    const told = gateway.log.slice(before).map(({ msg }) => String(msg))
+    t.equal(told.filter(message => line.test(message)).length, 1, told.join())
+    t.equal(told.filter(message => /has left|upstream broke off/.test(message)).length, 1, told.join())
+  }
+})
+
+t.test('requests over HTTP/2 are refused, and reach no target; those over HTTP/1 beside them pass', async t => {
+  const target = await echoBackend(t)
+  let asked = 0
+  target.server.on('request', () => { asked++ })
+  const { key, cert } = await selfSigned(t, 'IP:127.0.0.1')
+  const app = await gatewayApp(t, { http2: true, https: { key, cert, allowHTTP1: true } } as FastifyServerOptions)
+  app.proxy('/*', { upstream: target.url, websocket: true })
+  const address = await app.listen({ port: 0, host: '127.0.0.1' })
+  const session = connectHttp2(address, { rejectUnauthorized: false })
+  t.teardown(() => { session.destroy() })
+  for (const method of ['GET', 'POST']) {
+    const stream = session.request({ ':method': method, ':path': '/x' })
+    stream.end(method === 'POST' ? 'body' : undefined)
+    const [headers] = await once(stream, 'response') as [Record<string, unknown>]
+    t.equal(headers[':status'], 505)
+    t.match(JSON.parse(Buffer.concat(await stream.toArray() as Buffer[]).toString()), { code: 'SLUICE_HTTP_VERSION' })
+  }
+  t.equal(asked, 0)
+  const request = requestTls(address, { rejectUnauthorized: false, agent: false }).end()
+  const [{ statusCode }] = await once(request, 'response') as [IncomingMessage]
+  t.equal(statusCode, 200)
+  const socket = await openSocket(address, [], { rejectUnauthorized: false })
+  socket.send('hello')
+  t.equal(await nextMessage(socket), 'hello')
+  socket.close()
 })

@@ -1,6 +1,6 @@
 import { createServer, type AddressInfo, type Server, type Socket } from 'node:net'
 import t, { type Test } from 'tap'
-import type { UpstreamOptions } from '../../src/options.js'
+import type { ProxyRouteOptions, UpstreamOptions } from '../../src/index.js'
 import { gatewayApp } from '../helpers/backends.js'
 import { refusingPort } from '../helpers/raw-target.js'
 
@@ -24,10 +24,10 @@ async function target (t: Test, serve: (socket: Socket, request: number) => void
 const answer = (socket: Socket) => { socket.write('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok') }
 const reset = (socket: Socket) => { socket.resetAndDestroy() }
 
-async function through (t: Test, targets: string[], options: Partial<UpstreamOptions> = {}): Promise<string> {
+async function through (t: Test, targets: string[], options: Partial<UpstreamOptions> = {}, route: Partial<ProxyRouteOptions> = {}): Promise<string> {
   const app = await gatewayApp(t)
   app.upstream('app', { ...options, targets })
-  app.proxy('/*', { upstream: 'app' })
+  app.proxy('/*', { ...route, upstream: 'app' })
   return app.listen({ port: 0 })
 }
 
@@ -81,4 +81,48 @@ t.test('never more often than told, and never after an answer has begun', async 
   const broken = await target(t, socket => { socket.end('HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf') })
   await t.rejects(fetch(await through(t, [broken.url, other.url])).then(response => response.text()))
   t.same([busy.requests, broken.requests, other.requests], [1, 1, 0])
+})
+
+t.test("a function of the route's headers that throws for a second target is answered with its error", async t => {
+  const bad = await target(t, reset)
+  const good = await target(t, answer)
+  let calls = 0
+  const tired = () => {
+    if (++calls === 2) throw Object.assign(new Error('enough'), { statusCode: 429 })
+    return 'x'
+  }
+  t.equal((await fetch(await through(t, [bad.url, good.url], {}, { headers: { request: { 'X-A': tired } } }))).status, 429)
+  t.same([bad.requests, good.requests], [1, 0])
+})
+
+t.test("a function of the route's headers that throws over an answer has no target asked again", async t => {
+  const [first, second] = [await target(t, answer), await target(t, answer)]
+  const failing = () => { throw new TypeError('no function') }
+  const response = await fetch(await through(t, [first.url, second.url], {}, { headers: { response: { 'X-A': failing } } }))
+  t.equal(response.status, 500, 'it is no fault of the target')
+  t.same([first.requests, second.requests], [1, 0])
+})
+
+t.test('a request that undici does not take is 502, and nothing of why reaches the client', async t => {
+  const good = await target(t, answer)
+  const app = await gatewayApp(t)
+  app.proxy('/*', { upstream: good.url })
+  // No parser lets it through, but inject() has none.
+  const response = await app.inject({ url: '/', headers: { 'no name': 'x' } })
+  t.equal(response.statusCode, 502)
+  t.match(response.json(), { code: 'SLUICE_TARGET_UNREACHABLE', message: 'The upstream could not be reached' })
+  t.equal(good.requests, 0)
+})
+
+t.test('a request that a timeout of the app has answered before its upstream was chosen reaches no target', async t => {
+  const seen = await target(t, answer)
+  const app = await gatewayApp(t)
+  app.upstream('app', { targets: [seen.url] })
+  const answered = new Promise(resolve => app.addHook('onResponse', async () => { resolve(undefined) }))
+  app.proxy('/late', { upstream: () => answered.then(() => 'app'), handlerTimeout: 1 })
+  app.proxy('/*', { upstream: 'app' })
+  const address = await app.listen({ port: 0 })
+  t.equal((await fetch(`${address}/late`, { method: 'POST' })).status, 503)
+  t.equal((await fetch(`${address}/next`)).status, 200)
+  t.equal(seen.requests, 1)
 })

@@ -78,3 +78,16 @@ t.test('a big answer to app.inject()', async t => {
   const { app } = await startGateway(t, { targets: [backend.url], upstream: { bodyTimeout: 300 } })
   t.equal((await app.inject('/')).rawPayload.length, size)
 })
+
+t.test('a client that does not read the second of two answers, asked for at once, is ended too', async t => {
+  const size = 32 * 1024 * 1024
+  const backend = await httpBackend(t, (_request, response) => { response.end(Buffer.alloc(size)) })
+  const gateway = await startGateway(t, { targets: [backend.url], upstream: { bodyTimeout: 300 } })
+  const client = await Wire.connect(t, gateway.port)
+  client.socket.on('error', () => {})
+  client.write('GET /1 HTTP/1.1\r\nHost: a\r\n\r\nGET /2 HTTP/1.1\r\nHost: a\r\n\r\n')
+  await client.has(size + 1024 * 1024)
+  client.socket.pause()
+  await gateway.idle()
+  t.ok(client.length < 2 * size, 'its answer is cut')
+})

@@ -1,7 +1,7 @@
 import t from 'tap'
 import type { FastifyInstance } from 'fastify'
 import { openSession, resources, startGateway } from '../helpers/gateway.js'
-import { handshake } from '../helpers/raw-client.js'
+import { exchange, handshake } from '../helpers/raw-client.js'
 import { blackHole, goodAnswer, rawTarget } from '../helpers/raw-target.js'
 import { Wire, masked } from '../helpers/wire.js'
 
@@ -128,4 +128,27 @@ t.test('frames that were sent early are not read without bound, and arrive in or
     if (payload.length !== 60_000 || payload[0] !== index || payload[59_999] !== index) t.fail(`frame ${index} is wrong`)
   }
   t.match((await client.head()).start, / 101 /)
+})
+
+t.test('a client that leaves while a second target is dialled, behind one that broke off', async t => {
+  const breaking = await rawTarget(t)
+  const attempts = gate()
+  let targets = 0
+  const gateway = await startGateway(t, {
+    targets: [breaking.url, `http://127.0.0.1:${await blackHole(t)}`],
+    upstream: { connectTimeout: 50_000 },
+    route: { headers: { request: { 'X-Attempt': () => { if (++targets === 2) attempts.hook().catch(t.threw); return String(targets) } } } },
+    setup: app => { app.get('/own', async () => 'ok') }
+  })
+  const client = await Wire.connect(t, gateway.port)
+  client.write(handshake())
+  const first = await breaking.next()
+  await first.head()
+  first.reset()
+  await attempts.reached
+  // By then the gateway has heard all of the first target's end.
+  t.equal((await exchange(t, gateway.port, 'GET /own HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n')).status, 200)
+  client.reset()
+  await gateway.idle()
+  t.equal(resources().timers, 0, 'nothing is waited for')
 })

@@ -80,10 +80,10 @@ const fine: Case[] = [
   // Node counts what it keeps of a head, and keeps no spaces.
   { name: 'spaces of 20 KB before a value', send: request('GET /t/a', [`X:${' '.repeat(20_000)}a`]), expect: ['GET /t/a'], or: [[431]] },
   // Node takes these for HTTP; the target gets HTTP/1.1, and the client's connection ends behind the answer.
-  { name: 'HTTP/2.0', send: 'GET /t/a HTTP/2.0\r\nHost: a\r\n\r\n', expect: ['GET /t/a'], or: [[400]] },
+  { name: 'HTTP/2.0', send: 'GET /t/a HTTP/2.0\r\nHost: a\r\n\r\n', expect: [505], or: [[400]] },
   { name: 'HTTP/2.0 with chunks', send: 'POST /t/a HTTP/2.0\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n', expect: [400] },
-  { name: 'HTTP/0.9 with a version', send: 'GET /t/a HTTP/0.9\r\nHost: a\r\n\r\n', expect: ['GET /t/a'], or: [[400]] },
-  { name: 'HTTP/0.9 without a version', send: 'GET /t/a\r\n\r\n', expect: ['GET /t/a'], or: [[400]] },
+  { name: 'HTTP/0.9 with a version', send: 'GET /t/a HTTP/0.9\r\nHost: a\r\n\r\n', expect: [505], or: [[400]] },
+  { name: 'HTTP/0.9 without a version', send: 'GET /t/a\r\n\r\n', expect: [505], or: [[400]] },
   { name: 'ICE/1.0', send: 'SOURCE /t/a ICE/1.0\r\nHost: a\r\n\r\n', expect: [404], or: [[400]] },
   { name: 'HTTP/1.0', send: 'GET /t/a HTTP/1.0\r\nHost: a\r\n\r\n', expect: ['GET /t/a'] },
   { name: 'HTTP/1.0 without Host', send: 'GET /t/a HTTP/1.0\r\n\r\n', expect: ['GET /t/a'] },
