@@ -47,7 +47,7 @@ export function goodAnswer (request: Head, lines: string[] = []): string {
   return ['HTTP/1.1 101 Switching Protocols', 'Upgrade: websocket', 'Connection: Upgrade', `Sec-WebSocket-Accept: ${acceptOf(key!)}`, ...lines, '', ''].join('\r\n')
 }
 
-/** The address of a port that refuses connections. */
+/** A port that refuses connections. */
 export async function refusingPort (): Promise<number> {
   const server = createServer(socket => socket.unref()).listen(0, '127.0.0.1').unref()
   await once(server, 'listening')
@@ -55,6 +55,15 @@ export async function refusingPort (): Promise<number> {
   const socket = connect((server.address() as AddressInfo).port, '127.0.0.1').unref()
   await once(socket, 'connect')
   return socket.localPort!
+}
+
+/** A port that was free a moment ago, for a program that cannot be asked which one it has taken. */
+export async function freePort (): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
+  await new Promise(resolve => server.close(resolve))
+  return port
 }
 
 /** The address of a port where connections stay unanswered: its process never accepts, and its backlog is full. */

@@ -6,7 +6,7 @@ import { connectAsync, type IClientOptions, type MqttClient } from 'mqtt'
 import t, { type Test } from 'tap'
 import { startCommandWithOneOutput } from '../../helpers/command.js'
 import { startGateway, type RunningGateway } from '../../helpers/gateway.js'
-import { refusingPort } from '../../helpers/raw-target.js'
+import { freePort } from '../../helpers/raw-target.js'
 import { temporaryFolder } from '../../helpers/temporary-folder.js'
 
 // Debian's own; not on the PATH of everyone.
@@ -46,7 +46,7 @@ async function start (t: Test): Promise<{ connect (options?: IClientOptions): Pr
   const folder = await temporaryFolder(t)
   const configuration = join(folder, 'mosquitto.conf')
   // It takes no port 0.
-  const port = await refusingPort()
+  const port = await freePort()
   await writeFile(configuration, [
     // As root, it would turn into its own user, who may not write to the folder.
     `user ${userInfo().username}`,

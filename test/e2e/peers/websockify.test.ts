@@ -3,7 +3,7 @@ import { createServer, type AddressInfo, type Socket } from 'node:net'
 import t, { type Test } from 'tap'
 import { startCommandWithOneOutput } from '../../helpers/command.js'
 import { startGateway, type RunningGateway } from '../../helpers/gateway.js'
-import { refusingPort } from '../../helpers/raw-target.js'
+import { freePort } from '../../helpers/raw-target.js'
 import { closed, openSocket } from '../../helpers/sockets.js'
 
 // Debian's own.
@@ -54,7 +54,7 @@ async function start (t: Test): Promise<{ gateway: RunningGateway, accepted: Pro
   })
   t.teardown(() => server.close())
   // It takes no port 0.
-  const port = await refusingPort()
+  const port = await freePort()
   const websockify = startCommandWithOneOutput(t, WEBSOCKIFY, [`127.0.0.1:${port}`, `127.0.0.1:${(server.address() as AddressInfo).port}`])
   // It says so once it listens.
   await websockify.output(/proxying from/)
