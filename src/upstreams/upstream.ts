@@ -1,15 +1,11 @@
 import type { UpstreamOptions } from '../options.js'
 import { Target, parseTarget, type TargetPolicy } from './target.js'
-import { tlsClientOptions, type TlsClientOptions } from './tls.js'
+import { tlsClientOptions } from './tls.js'
 
 /** A named group of interchangeable targets, with one policy. */
 export class Upstream {
   readonly name: string
   readonly targets: readonly Target[]
-  /** How long a connection to a target may take, in milliseconds. */
-  readonly connectTimeout: number
-  /** How its https targets are met. */
-  readonly tls: TlsClientOptions
   /** How long a body may stand still, in milliseconds. */
   readonly bodyTimeout: number
   /** How often a request that failed is sent again. */
@@ -26,10 +22,8 @@ export class Upstream {
       tls: tlsClientOptions(options.tls, `Upstream '${name}'`)
     }
     this.name = name
-    this.connectTimeout = policy.connectTimeout
     this.bodyTimeout = policy.bodyTimeout
     this.retries = options.retries ?? 1
-    this.tls = policy.tls
     this.targets = options.targets.map(target => typeof target === 'string'
       ? new Target(parseTarget(target), 1, policy)
       : new Target(parseTarget(target.url), target.weight ?? 1, policy))

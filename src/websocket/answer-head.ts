@@ -33,7 +33,21 @@ export function readSwitchingHead (text: string): SwitchingHead | undefined {
     const name = line.slice(0, Math.max(colon, 0))
     const value = line.slice(colon + 1)
     if (!TOKEN.test(name) || !isHeaderValue(value)) return undefined
-    headers.push(name, value.trim())
+    headers.push(name, withoutSpace(value))
   }
   return { message, headers }
+}
+
+/** RFC 9110 §5.5: spaces and tabs around a value do not belong to it. trim() would take more than those. */
+function withoutSpace (value: string): string {
+  let start = 0
+  let end = value.length
+  while (start < end && isSpace(value, start)) start++
+  while (end > start && isSpace(value, end - 1)) end--
+  return value.slice(start, end)
+}
+
+function isSpace (value: string, index: number): boolean {
+  const code = value.charCodeAt(index)
+  return code === 0x20 || code === 0x09
 }

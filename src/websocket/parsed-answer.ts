@@ -3,6 +3,7 @@ import type { Socket } from 'node:net'
 import { Duplex } from 'node:stream'
 import { TargetAnswerInvalidError, TargetUnreachableError } from '../errors.js'
 import type { OfferResult } from './offer.js'
+import { readRest } from './shared-reads.js'
 
 /** Who hears what a target has answered. */
 export interface ParsedAnswerListener {
@@ -25,7 +26,7 @@ export class ParsedAnswer {
     const request = httpRequest({ headers: { connection: 'close' }, createConnection: () => answer, insecureHTTPParser: false })
     const invalid = (fault: string) => listener.onError(new TargetAnswerInvalidError({ cause: new Error(fault) }))
     request.on('upgrade', (response, _socket, head) => {
-      const rest = answer.read() as Buffer | null
+      const rest = readRest(answer)
       listener.onAnswer({
         accepted: true,
         socket: connection,

@@ -149,8 +149,9 @@ async function firstAnswer (upstream: Upstream, request: FastifyRequest, { route
     try {
       const received = admission.headers(request.raw.rawHeaders, offer)
       const headers = rewriting.requestHeaders(handshakeHeaders(received, forwarding, target.address.host), request)
-      const timeout = websocket.connectTimeout ?? upstream.connectTimeout
-      const connection = await connectShared(onread => dial(target.address, { timeout, tls: upstream.tls, onread, cancellation }))
+      const { address, policy: { connectTimeout, tls } } = target
+      const timeout = websocket.connectTimeout ?? connectTimeout
+      const connection = await connectShared(onread => dial(address, { timeout, tls, onread, cancellation }))
       return { result: await makeOffer(connection, { path, headers, offer, timeout: websocket.handshakeTimeout ?? 10_000, cancellation }), target, headers }
     } catch (error) {
       if (cancellation.cancelled || !(error instanceof TargetUnreachableError)) throw error
