@@ -5,6 +5,7 @@ import { RouteInvalidError, UpstreamUnknownError } from './errors.js'
 import { LastAnswers } from './http/client-errors.js'
 import { holdExpectations } from './http/expectation.js'
 import { proxyRequest } from './http/proxy.js'
+import { watchUnused } from './http/unused-connections.js'
 import { watchOptIns } from './opt-in.js'
 import { GatewayOptions, PassthroughOptions, ProxyOptions, type UpstreamOptions } from './options.js'
 import { keepLast, leaveBodyUnparsed, serveHandshakes, type RouteHandler } from './route.js'
@@ -151,19 +152,23 @@ const plugin: FastifyPluginAsync<GatewayOptions> = async (app, givenOptions) => 
   const drainTimeout = options.drainTimeout ?? 30_000
   let drainTimer: NodeJS.Timeout | undefined
   let closeTimer: NodeJS.Timeout | undefined
+  const closeUnused = watchUnused(app.server)
   app.addHook('preClose', async () => {
     upgrades.close()
     // Fastify waits for answers under way; an event stream may never end.
     drainTimer = setTimeout(() => registry.close(), drainTimeout)
     // It also closes the connections that are idle now. One that becomes idle later, kept alive by its client,
     // would hold up the end until the keep-alive limit, 72 s.
-    closeTimer = setInterval(() => app.server.closeIdleConnections(), IDLE_CHECK)
+    closeTimer = setInterval(() => {
+      app.server.closeIdleConnections()
+      closeUnused()
+    }, IDLE_CHECK)
     await sessions.drain({ timeout: drainTimeout, spread: options.drainSpread ?? 0, code: options.drainCode ?? 1001 })
   })
   app.addHook('onClose', async () => {
     clearTimeout(drainTimer)
     clearInterval(closeTimer)
-    await registry.close()
+    registry.close()
   })
 }
 

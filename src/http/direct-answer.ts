@@ -3,8 +3,9 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import { TargetAnswerInvalidError } from '../errors.js'
 import { breakOff, checkStatus, mergedHeaders, reasonPhrase, type AnswerHead } from '../upstreams/answer.js'
 import { headerPairs, headerValues, type HeaderList } from '../upstreams/headers.js'
+import type { Exchange } from '../upstreams/http1/exchange.js'
+import { kept } from '../upstreams/shared-reads.js'
 import type { AnswerWriter } from './answer-writer.js'
-import type { Exchange } from './forward.js'
 
 /** For tests, which try both ways. */
 export const directAnswers = { enabled: true }
@@ -56,11 +57,11 @@ export class DirectAnswer implements AnswerWriter {
     this.#begun = true
     this.#missing -= chunk.length
     if (this.#missing === 0) {
-      this.#response.end(chunk)
+      this.#response.end(kept(chunk))
       return true
     }
     // A chunk beyond the high-water mark counts as too much even where the system has taken it all by now.
-    if (this.#response.write(chunk) || this.#response.writableLength === 0) return true
+    if (this.#response.write(kept(chunk)) || this.#response.writableLength === 0) return true
     if (!this.blocked) {
       this.blocked = true
       this.#response.once('drain', () => {

@@ -4,13 +4,13 @@ import { HttpVersionError, RequestInvalidError, TargetUnreachableError } from '.
 import type { AnswerHead } from '../upstreams/answer.js'
 import { forwardingOf, type ForwardingPolicy } from '../upstreams/forwarding.js'
 import { hasBody, headerValues, requestHeaders, responseHeaders, trailerHeaders, withoutHeaders, type HeaderList } from '../upstreams/headers.js'
+import type { AnswerListener, Exchange, TargetRequest } from '../upstreams/http1/exchange.js'
 import type { Rewriting } from '../upstreams/rewriting.js'
 import type { Target } from '../upstreams/target.js'
 import type { Upstream } from '../upstreams/upstream.js'
 import type { AnswerWriter } from './answer-writer.js'
 import { DirectAnswer, mayAnswerDirectly } from './direct-answer.js'
 import { claimExpectation, type Expectation } from './expectation.js'
-import { forward, type AnswerListener, type Exchange, type ForwardedRequest } from './forward.js'
 import { writeEarlyHints } from './early-hints.js'
 import { headersOfBody, requestBody, type RequestBody } from './request-body.js'
 import { limitStandstill } from './stalled-reader.js'
@@ -47,7 +47,7 @@ const EARLY_HINTS = 103
 const IDEMPOTENT = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE', 'PUT', 'DELETE', 'QUERY', 'PROPFIND', 'SEARCH'])
 
 /** Where a client has announced them; what comes unannounced is dropped (RFC 9110 §6.5.1). */
-function trailersOf (request: IncomingMessage): ForwardedRequest['trailers'] {
+function trailersOf (request: IncomingMessage): TargetRequest['trailers'] {
   const { trailer, 'transfer-encoding': coding } = request.headers
   return trailer === undefined || coding === undefined ? undefined : { names: trailer, read: () => trailerHeaders(request.rawTrailers) }
 }
@@ -94,7 +94,7 @@ class Proxying implements AnswerListener {
     const { method, raw } = this.#request
     this.#target = target
     this.#headers = this.#headersFor(target)
-    this.#exchange = forward(target, {
+    this.#exchange = target.send({
       method,
       path: this.#path,
       headers: this.#headers,

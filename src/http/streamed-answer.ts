@@ -1,8 +1,9 @@
 import { Readable } from 'node:stream'
 import type { FastifyReply } from 'fastify'
 import { sendAnswer, type AnswerHead } from '../upstreams/answer.js'
+import type { Exchange } from '../upstreams/http1/exchange.js'
+import { kept } from '../upstreams/shared-reads.js'
 import type { AnswerWriter } from './answer-writer.js'
-import type { Exchange } from './forward.js'
 
 /** Sends a target's answer through Fastify, so that the onSend hooks of the route hold. */
 export class StreamedAnswer implements AnswerWriter {
@@ -26,7 +27,7 @@ export class StreamedAnswer implements AnswerWriter {
   }
 
   onChunk (chunk: Buffer): boolean {
-    const more = this.#body.push(chunk)
+    const more = this.#body.push(kept(chunk))
     if (!more) this.#body.blocked = true
     return more
   }

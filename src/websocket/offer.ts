@@ -7,7 +7,7 @@ import { checkHeaders, type HeaderList } from '../upstreams/headers.js'
 import { mayBeSwitching, readSwitchingHead } from './answer-head.js'
 import { answerFault, type Offer } from './handshake.js'
 import { ParsedAnswer } from './parsed-answer.js'
-import { isShared, readChunks } from './shared-reads.js'
+import { isShared, readChunks } from '../upstreams/shared-reads.js'
 
 /** What a target made of a handshake. */
 export type OfferResult =

@@ -3,7 +3,7 @@ import type { Socket } from 'node:net'
 import { Duplex } from 'node:stream'
 import { TargetAnswerInvalidError, TargetUnreachableError } from '../errors.js'
 import type { OfferResult } from './offer.js'
-import { readRest } from './shared-reads.js'
+import { readRest } from '../upstreams/shared-reads.js'
 
 /** Who hears what a target has answered. */
 export interface ParsedAnswerListener {

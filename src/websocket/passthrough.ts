@@ -20,7 +20,7 @@ import { LiveSession } from './live-session.js'
 import { makeOffer, type OfferResult } from './offer.js'
 import type { SessionOptions } from './session.js'
 import type { Sessions } from './sessions.js'
-import { connectShared, readShared, unread } from './shared-reads.js'
+import { connectShared, readShared, unread } from '../upstreams/shared-reads.js'
 import type { PendingUpgrade, Upgrades } from './upgrades.js'
 import { WaitingClient } from './waiting-client.js'
 

@@ -125,6 +125,11 @@ export function unread (socket: Duplex, chunk: Buffer): void {
   else reader.before = chunk
 }
 
+/** A chunk whose memory is not used again: a copy, where a socket has read it into the shared buffer. */
+export function kept (chunk: Buffer): Buffer {
+  return chunk.buffer === buffer.buffer ? Buffer.from(chunk) : chunk
+}
+
 /** Whether the chunks of a socket must be copied to be kept. */
 export function isShared (socket: Duplex): boolean {
   return readers.has(socket)

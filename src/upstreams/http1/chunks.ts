@@ -1,0 +1,114 @@
+/** What a reader of chunks waits for next. */
+type State = 'size' | 'extension' | 'end of line' | 'data' | 'CR' | 'LF' | 'over'
+
+/** Bytes that the extensions of one chunk may have. */
+const MAX_EXTENSION = 16 * 1024
+const CR = 0x0d
+const LF = 0x0a
+
+/** Takes a chunked body apart (RFC 9112 §7.1), however its bytes arrive. Extensions are dropped (§7.1.1). */
+export class ChunkReader {
+  /** What is wrong with it. */
+  fault: string | undefined
+  #state: State = 'size'
+  #size = 0
+  #digits = 0
+  #extension = 0
+  readonly #onData: (data: Buffer) => void
+
+  /** @param onData Is given the body. */
+  constructor (onData: (data: Buffer) => void) {
+    this.#onData = onData
+  }
+
+  /** The last chunk has been read; trailers may follow. */
+  get over (): boolean {
+    return this.#state === 'over'
+  }
+
+  /** Begins with a new body. */
+  begin (): void {
+    this.#nextChunk()
+    this.fault = undefined
+  }
+
+  /**
+   * Reads some bytes.
+   *
+   * @returns Where it has stopped: behind the last chunk, at a fault, or at the end of the bytes.
+   */
+  read (bytes: Buffer, start: number): number {
+    let at = start
+    while (at < bytes.length && this.#state !== 'over' && this.fault === undefined) {
+      if (this.#state === 'data') at = this.#passData(bytes, at)
+      else this.#step(bytes[at++]!)
+    }
+    return at
+  }
+
+  #nextChunk (): void {
+    this.#state = 'size'
+    this.#size = this.#digits = this.#extension = 0
+  }
+
+  #passData (bytes: Buffer, at: number): number {
+    const end = Math.min(bytes.length, at + this.#size)
+    this.#size -= end - at
+    if (this.#size === 0) this.#state = 'CR'
+    this.#onData(at === 0 && end === bytes.length ? bytes : bytes.subarray(at, end))
+    return end
+  }
+
+  #step (byte: number): void {
+    switch (this.#state) {
+      case 'size': {
+        const digit = hexDigit(byte)
+        if (digit !== -1) {
+          this.#size = this.#size * 16 + digit
+          // Beyond it, a number is no longer exact.
+          if (++this.#digits > 13) this.fault = 'the size of a chunk is too large'
+        } else if (this.#digits === 0) {
+          this.fault = 'a chunk has no size'
+        } else if (byte === 0x3b) {
+          this.#state = 'extension'
+        } else {
+          this.#endOfSize(byte)
+        }
+        return
+      }
+      case 'extension':
+        if (byte === CR) this.#endOfSize(byte)
+        else if (isText(byte) && ++this.#extension <= MAX_EXTENSION) return
+        else this.fault = 'the extension of a chunk is no text, or too long'
+        return
+      case 'end of line':
+        if (byte !== LF) this.fault = 'the line of the size of a chunk does not end in CR LF'
+        else if (this.#size === 0) this.#state = 'over'
+        else this.#state = 'data'
+        return
+      case 'CR':
+        if (byte === CR) this.#state = 'LF'
+        else this.fault = 'a chunk is longer than its size'
+        return
+      case 'LF':
+        if (byte === LF) this.#nextChunk()
+        else this.fault = 'a chunk does not end in CR LF'
+    }
+  }
+
+  #endOfSize (byte: number): void {
+    if (byte === CR) this.#state = 'end of line'
+    else this.fault = 'the size of a chunk is no number'
+  }
+}
+
+function hexDigit (byte: number): number {
+  if (byte >= 0x30 && byte <= 0x39) return byte - 0x30
+  const lower = byte | 0x20
+  return lower >= 0x61 && lower <= 0x66 ? lower - 0x57 : -1
+}
+
+/** Tabs, and what is no control character. */
+function isText (byte: number): boolean {
+  return byte === 0x09 || (byte >= 0x20 && byte !== 0x7f)
+}
