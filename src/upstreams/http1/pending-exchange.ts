@@ -39,6 +39,8 @@ export class PendingExchange implements Exchange {
   }
 
   cancel (): void {
+    // An error is dear, and it is usually over by now.
+    if (this.#over) return
     this.fail(new TargetUnreachableError({ cause: new Error('cancelled') }))
   }
 
