@@ -1,10 +1,11 @@
 import type { ServerResponse } from 'node:http'
+import { TLSSocket } from 'node:tls'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { TargetAnswerInvalidError } from '../errors.js'
 import { breakOff, checkStatus, mergedHeaders, reasonPhrase, type AnswerHead } from '../upstreams/answer.js'
 import { headerPairs, headerValues, type HeaderList } from '../upstreams/headers.js'
 import type { Exchange } from '../upstreams/http1/exchange.js'
-import { kept } from '../upstreams/shared-reads.js'
+import { copyOf, isSharedChunk, keepCopy, kept } from '../upstreams/shared-reads.js'
 import type { AnswerWriter } from './answer-writer.js'
 
 /** For tests, which try both ways. */
@@ -25,6 +26,9 @@ export function mayAnswerDirectly (request: FastifyRequest): boolean {
 }
 
 let contextKey: symbol | undefined
+
+/** Bytes of a chunk that is worth some care: Node's high-water mark. */
+const LARGE = 16 * 1024
 
 /** Writes a target's answer to the client as it comes. */
 export class DirectAnswer implements AnswerWriter {
@@ -56,12 +60,10 @@ export class DirectAnswer implements AnswerWriter {
   onChunk (chunk: Buffer): boolean {
     this.#begun = true
     this.#missing -= chunk.length
-    if (this.#missing === 0) {
-      this.#response.end(kept(chunk))
-      return true
-    }
+    const isLast = this.#missing === 0
+    const more = chunk.length < LARGE ? this.#write(kept(chunk), isLast) : this.#writeLarge(chunk, isLast)
     // A chunk beyond the high-water mark counts as too much even where the system has taken it all by now.
-    if (this.#response.write(kept(chunk)) || this.#response.writableLength === 0) return true
+    if (isLast || more || this.#response.writableLength === 0) return true
     if (!this.blocked) {
       this.blocked = true
       this.#response.once('drain', () => {
@@ -70,6 +72,24 @@ export class DirectAnswer implements AnswerWriter {
       })
     }
     return false
+  }
+
+  #write (chunk: Buffer, isLast: boolean): boolean {
+    if (!isLast) return this.#response.write(chunk)
+    this.#response.end(chunk)
+    return true
+  }
+
+  /** Memory for a large chunk costs more than the rest of its way, and usually it is needed for this call alone. */
+  #writeLarge (chunk: Buffer, isLast: boolean): boolean {
+    const { socket } = this.#response
+    if (!isSharedChunk(chunk) || socket === null || socket.writableLength > 0 || socket instanceof TLSSocket) return this.#write(kept(chunk), isLast)
+    const copy = copyOf(chunk)
+    const more = this.#write(copy, isLast)
+    // Node gathers what is written up to the end of the tick.
+    socket.uncork()
+    if (socket.writableLength > 0) keepCopy(copy)
+    return more
   }
 
   onEnd (trailers: HeaderList): void {
