@@ -1,15 +1,19 @@
+import type { ServerResponse } from 'node:http'
 import { Readable } from 'node:stream'
 import type { FastifyReply } from 'fastify'
 import { sendAnswer, type AnswerHead } from '../upstreams/answer.js'
+import { headerPairs, type HeaderList } from '../upstreams/headers.js'
 import type { Exchange } from '../upstreams/http1/exchange.js'
 import { kept } from '../upstreams/shared-reads.js'
 import type { AnswerWriter } from './answer-writer.js'
 
 /** Sends a target's answer through Fastify, so that the onSend hooks of the route hold. */
 export class StreamedAnswer implements AnswerWriter {
+  readonly #response: ServerResponse
   readonly #body: AnswerBody
 
   constructor (reply: FastifyReply, head: AnswerHead, exchange: Exchange) {
+    this.#response = reply.raw
     this.#body = new AnswerBody(exchange)
     // As from an async handler. A hook that has the body flow before it returns would else lose what is there.
     queueMicrotask(() => {
@@ -32,7 +36,9 @@ export class StreamedAnswer implements AnswerWriter {
     return more
   }
 
-  onEnd (): void {
+  onEnd (trailers: HeaderList): void {
+    // Node leaves them out where an answer is not chunked. A hook may have answered in its place.
+    if (trailers.length > 0 && !this.#response.writableEnded) this.#response.addTrailers(headerPairs(trailers))
     this.#body.push(null)
   }
 

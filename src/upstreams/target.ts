@@ -1,6 +1,10 @@
+import type { Socket } from 'node:net'
 import { TargetMalformedError } from '../errors.js'
+import type { Cancellation } from './cancellation.js'
+import { dial } from './dial.js'
 import type { AnswerListener, Exchange, TargetRequest } from './http1/exchange.js'
 import { ConnectionPool } from './http1/pool.js'
+import { connectShared } from './shared-reads.js'
 import type { TlsClientOptions } from './tls.js'
 
 /** Where a target is, taken apart once. */
@@ -78,11 +82,25 @@ export class Target {
   readonly weight: number
   readonly policy: TargetPolicy
   readonly #pool = new ConnectionPool(this)
+  /** Of the last TLS connection. */
+  #session: Buffer | undefined
+  readonly #onSession = (session: Buffer): void => { this.#session = session }
 
   constructor (address: TargetAddress, weight: number, policy: TargetPolicy) {
     this.address = address
     this.weight = weight
     this.policy = policy
+  }
+
+  /**
+   * Opens a connection.
+   *
+   * @param timeout Milliseconds until it must stand, where that is not the upstream's limit.
+   * @throws {TargetUnreachableError} with the reason as its cause, when refused, reset or too slow.
+   */
+  connect (cancellation: Cancellation, timeout = this.policy.connectTimeout): Promise<Socket> {
+    const { tls } = this.policy
+    return connectShared(onread => dial(this.address, { timeout, tls, onread, cancellation, session: this.#session, onSession: this.#onSession }))
   }
 
   /** Sends a request, on a connection that is kept for the next one. */

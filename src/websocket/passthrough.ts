@@ -6,7 +6,6 @@ import { ClientFullError, DrainingError, HandshakeInvalidError, HandshakeVersion
 import type { WebSocketOptions } from '../options.js'
 import { mergedHeaders, reasonPhrase, sendAnswer } from '../upstreams/answer.js'
 import type { Cancellation } from '../upstreams/cancellation.js'
-import { dial } from '../upstreams/dial.js'
 import { forwardingOf, type ForwardingPolicy } from '../upstreams/forwarding.js'
 import { handshakeHeaders, headerValues, listsToken, responseHeaders, type HeaderList } from '../upstreams/headers.js'
 import type { Rewriting } from '../upstreams/rewriting.js'
@@ -20,7 +19,7 @@ import { LiveSession } from './live-session.js'
 import { makeOffer, type OfferResult } from './offer.js'
 import type { SessionOptions } from './session.js'
 import type { Sessions } from './sessions.js'
-import { connectShared, readShared, unread } from '../upstreams/shared-reads.js'
+import { readShared, unread } from '../upstreams/shared-reads.js'
 import type { PendingUpgrade, Upgrades } from './upgrades.js'
 import { WaitingClient } from './waiting-client.js'
 
@@ -149,9 +148,7 @@ async function firstAnswer (upstream: Upstream, request: FastifyRequest, { route
     try {
       const received = admission.headers(request.raw.rawHeaders, offer)
       const headers = rewriting.requestHeaders(handshakeHeaders(received, forwarding, target.address.host), request)
-      const { address, policy: { connectTimeout, tls } } = target
-      const timeout = websocket.connectTimeout ?? connectTimeout
-      const connection = await connectShared(onread => dial(address, { timeout, tls, onread, cancellation }))
+      const connection = await target.connect(cancellation, websocket.connectTimeout)
       return { result: await makeOffer(connection, { path, headers, offer, timeout: websocket.handshakeTimeout ?? 10_000, cancellation }), target, headers }
     } catch (error) {
       if (cancellation.cancelled || !(error instanceof TargetUnreachableError)) throw error

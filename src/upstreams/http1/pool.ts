@@ -1,6 +1,4 @@
 import { TargetUnreachableError } from '../../errors.js'
-import { dial } from '../dial.js'
-import { connectShared } from '../shared-reads.js'
 import type { Target } from '../target.js'
 import { TargetConnection, type ConnectionKeeper } from './connection.js'
 import type { AnswerListener, Exchange, TargetRequest } from './exchange.js'
@@ -104,12 +102,10 @@ export class ConnectionPool implements ConnectionKeeper {
   }
 
   #dial (exchange: PendingExchange): void {
-    const { address, policy } = this.#target
-    const { cancellation } = exchange
     this.#dialling.add(exchange)
-    connectShared(onread => dial(address, { timeout: policy.connectTimeout, tls: policy.tls, onread, cancellation }))
+    this.#target.connect(exchange.cancellation)
       .then(socket => {
-        const connection = new TargetConnection(socket, policy, this)
+        const connection = new TargetConnection(socket, this.#target.policy, this)
         this.#connections.add(connection)
         if (exchange.over) connection.destroy()
         else connection.start(exchange)
