@@ -1,10 +1,9 @@
 import type { ServerResponse } from 'node:http'
-import { Readable } from 'node:stream'
 import type { FastifyReply } from 'fastify'
 import { sendAnswer, type AnswerHead } from '../upstreams/answer.js'
 import { headerPairs, type HeaderList } from '../upstreams/headers.js'
+import { AnswerBody } from '../upstreams/http1/answer-body.js'
 import type { Exchange } from '../upstreams/http1/exchange.js'
-import { kept } from '../upstreams/shared-reads.js'
 import type { AnswerWriter } from './answer-writer.js'
 
 /** Sends a target's answer through Fastify, so that the onSend hooks of the route hold. */
@@ -31,9 +30,7 @@ export class StreamedAnswer implements AnswerWriter {
   }
 
   onChunk (chunk: Buffer): boolean {
-    const more = this.#body.push(kept(chunk))
-    if (!more) this.#body.blocked = true
-    return more
+    return this.#body.add(chunk)
   }
 
   onEnd (trailers: HeaderList): void {
@@ -44,27 +41,5 @@ export class StreamedAnswer implements AnswerWriter {
 
   onError (error: Error): void {
     this.#body.destroy(error)
-  }
-}
-
-/** The body of a target's answer as it comes, with backpressure. Destroying it cancels the request. */
-class AnswerBody extends Readable {
-  blocked = false
-  readonly #exchange: Exchange
-
-  constructor (exchange: Exchange) {
-    super()
-    this.#exchange = exchange
-  }
-
-  override _read (): void {
-    if (!this.blocked) return
-    this.blocked = false
-    this.#exchange.resume()
-  }
-
-  override _destroy (error: Error | null, callback: (error?: Error | null) => void): void {
-    this.#exchange.cancel()
-    callback(error)
   }
 }

@@ -28,6 +28,8 @@ export class AnswerReader {
   fault: string | undefined
   /** Whether anything of the answer, or of an interim one before it, has come. */
   begun = false
+  /** The answer is a 101 that was asked for; what stands behind it is of another protocol. */
+  switching: AnswerHead | undefined
   /** Of an answer that is over. */
   trailers = NONE
   /** Whether the connection may carry another request, and for how many seconds; behind the head. */
@@ -37,6 +39,7 @@ export class AnswerReader {
   readonly #chunks: ChunkReader
   #state: State = 'over'
   #bodyless = false
+  #upgrade = false
   /** What has arrived of a head or of trailers. */
   #partial: Buffer = NOTHING
   /** Bytes of the body still to come. */
@@ -61,9 +64,16 @@ export class AnswerReader {
     return this.#state === 'head'
   }
 
-  /** Awaits an answer; that to a HEAD has no body. */
-  begin (bodyless: boolean): void {
+  /**
+   * Awaits an answer.
+   *
+   * @param bodyless To a HEAD: it has no body.
+   * @param upgrade To a request for another protocol: it may be a 101.
+   */
+  begin (bodyless: boolean, upgrade = false): void {
     this.#state = 'head'
+    this.#upgrade = upgrade
+    this.switching = undefined
     this.#bodyless = bodyless
     this.begun = false
     this.#partial = NOTHING
@@ -120,7 +130,13 @@ export class AnswerReader {
     }
     const head = readAnswerHead(found.text)
     if (head === undefined) return this.#fail('its head is not as RFC 9112 has it', at)
-    if (head.status === 101) return this.#fail('it is a 101 that nobody asked for', at)
+    if (head.status === 101) {
+      // HTTP/1.0 knows no upgrade (RFC 9110 §7.8).
+      if (!this.#upgrade || head.version !== '1.1') return this.#fail('it is a 101 that nobody asked for', at)
+      this.switching = head
+      this.#state = 'over'
+      return found.end
+    }
     if (head.status < 200) {
       this.#parts.onInterim(head)
       return found.end

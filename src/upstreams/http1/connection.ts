@@ -4,7 +4,9 @@ import type { AnswerHead } from '../answer.js'
 import { readChunks } from '../shared-reads.js'
 import { Alarm } from './alarm.js'
 import { AnswerReader, type AnswerParts } from './answer-reader.js'
-import type { PendingExchange } from './pending-exchange.js'
+import type { AnswerListener, Exchange, TargetRequest } from './exchange.js'
+import { PendingExchange } from './pending-exchange.js'
+import { requestHead } from './request-head.js'
 import { writeRequest } from './request-writer.js'
 
 /** What a connection takes from its target, in milliseconds. */
@@ -22,6 +24,33 @@ export interface ConnectionKeeper {
 
 const NOTHING = Buffer.alloc(0)
 
+/** Nobody keeps a connection that is made for one request. */
+const ONCE: ConnectionKeeper = {
+  onIdle: connection => connection.destroy(),
+  onClosed: () => {}
+}
+
+/**
+ * Sends a request on a connection that is its own.
+ *
+ * @throws {TypeError} for a name or a value that would be more than one header.
+ */
+export function exchangeOn (socket: Socket, limits: ConnectionLimits, request: TargetRequest, listener: AnswerListener): Exchange {
+  const connection = new TargetConnection(socket, limits, ONCE)
+  try {
+    const exchange = new PendingExchange(request, listener, requestHead(request.method, request.path, request.headers))
+    connection.start(exchange)
+    return exchange
+  } catch (error) {
+    connection.destroy()
+    throw error
+  }
+}
+
+function ignore (): void {
+  // 'close' follows.
+}
+
 /** A connection to a target, for one request after another. */
 export class TargetConnection implements AnswerParts {
   /** Until when it may be used again, as `performance.now()` counts. */
@@ -31,6 +60,7 @@ export class TargetConnection implements AnswerParts {
   readonly #reader: AnswerReader
   readonly #headAlarm: Alarm
   readonly #bodyAlarm: Alarm
+  readonly #stopReading: () => void
   #exchange: PendingExchange | undefined
   /** Some of the request has not been written yet. */
   #sending = false
@@ -43,8 +73,8 @@ export class TargetConnection implements AnswerParts {
     this.#reader = new AnswerReader(this)
     this.#headAlarm = new Alarm(headersTimeout, () => this.#fail(new TargetTimeoutError({ cause: new Error(`no head of an answer within ${headersTimeout} ms`) })))
     this.#bodyAlarm = new Alarm(bodyTimeout, () => this.#fail(new TargetTimeoutError({ cause: new Error(`nothing of the body within ${bodyTimeout} ms`) })))
-    socket.on('error', cause => this.#lost(cause)).on('end', () => this.#onEnd()).on('close', () => this.#onClose()).on('drain', () => this.#exchange?.request.body?.resume())
-    readChunks(socket, chunk => this.#read(chunk))
+    socket.on('error', this.#lost).on('end', this.#onEnd).on('close', this.#onClose).on('drain', this.#onDrain)
+    this.#stopReading = readChunks(socket, chunk => this.#read(chunk))
   }
 
   /** Whether it can take a request. */
@@ -57,7 +87,8 @@ export class TargetConnection implements AnswerParts {
     this.#exchange = exchange
     this.#held = false
     this.#sending = true
-    this.#reader.begin(exchange.request.method === 'HEAD')
+    const { method, upgrade } = exchange.request
+    this.#reader.begin(method === 'HEAD', upgrade)
     exchange.begin(this)
     writeRequest(this.#socket, exchange, () => {
       this.#sending = false
@@ -112,6 +143,7 @@ export class TargetConnection implements AnswerParts {
     const length = reader.read(chunk)
     if (this.#exchange !== exchange) return
     if (reader.fault !== undefined) return this.#fail(new TargetAnswerInvalidError({ cause: new Error(`the answer: ${reader.fault}`) }))
+    if (reader.switching !== undefined) return this.#handOver(exchange, reader.switching, chunk.subarray(length))
     if (reader.over) return this.#complete(exchange, length === chunk.length)
     if (reader.inHead) return
     if (this.#held) {
@@ -133,17 +165,29 @@ export class TargetConnection implements AnswerParts {
     exchange.complete(trailers)
   }
 
+  #handOver (exchange: PendingExchange, head: AnswerHead, rest: Buffer): void {
+    const socket = this.#socket
+    this.#exchange = undefined
+    this.#headAlarm.clear()
+    this.#stopReading()
+    // Until somebody else listens, a reset must not be an uncaught error.
+    socket.off('error', this.#lost).off('end', this.#onEnd).off('close', this.#onClose).off('drain', this.#onDrain).on('error', ignore)
+    exchange.switchTo(head, { socket, rest: Buffer.from(rest) })
+  }
+
   #fail (error: Error): void {
     this.#exchange?.fail(error)
   }
 
   /** A target that has begun to answer has got the request; it is not sent again. */
-  #lost (cause: Error): void {
+  readonly #lost = (cause: Error): void => {
     if (this.#reader.begun && this.#reader.inHead) this.#fail(new TargetAnswerInvalidError({ cause }))
     else this.#fail(new TargetUnreachableError({ cause }))
   }
 
-  #onEnd (): void {
+  readonly #onDrain = (): void => { this.#exchange?.request.body?.resume() }
+
+  readonly #onEnd = (): void => {
     const exchange = this.#exchange
     if (exchange !== undefined && this.#reader.endsWithConnection) {
       // libuv takes a reset that comes along with bytes for an end. Only a write that fails tells it.
@@ -158,7 +202,7 @@ export class TargetConnection implements AnswerParts {
     this.destroy()
   }
 
-  #onClose (): void {
+  readonly #onClose = (): void => {
     this.#lost(new Error('the target has closed the connection'))
     this.destroy()
     this.#keeper.onClosed(this)

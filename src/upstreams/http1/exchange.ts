@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net'
 import type { AnswerHead } from '../answer.js'
 import type { HeaderList } from '../headers.js'
 
@@ -8,6 +9,8 @@ export interface TargetRequest {
   /** A Content-Length frames the body; without one, it is sent in chunks. */
   headers: HeaderList
   body: OutgoingBody | null
+  /** The headers ask for another protocol: a 101 is a good answer (RFC 9110 §7.8). */
+  upgrade?: boolean
   /** Where the client waits for 100 Continue (RFC 9110 §10.1.1): the target wants the body. */
   onContinue?: (() => void) | undefined
   /** Where the client has announced trailers: their names, and what they are once the body has ended. */
@@ -33,10 +36,19 @@ export interface BodySink {
   onError (error: Error): void
 }
 
+/** A connection that speaks another protocol from now on. Nobody listens to it, and what goes wrong with it ends it. */
+export interface SwitchedConnection {
+  socket: Socket
+  /** What has come behind the 101. */
+  rest: Buffer
+}
+
 /** Who hears the target's answer; never before the request's sender has its exchange in hand. */
 export interface AnswerListener {
   /** An answer before the answer (RFC 9110 §15.2), such as 103 Early Hints. */
   onInterim (head: AnswerHead): void
+  /** The answer is a 101 that was asked for. The connection is the listener's. */
+  onSwitch? (head: AnswerHead, connection: SwitchedConnection): void
   /** The head of the answer. Its body follows. */
   onHead (head: AnswerHead): void
   /**

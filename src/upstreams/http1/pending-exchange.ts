@@ -1,8 +1,9 @@
 import { TargetUnreachableError } from '../../errors.js'
+import type { AnswerHead } from '../answer.js'
 import { Cancellation } from '../cancellation.js'
 import type { HeaderList } from '../headers.js'
 import type { TargetConnection } from './connection.js'
-import type { AnswerListener, Exchange, TargetRequest } from './exchange.js'
+import type { AnswerListener, Exchange, SwitchedConnection, TargetRequest } from './exchange.js'
 
 /** A request that has no complete answer yet: it waits for a connection, or has one. */
 export class PendingExchange implements Exchange {
@@ -42,6 +43,12 @@ export class PendingExchange implements Exchange {
     // An error is dear, and it is usually over by now.
     if (this.#over) return
     this.fail(new TargetUnreachableError({ cause: new Error('cancelled') }))
+  }
+
+  /** The connection speaks another protocol from now on. */
+  switchTo (head: AnswerHead, connection: SwitchedConnection): void {
+    this.#end()
+    this.listener.onSwitch!(head, connection)
   }
 
   complete (trailers: HeaderList): void {

@@ -12,8 +12,8 @@ const END_OF_LINE = '\r\n'
  * @param onFinish The request has been written to its end.
  */
 export function writeRequest (socket: Socket, exchange: PendingExchange, onFinish: () => void): void {
-  const { head, request: { headers, method, body, onContinue, trailers } } = exchange
-  let own = headers.includes('TE') ? 'Connection: keep-alive, TE\r\n' : 'Connection: keep-alive\r\n'
+  const { head, request: { headers, method, body, upgrade, onContinue, trailers } } = exchange
+  let own = upgrade === true ? '' : headers.includes('TE') ? 'Connection: keep-alive, TE\r\n' : 'Connection: keep-alive\r\n'
   const lengths = body !== null || EXPECT_BODY.has(method) ? headerValues(headers, 'content-length') : []
   if (body === null) {
     if (EXPECT_BODY.has(method) && lengths.length === 0) own += 'Content-Length: 0\r\n'
