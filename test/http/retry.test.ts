@@ -103,7 +103,7 @@ t.test("a function of the route's headers that throws over an answer has no targ
   t.same([first.requests, second.requests], [1, 0])
 })
 
-t.test('a request that undici does not take is 502, and nothing of why reaches the client', async t => {
+t.test('a request that cannot be written is 502, and nothing of why reaches the client', async t => {
   const good = await target(t, answer)
   const app = await gatewayApp(t)
   app.proxy('/*', { upstream: good.url })
