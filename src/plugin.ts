@@ -7,6 +7,7 @@ import { holdExpectations } from './http/expectation.js'
 import { proxyRequest } from './http/proxy.js'
 import { watchUnused } from './http/unused-connections.js'
 import { watchOptIns } from './opt-in.js'
+import { gatherConnections } from './other-addresses.js'
 import { GatewayOptions, PassthroughOptions, ProxyOptions, type UpstreamOptions } from './options.js'
 import { keepLast, leaveBodyUnparsed, serveHandshakes, type RouteHandler } from './route.js'
 import { chooseUpstream } from './upstreams/choice.js'
@@ -75,6 +76,7 @@ const plugin: FastifyPluginAsync<GatewayOptions> = async (app, givenOptions) => 
   const upgrades = Upgrades.of(app.server, { routing, ignore: options.ignoreUpgrade })
   holdExpectations(app.server, routing)
   LastAnswers.of(app)
+  gatherConnections(app)
   /** The routes that name their upstream, until all upstreams are declared. */
   const named: Array<{ url: string, upstream: string }> = []
 
