@@ -1,4 +1,4 @@
-import type { Server } from 'node:net'
+import type { Server, Socket } from 'node:net'
 import type { FastifyInstance } from 'fastify'
 
 /**
@@ -9,15 +9,27 @@ import type { FastifyInstance } from 'fastify'
  * leave `Expect: 100-continue` to the target, would hold for one of the addresses. Node documents that a
  * connection may be given to a server by emitting it; where Fastify keeps the other servers it does not
  * (DESIGN.md, rule 6). Not found there, they serve as Fastify has them serve.
+ *
+ * @returns Resolves when none of the other addresses' connections is open; the app's server waits for its own alone.
  */
-export function gatherConnections (app: FastifyInstance): void {
+export function gatherConnections (app: FastifyInstance): () => Promise<void> {
+  const gathered = new Set<Socket>()
+  let onLast = (): void => {}
   app.addHook('onListen', done => {
     for (const server of otherServers(app)) {
       server.removeAllListeners('connection')
-      server.on('connection', socket => app.server.emit('connection', socket))
+      server.on('connection', (socket: Socket) => {
+        gathered.add(socket)
+        socket.once('close', () => {
+          gathered.delete(socket)
+          if (gathered.size === 0) onLast()
+        })
+        app.server.emit('connection', socket)
+      })
     }
     done()
   })
+  return () => gathered.size === 0 ? Promise.resolve() : new Promise(resolve => { onLast = resolve })
 }
 
 function otherServers (app: FastifyInstance): Server[] {

@@ -76,7 +76,7 @@ const plugin: FastifyPluginAsync<GatewayOptions> = async (app, givenOptions) => 
   const upgrades = Upgrades.of(app.server, { routing, ignore: options.ignoreUpgrade })
   holdExpectations(app.server, routing)
   LastAnswers.of(app)
-  gatherConnections(app)
+  const othersClosed = gatherConnections(app)
   /** The routes that name their upstream, until all upstreams are declared. */
   const named: Array<{ url: string, upstream: string }> = []
 
@@ -168,6 +168,7 @@ const plugin: FastifyPluginAsync<GatewayOptions> = async (app, givenOptions) => 
     await sessions.drain({ timeout: drainTimeout, spread: options.drainSpread ?? 0, code: options.drainCode ?? 1001 })
   })
   app.addHook('onClose', async () => {
+    await othersClosed()
     clearTimeout(drainTimer)
     clearInterval(closeTimer)
     registry.close()
