@@ -79,8 +79,7 @@ export class AnswerReader {
   read (bytes: Buffer): number {
     let at = 0
     this.begun = true
-    do at = this.#readPart(bytes, at)
-    while (at < bytes.length && !this.over && this.fault === undefined)
+    while (at < bytes.length && !this.over && this.fault === undefined) at = this.#readPart(bytes, at)
     return at
   }
 
