@@ -168,7 +168,8 @@ export class AnswerReader {
     const rest = at === 0 ? bytes : bytes.subarray(at)
     const all = before === 0 ? rest : Buffer.concat([this.#partial, rest])
     const end = all.indexOf(END_OF_HEAD, Math.max(0, before - END_OF_HEAD.length + 1))
-    if ((end === -1 ? all.length : end) > MAX_HEAD) {
+    // The last bytes may begin the empty line.
+    if ((end === -1 ? all.length - END_OF_HEAD.length + 1 : end) > MAX_HEAD) {
       this.fault = 'its head or its trailers are too long'
       return undefined
     }
