@@ -70,9 +70,10 @@ export class AnswerReader {
     this.trailers = NONE
   }
 
-  /** Reads no more of this answer. */
+  /** Reads no more of this answer, not even of the bytes that it is reading. */
   abandon (): void {
     this.#state = 'over'
+    this.#chunks.stop()
   }
 
   /** @returns How many bytes belong to the answer; the others stand behind its end. */

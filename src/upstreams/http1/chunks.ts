@@ -32,6 +32,11 @@ export class ChunkReader {
     this.fault = undefined
   }
 
+  /** Reads no more of this body. */
+  stop (): void {
+    this.#state = 'over'
+  }
+
   /**
    * Reads some bytes.
    *
