@@ -22,7 +22,8 @@ export function mayBeAnswer (bytes: Buffer): boolean {
 
 /**
  * Reads the head of an answer, without the empty line behind it. It is as RFC 9112 has it, to the letter, or
- * undefined: what is read here in one way might be read by somebody else in another.
+ * undefined: what is read here in one way might be read by somebody else in another. Only the reason phrase, which
+ * means nothing, may be missing with the space before it, and have any characters.
  */
 export function readAnswerHead (text: string): ReceivedHead | undefined {
   const lines = text.split('\r\n')

@@ -80,17 +80,17 @@ export class AnswerReader {
     this.trailers = NONE
   }
 
-  /** Reads no more of this answer. */
+  /** Reads no more of this answer, not even of the bytes that it is reading. */
   abandon (): void {
     this.#state = 'over'
+    this.#chunks.stop()
   }
 
   /** @returns How many bytes belong to the answer; the others stand behind its end. */
   read (bytes: Buffer): number {
     let at = 0
     this.begun = true
-    do at = this.#readPart(bytes, at)
-    while (at < bytes.length && !this.over && this.fault === undefined)
+    while (at < bytes.length && !this.over && this.fault === undefined) at = this.#readPart(bytes, at)
     return at
   }
 
@@ -185,7 +185,8 @@ export class AnswerReader {
     const rest = at === 0 ? bytes : bytes.subarray(at)
     const all = before === 0 ? rest : Buffer.concat([this.#partial, rest])
     const end = all.indexOf(END_OF_HEAD, Math.max(0, before - END_OF_HEAD.length + 1))
-    if ((end === -1 ? all.length : end) > MAX_HEAD) {
+    // The last bytes may begin the empty line.
+    if ((end === -1 ? all.length - END_OF_HEAD.length + 1 : end) > MAX_HEAD) {
       this.fault = 'its head or its trailers are too long'
       return undefined
     }

@@ -1,8 +1,13 @@
 /** What a reader of chunks waits for next. */
 type State = 'size' | 'extension' | 'end of line' | 'data' | 'CR' | 'LF' | 'over'
 
-/** Bytes that the extensions of one chunk may have. */
+/** Bytes that the extensions of one chunk may have, behind the first semicolon. */
 const MAX_EXTENSION = 16 * 1024
+/**
+ * Extensions as a sender must write them: without space, and with every quote closed. Some would look for the end
+ * of a quote on the next line.
+ */
+const EXTENSIONS = /^(?:;[!#$%&'*+\-.^_`|~0-9A-Za-z]+(?:=(?:[!#$%&'*+\-.^_`|~0-9A-Za-z]+|"(?:[^"\\]|\\.)*"))?)+$/
 const CR = 0x0d
 const LF = 0x0a
 
@@ -13,7 +18,7 @@ export class ChunkReader {
   #state: State = 'size'
   #size = 0
   #digits = 0
-  #extension = 0
+  #extensions = ''
   readonly #onData: (data: Buffer) => void
 
   /** @param onData Is given the body. */
@@ -32,6 +37,11 @@ export class ChunkReader {
     this.fault = undefined
   }
 
+  /** Reads no more of this body. */
+  stop (): void {
+    this.#state = 'over'
+  }
+
   /**
    * Reads some bytes.
    *
@@ -48,7 +58,7 @@ export class ChunkReader {
 
   #nextChunk (): void {
     this.#state = 'size'
-    this.#size = this.#digits = this.#extension = 0
+    this.#size = this.#digits = 0
   }
 
   #passData (bytes: Buffer, at: number): number {
@@ -71,15 +81,16 @@ export class ChunkReader {
           this.fault = 'a chunk has no size'
         } else if (byte === 0x3b) {
           this.#state = 'extension'
+          this.#extensions = ';'
         } else {
           this.#endOfSize(byte)
         }
         return
       }
       case 'extension':
-        if (byte === CR) this.#endOfSize(byte)
-        else if (isText(byte) && ++this.#extension <= MAX_EXTENSION) return
-        else this.fault = 'the extension of a chunk is no text, or too long'
+        if (byte === CR && EXTENSIONS.test(this.#extensions)) this.#endOfSize(byte)
+        else if (isText(byte) && this.#extensions.length <= MAX_EXTENSION) this.#extensions += String.fromCharCode(byte)
+        else this.fault = 'the extensions of a chunk are not as RFC 9112 has them, or too long'
         return
       case 'end of line':
         if (byte !== LF) this.fault = 'the line of the size of a chunk does not end in CR LF'

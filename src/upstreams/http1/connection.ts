@@ -131,8 +131,7 @@ export class TargetConnection implements AnswerParts {
   }
 
   onBody (chunk: Buffer): void {
-    // The listener may have cancelled at an earlier chunk of the same bytes.
-    if (this.#exchange?.listener.onChunk(chunk) === false) this.#held = true
+    if (!this.#exchange!.listener.onChunk(chunk)) this.#held = true
   }
 
   #read (chunk: Buffer): void {
