@@ -51,7 +51,9 @@ export function framingOf ({ version, status, headers }: ReceivedHead, bodyless:
   const body = bodyless || status === 204 || status === 304
     ? 0
     : coding !== undefined ? 'chunked' : length !== undefined ? Number(length) : 'until end'
-  return { body, persistent: persistent && body !== 'until end', keepAlive }
+  // A 204 has no body (RFC 9110 §15.3.5). A target that tells the length of one may send it, too, and later.
+  const contradicts = status === 204 && (coding !== undefined || Number(length ?? 0) > 0)
+  return { body, persistent: persistent && body !== 'until end' && !contradicts, keepAlive }
 }
 
 const CONNECTION_HEADERS = ['connection', 'content-length', 'keep-alive', 'transfer-encoding'] as const

@@ -49,6 +49,31 @@ t.test('reads an answer, however it is cut', async t => {
   }
 })
 
+t.test('a 101 that was asked for, and what stands behind it, however it is cut', async t => {
+  const head = 'HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nContent-Length: 5\r\n\r\n'
+  const bytes = Buffer.from(`${HINTS}${head}HTTP/1.1 200 OK\r\n\r\n`)
+  const read = however(cutsOf(bytes.length), cuts => {
+    const reader = new AnswerReader({ onInterim: () => {}, onHead: () => t.fail('no head'), onBody: () => t.fail('no body') })
+    reader.begin(false, true)
+    let length = 0
+    for (const piece of pieces(bytes, cuts)) {
+      length += reader.read(piece)
+      if (reader.over) break
+    }
+    return { length, switching: reader.switching, fault: reader.fault }
+  })
+  t.match(read, { length: HINTS.length + head.length, switching: { status: 101, message: 'Switching Protocols', headers: ['Upgrade', 'websocket', 'Content-Length', '5'] }, fault: undefined })
+})
+
+t.test('a 101 of HTTP/1.0, or one that nobody asked for, is a fault', async t => {
+  for (const [version, upgrade] of [['1.0', true], ['1.1', false]] as const) {
+    const reader = new AnswerReader({ onInterim: () => {}, onHead: () => {}, onBody: () => {} })
+    reader.begin(false, upgrade)
+    reader.read(Buffer.from(`HTTP/${version} 101 Switching Protocols\r\nUpgrade: websocket\r\n\r\n`))
+    t.match(reader, { switching: undefined, fault: 'it is a 101 that nobody asked for' })
+  }
+})
+
 t.test('leaves what stands behind it', async t => {
   for (const { name, text, bodyless, read } of WHOLE) {
     const expected = { ...PLAIN, ...read, length: text.length }

@@ -27,10 +27,16 @@ t.test('how the end of a body is known', async t => {
   }
 })
 
+t.test('a 204 that tells of a body is the last answer of its connection', async t => {
+  for (const headers of [['Content-Length', '5'], ['Transfer-Encoding', 'chunked']]) t.match(framing(headers, { status: 204 }), { body: 0, persistent: false })
+  for (const headers of [[], ['Content-Length', '0']]) t.match(framing(headers, { status: 204 }), { body: 0, persistent: true })
+})
+
 t.test('an answer to HEAD, a 204 and a 304 have no body', async t => {
   for (const how of [{ bodyless: true }, { status: 204 }, { status: 304 }, { status: 204, bodyless: true }]) {
-    for (const headers of [[], LENGTH, CHUNKED]) t.same(framing(headers, how), { body: 0, persistent: true, keepAlive: undefined })
+    for (const headers of [[], LENGTH, CHUNKED]) t.match(framing(headers, how), { body: 0, keepAlive: undefined })
   }
+  for (const how of [{ bodyless: true }, { status: 304 }]) t.match(framing(LENGTH, how), { persistent: true })
   for (const status of [200, 203, 205, 206, 303, 305, 404, 999]) t.match(framing(LENGTH, { status }), { body: 5 })
 })
 
