@@ -16,7 +16,7 @@ export class StreamedAnswer implements AnswerWriter {
       try {
         sendAnswer(reply, { ...head, body: this.#body })
       } catch (error) {
-        this.#body.on('error', () => {}).destroy()
+        this.#body.destroy()
         reply.send(error)
       }
     })
@@ -49,6 +49,9 @@ class AnswerBody extends Readable {
   constructor (exchange: Exchange) {
     super()
     this.#exchange = exchange
+    // A hook may take its time, or put something else in its place: until Fastify listens, or where it never does,
+    // a body that breaks off must not end the process.
+    this.on('error', () => {})
   }
 
   override _read (): void {

@@ -1,8 +1,10 @@
-import { once } from 'node:events'
+import { EventEmitter, once } from 'node:events'
 import { request as httpRequest, type IncomingMessage } from 'node:http'
 import { connect, createServer, type AddressInfo } from 'node:net'
+import type { Readable } from 'node:stream'
 import t, { type Test } from 'tap'
 import { gatewayApp, httpBackend } from '../helpers/backends.js'
+import { startGateway } from '../helpers/gateway.js'
 import { rawTarget } from '../helpers/raw-target.js'
 import { rawExchange } from '../helpers/sockets.js'
 import { Wire } from '../helpers/wire.js'
@@ -72,6 +74,40 @@ for (const way of ['directly', 'streamed'] as const) {
     await once(answer, 'end')
   })
 }
+
+t.test('a target that dies while an onSend hook takes its time breaks the answer, and not the process', async t => {
+  const target = await rawTarget(t)
+  const reached = new EventEmitter()
+  const { port } = await startGateway(t, {
+    targets: [target.url],
+    setup: app => app.addHook('onSend', (_request, _reply, payload: Readable, done) => {
+      payload.once('close', () => done())
+      reached.emit('hook')
+    })
+  })
+  const client = await Wire.connect(t, port)
+  client.write(GET)
+  const server = await target.next()
+  const inHook = once(reached, 'hook')
+  server.write('HTTP/1.1 200 Fine\r\nContent-Length: 9\r\n\r\nthe')
+  await inHook
+  server.reset()
+  t.match(await client.rest(), /^HTTP\/1.1 200 Fine\r\n(.+\r\n)+\r\n$/)
+})
+
+t.test('a body that an onSend hook puts another in place of may break off', async t => {
+  const target = await rawTarget(t)
+  const { port } = await startGateway(t, {
+    targets: [target.url],
+    setup: app => app.addHook('onSend', (_request, _reply, _payload, done) => done(null, 'another'))
+  })
+  const client = await Wire.connect(t, port)
+  client.write(GET)
+  const server = await target.next()
+  server.write('HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nthe')
+  t.match(await client.rest(), /\r\n\r\nanother$/)
+  await server.over()
+})
 
 t.test('trailers of an answer', async t => {
   const backend = await httpBackend(t, (_request, response) => {
