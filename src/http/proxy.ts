@@ -12,6 +12,7 @@ import type { AnswerWriter } from './answer-writer.js'
 import { DirectAnswer, mayAnswerDirectly } from './direct-answer.js'
 import { claimExpectation, type Expectation } from './expectation.js'
 import { writeEarlyHints } from './early-hints.js'
+import { closeWithClient } from './queued-answers.js'
 import { headersOfBody, requestBody, type RequestBody } from './request-body.js'
 import { limitStandstill } from './stalled-reader.js'
 import { StreamedAnswer } from './streamed-answer.js'
@@ -87,6 +88,7 @@ class Proxying implements AnswerListener {
     }
     // Also when all went well; then there is nothing left to cancel.
     this.#reply.raw.once('close', () => this.#exchange?.cancel())
+    closeWithClient(this.#reply.raw)
     this.#forward(this.#upstream.select()!)
   }
 
