@@ -1,11 +1,10 @@
 import type { ServerResponse } from 'node:http'
-import { TLSSocket } from 'node:tls'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { TargetAnswerInvalidError } from '../errors.js'
 import { breakOff, checkStatus, mergedHeaders, reasonPhrase, type AnswerHead } from '../upstreams/answer.js'
 import { headerPairs, headerValues, type HeaderList } from '../upstreams/headers.js'
 import type { Exchange } from '../upstreams/http1/exchange.js'
-import { copyOf, isSharedChunk, keepCopy, kept } from '../upstreams/shared-reads.js'
+import { copyOf, isSharedChunk, keepCopy, kept, takesAtOnce } from '../upstreams/shared-reads.js'
 import type { AnswerWriter } from './answer-writer.js'
 
 /** For tests, which try both ways. */
@@ -83,7 +82,7 @@ export class DirectAnswer implements AnswerWriter {
   /** Memory for a large chunk costs more than the rest of its way, and usually it is needed for this call alone. */
   #writeLarge (chunk: Buffer, isLast: boolean): boolean {
     const { socket } = this.#response
-    if (!isSharedChunk(chunk) || socket === null || socket.writableLength > 0 || socket instanceof TLSSocket) return this.#write(kept(chunk), isLast)
+    if (!isSharedChunk(chunk) || socket === null || !takesAtOnce(socket)) return this.#write(kept(chunk), isLast)
     const copy = copyOf(chunk)
     const more = this.#write(copy, isLast)
     // Node gathers what is written up to the end of the tick.

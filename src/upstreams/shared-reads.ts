@@ -161,6 +161,14 @@ function sizeOf (length: number): 'small' | 'large' {
 }
 
 /**
+ * Whether a socket hands what is written to the system before `write()` returns, or tells that it could not. One
+ * that already waits keeps every further chunk; TLS keeps them all, and so may streams that are no sockets.
+ */
+export function takesAtOnce (sink: Duplex): boolean {
+  return sink.writableLength === 0 && sink instanceof Socket && !(sink instanceof TLSSocket)
+}
+
+/**
  * Writes a chunk whose memory is about to be used again.
  *
  * @returns As `write()` does.
@@ -168,8 +176,7 @@ function sizeOf (length: number): 'small' | 'large' {
 export function writeCopy (sink: Duplex, chunk: Buffer): boolean {
   // What is longer than a read is no part of the shared buffer.
   if (chunk.length > READ_SIZE) return sink.write(chunk)
-  // A socket that already waits keeps every further chunk; TLS keeps them all.
-  if (sink.writableLength > 0 || sink instanceof TLSSocket) return sink.write(Buffer.from(chunk))
+  if (!takesAtOnce(sink)) return sink.write(Buffer.from(chunk))
   const copy = copyOf(chunk)
   const more = sink.write(copy)
   // Usually the system has taken it all by now, and the copy can be used again. Otherwise the write keeps it.
