@@ -1,4 +1,4 @@
-import type { ServerResponse } from 'node:http'
+import { ServerResponse } from 'node:http'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { TargetAnswerInvalidError } from '../errors.js'
 import { breakOff, checkStatus, mergedHeaders, reasonPhrase, type AnswerHead } from '../upstreams/answer.js'
@@ -82,7 +82,7 @@ export class DirectAnswer implements AnswerWriter {
   /** Memory for a large chunk costs more than the rest of its way, and usually it is needed for this call alone. */
   #writeLarge (chunk: Buffer, isLast: boolean): boolean {
     const { socket } = this.#response
-    if (!isSharedChunk(chunk) || socket === null || !takesAtOnce(socket)) return this.#write(kept(chunk), isLast)
+    if (!isSharedChunk(chunk) || socket === null || !takesAtOnce(socket) || isWrapped(this.#response)) return this.#write(kept(chunk), isLast)
     const copy = copyOf(chunk)
     const more = this.#write(copy, isLast)
     // Node gathers what is written up to the end of the tick.
@@ -111,6 +111,13 @@ export class DirectAnswer implements AnswerWriter {
     this.#begun = true
     this.#response.flushHeaders()
   }
+}
+
+/** Middleware, such as for compression, puts functions of its own in place of these, and may keep what it is given. */
+const { write, end } = ServerResponse.prototype
+
+function isWrapped (response: ServerResponse): boolean {
+  return response.write !== write || response.end !== end
 }
 
 function flush (answer: DirectAnswer): void {

@@ -109,6 +109,35 @@ t.test('a body that an onSend hook puts another in place of may break off', asyn
   await server.over()
 })
 
+t.test('a hook that keeps what is written to the response keeps it unchanged', async t => {
+  const target = await rawTarget(t)
+  const written: Buffer[] = []
+  const { port } = await startGateway(t, {
+    targets: [target.url],
+    setup: app => app.addHook('onRequest', (_request, { raw }, done) => {
+      const { write, end } = raw
+      raw.write = (chunk: Buffer) => {
+        written.push(chunk)
+        return write.call(raw, chunk, 'latin1')
+      }
+      raw.end = ((chunk?: Buffer) => {
+        if (chunk !== undefined) written.push(chunk)
+        return end.call(raw, chunk, 'latin1')
+      }) as typeof end
+      done()
+    })
+  })
+  const body = Buffer.alloc(400_000)
+  for (let index = 0; index < body.length; index += 4) body.writeUInt32BE(index, index)
+  const client = await Wire.connect(t, port)
+  client.write('GET / HTTP/1.1\r\nHost: x\r\n\r\n')
+  const server = await target.next()
+  server.write(`HTTP/1.1 200 OK\r\nContent-Length: ${body.length}\r\n\r\n`).write(body)
+  await client.head()
+  t.ok((await client.bytes(body.length)).equals(body))
+  t.ok(Buffer.concat(written).equals(body))
+})
+
 t.test('trailers of an answer', async t => {
   const backend = await httpBackend(t, (_request, response) => {
     response.write('text')
