@@ -101,6 +101,7 @@ class Proxying implements AnswerListener {
       path: this.#path,
       headers: this.#headers,
       body: this.#body ?? null,
+      anew: this.#failed !== undefined,
       onContinue: this.#expectation === undefined ? undefined : () => this.#expectation!.meet(),
       trailers: trailersOf(raw)
     }, this)

@@ -8,6 +8,8 @@ export interface TargetRequest {
   /** A Content-Length frames the body; without one, it is sent in chunks. */
   headers: HeaderList
   body: OutgoingBody | null
+  /** Not on a connection that has been kept alive: all of these may have ended at once. Default: false. */
+  anew?: boolean
   /** Where the client waits for 100 Continue (RFC 9110 §10.1.1): the target wants the body. */
   onContinue?: (() => void) | undefined
   /** Where the client has announced trailers: their names, and what they are once the body has ended. */
