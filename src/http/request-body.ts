@@ -89,6 +89,9 @@ export class RequestBody implements OutgoingBody {
   stop (): void {
     clearTimeout(this.#timer)
     this.#source.off('data', this.#onData).off('end', this.#onEnd).off('error', this.#onError).off('close', this.#onClose)
+    // A client may read nothing before it has sent the rest, and its next request stands behind that. Where nothing
+    // has been read, Node does the same.
+    if (this.#sink !== undefined) this.#source.resume()
   }
 
   #fail (error: Error): void {

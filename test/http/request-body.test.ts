@@ -1,9 +1,13 @@
+import type { IncomingMessage } from 'node:http'
 import { PassThrough, Transform } from 'node:stream'
 import { createGunzip, gzipSync } from 'node:zlib'
 import type { preParsingHookHandler } from 'fastify'
 import t, { type Test } from 'tap'
 import { ask } from '../helpers/ask.js'
 import { echoBackend, gatewayApp, type Seen } from '../helpers/backends.js'
+import { startGateway } from '../helpers/gateway.js'
+import { rawTarget } from '../helpers/raw-target.js'
+import { Wire } from '../helpers/wire.js'
 
 const encoded = gzipSync('hello')
 
@@ -41,4 +45,32 @@ t.test("an error of a hook's stream is the answer when it has a status, whenever
     t.ok(status >= 500)
     t.notMatch(JSON.stringify(answer), 'secret')
   }
+})
+
+t.test('a client whose target has answered without reading the body can send the rest, and another request behind it', async t => {
+  const target = await rawTarget(t)
+  let source: IncomingMessage | undefined
+  const { port } = await startGateway(t, {
+    targets: [target.url],
+    setup: app => app.addHook('onRequest', (request, _reply, done) => {
+      source ??= request.raw
+      done()
+    })
+  })
+  const client = await Wire.connect(t, port)
+  const body = Buffer.alloc(20_000_000)
+  client.write(`POST / HTTP/1.1\r\nHost: x\r\nContent-Length: ${body.length}\r\n\r\n`)
+  const sent = new Promise(resolve => client.socket.write(body, resolve))
+  const server = await target.next()
+  await server.head()
+  server.socket.pause()
+  // All there is between them is full when nothing has moved for some turns of the event loop.
+  for (let turns = 0; turns < 100; turns = source!.isPaused() ? turns + 1 : 0) await new Promise(resolve => setImmediate(resolve))
+  server.write('HTTP/1.1 413 Too Much\r\nContent-Length: 2\r\nConnection: close\r\n\r\nno')
+  t.equal((await client.head()).start, 'HTTP/1.1 413 Too Much')
+  await client.bytes(2)
+  await sent
+  client.write('GET /again HTTP/1.1\r\nHost: x\r\n\r\n')
+  const again = await target.next()
+  t.equal((await again.head()).start, 'GET /again HTTP/1.1')
 })
