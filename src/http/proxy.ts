@@ -89,7 +89,13 @@ class Proxying implements AnswerListener {
     // Also when all went well; then there is nothing left to cancel.
     this.#reply.raw.once('close', () => this.#exchange?.cancel())
     closeWithClient(this.#reply.raw)
-    this.#forward(this.#upstream.select()!)
+    try {
+      this.#forward(this.#upstream.select()!)
+    } catch (error) {
+      // Nobody else has it in hand yet.
+      this.#body?.stop()
+      throw error
+    }
   }
 
   #forward (target: Target): void {

@@ -5,7 +5,7 @@ import type { preParsingHookHandler } from 'fastify'
 import t, { type Test } from 'tap'
 import { ask } from '../helpers/ask.js'
 import { echoBackend, gatewayApp, type Seen } from '../helpers/backends.js'
-import { startGateway } from '../helpers/gateway.js'
+import { resources, startGateway } from '../helpers/gateway.js'
 import { rawTarget } from '../helpers/raw-target.js'
 import { Wire } from '../helpers/wire.js'
 
@@ -73,4 +73,13 @@ t.test('a client whose target has answered without reading the body can send the
   client.write('GET /again HTTP/1.1\r\nHost: x\r\n\r\n')
   const again = await target.next()
   t.equal((await again.head()).start, 'GET /again HTTP/1.1')
+})
+
+t.test("no timer is left of a body when a function of the route's headers throws", async t => {
+  const target = await rawTarget(t)
+  const { port } = await startGateway(t, { targets: [target.url], route: { headers: { request: { 'x-a': () => { throw new Error('no') } } } } })
+  const { timers } = resources()
+  const { status } = await ask(`http://127.0.0.1:${port}`, { method: 'POST', body: 'x' })
+  t.equal(status, 500)
+  t.equal(resources().timers, timers)
 })
