@@ -83,3 +83,20 @@ t.test("no timer is left of a body when a function of the route's headers throws
   t.equal(status, 500)
   t.equal(resources().timers, timers)
 })
+
+for (const [name, framing, parts] of [['with a length', 'Content-Length: 100', ['abc', 'def']], ['in chunks', 'Transfer-Encoding: chunked', ['3\r\nabc\r\n', '3\r\ndef\r\n']]] as const) {
+  t.test(`an early answer is not lost where the target closes the connection to a body ${name}`, async t => {
+    const target = await rawTarget(t)
+    const { port } = await startGateway(t, { targets: [target.url] })
+    const client = await Wire.connect(t, port)
+    client.write(`POST / HTTP/1.1\r\nHost: x\r\n${framing}\r\n\r\n${parts[0]}`)
+    const server = await target.next()
+    await server.head()
+    await server.bytes(parts[0].length)
+    // In one turn of the event loop, so that the gateway has more of the body before it sees the answer.
+    client.write(parts[1])
+    server.write('HTTP/1.1 413 Too Much\r\nContent-Length: 2\r\n\r\nno').reset()
+    t.equal((await client.head()).start, 'HTTP/1.1 413 Too Much')
+    t.equal((await client.bytes(2)).toString(), 'no')
+  })
+}
