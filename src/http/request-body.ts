@@ -101,8 +101,11 @@ export class RequestBody implements OutgoingBody {
     this.#sink?.onError(error)
   }
 
-  readonly #onData = (chunk: Buffer): void => {
+  /** A hook's stream may give anything. The length of a text in bytes is not its own. */
+  readonly #onData = (given: unknown): void => {
     this.#timer.refresh()
+    const chunk = typeof given === 'string' ? Buffer.from(given, this.#source.readableEncoding ?? 'utf8') : given
+    if (!(chunk instanceof Uint8Array)) return this.#fail(new TypeError("a hook's stream has given something that is neither text nor bytes"))
     this.#left -= chunk.length
     if (this.#left < 0) return this.#fail(new BodyTooLargeError())
     if (this.#sink!.onChunk(chunk)) return

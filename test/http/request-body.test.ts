@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http'
-import { PassThrough, Transform } from 'node:stream'
+import { PassThrough, Readable, Transform } from 'node:stream'
 import { createGunzip, gzipSync } from 'node:zlib'
 import type { preParsingHookHandler } from 'fastify'
 import t, { type Test } from 'tap'
@@ -29,6 +29,23 @@ t.test('a body that a hook has decoded goes without its encoding and its length'
 t.test('one that a hook has only looked at keeps its encoding', async t => {
   const { answer } = await send(t, (_request, _reply, payload, done) => { done(null, payload.pipe(new PassThrough())) })
   t.match(answer as Seen, { body: encoded.toString('latin1'), headers: { 'content-encoding': 'gzip' } })
+})
+
+t.test('a body that a hook gives as text is as long as its bytes', async t => {
+  for (const make of [
+    () => Readable.from(['hällo ', 'wörld']),
+    (payload: Readable) => payload.pipe(new PassThrough({ encoding: 'utf8' })),
+    (payload: Readable) => payload.setEncoding('utf8'),
+    (payload: Readable) => payload.setEncoding('base64')
+  ]) {
+    const { answer } = await send(t, (_request, _reply, payload, done) => { done(null, make(payload as Readable)) }, Buffer.from('hällo wörld'))
+    t.equal((answer as Seen).body, Buffer.from('hällo wörld').toString('latin1'))
+  }
+})
+
+t.test('a hook whose stream gives neither text nor bytes fails its request', async t => {
+  const { status } = await send(t, (_request, _reply, _payload, done) => { done(null, Readable.from([{ a: 1 }])) })
+  t.equal(status, 502)
 })
 
 t.test("an error of a hook's stream is the answer when it has a status, whenever it comes", async t => {

@@ -29,7 +29,7 @@ export interface OutgoingBody {
 /** What takes the body of a request. */
 export interface BodySink {
   /** @returns Whether it can take more; if not, it calls `resume()`. */
-  onChunk (chunk: Buffer): boolean
+  onChunk (chunk: Uint8Array): boolean
   onEnd (): void
   /** The body breaks off. An error with a `statusCode` is what the client is told. */
   onError (error: Error): void

@@ -49,7 +49,7 @@ abstract class Sink implements BodySink {
     this.#onFinish = onFinish
   }
 
-  abstract onChunk (chunk: Buffer): boolean
+  abstract onChunk (chunk: Uint8Array): boolean
 
   onEnd (): void {
     this.#onFinish()
@@ -85,7 +85,7 @@ class SizedSink extends Sink {
     this.#missing = length
   }
 
-  onChunk (chunk: Buffer): boolean {
+  onChunk (chunk: Uint8Array): boolean {
     this.#missing -= chunk.length
     if (this.#missing < 0) {
       this.onError(new Error('the body is longer than its length'))
@@ -103,7 +103,7 @@ class SizedSink extends Sink {
 
 /** A body in chunks (RFC 9112 §7.1), with trailers where there are any. */
 class ChunkedSink extends Sink {
-  onChunk (chunk: Buffer): boolean {
+  onChunk (chunk: Uint8Array): boolean {
     // An empty chunk would be the last one.
     if (chunk.length === 0) return true
     const { socket } = this
