@@ -1,12 +1,13 @@
-import type { ServerResponse } from 'node:http'
-import { TLSSocket } from 'node:tls'
+import { ServerResponse } from 'node:http'
+import { Socket } from 'node:net'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { TargetAnswerInvalidError } from '../errors.js'
 import { breakOff, checkStatus, mergedHeaders, reasonPhrase, type AnswerHead } from '../upstreams/answer.js'
 import { headerPairs, headerValues, type HeaderList } from '../upstreams/headers.js'
 import type { Exchange } from '../upstreams/http1/exchange.js'
-import { copyOf, isSharedChunk, keepCopy, kept } from '../upstreams/shared-reads.js'
+import { isSharedChunk, kept } from '../upstreams/shared-reads.js'
 import type { AnswerWriter } from './answer-writer.js'
+import { lend } from './lent-memory.js'
 
 /** For tests, which try both ways. */
 export const directAnswers = { enabled: true }
@@ -80,16 +81,14 @@ export class DirectAnswer implements AnswerWriter {
     return true
   }
 
-  /** Memory for a large chunk costs more than the rest of its way, and usually it is needed for this call alone. */
+  /** Node calls back once a chunk has been written. Others may keep it nevertheless. */
   #writeLarge (chunk: Buffer, isLast: boolean): boolean {
-    const { socket } = this.#response
-    if (!isSharedChunk(chunk) || socket === null || socket.writableLength > 0 || socket instanceof TLSSocket) return this.#write(kept(chunk), isLast)
-    const copy = copyOf(chunk)
-    const more = this.#write(copy, isLast)
-    // Node gathers what is written up to the end of the tick.
-    socket.uncork()
-    if (socket.writableLength > 0) keepCopy(copy)
-    return more
+    const response = this.#response
+    if (!isSharedChunk(chunk) || !(response.req.socket instanceof Socket) || isWrapped(response)) return this.#write(kept(chunk), isLast)
+    const { copy, giveBack } = lend(chunk)
+    if (!isLast) return response.write(copy, giveBack)
+    response.end(copy, giveBack)
+    return true
   }
 
   onEnd (trailers: HeaderList): void {
@@ -112,6 +111,13 @@ export class DirectAnswer implements AnswerWriter {
     this.#begun = true
     this.#response.flushHeaders()
   }
+}
+
+/** Middleware, such as for compression, puts functions of its own in place of these, and may keep what it is given. */
+const { write, end } = ServerResponse.prototype
+
+function isWrapped (response: ServerResponse): boolean {
+  return response.write !== write || response.end !== end
 }
 
 function flush (answer: DirectAnswer): void {

@@ -12,6 +12,7 @@ import type { AnswerWriter } from './answer-writer.js'
 import { DirectAnswer, mayAnswerDirectly } from './direct-answer.js'
 import { claimExpectation, type Expectation } from './expectation.js'
 import { writeEarlyHints } from './early-hints.js'
+import { closeWithClient } from './queued-answers.js'
 import { headersOfBody, requestBody, type RequestBody } from './request-body.js'
 import { limitStandstill } from './stalled-reader.js'
 import { StreamedAnswer } from './streamed-answer.js'
@@ -87,7 +88,14 @@ class Proxying implements AnswerListener {
     }
     // Also when all went well; then there is nothing left to cancel.
     this.#reply.raw.once('close', () => this.#exchange?.cancel())
-    this.#forward(this.#upstream.select()!)
+    closeWithClient(this.#reply.raw)
+    try {
+      this.#forward(this.#upstream.select()!)
+    } catch (error) {
+      // Nobody else has it in hand yet.
+      this.#body?.stop()
+      throw error
+    }
   }
 
   #forward (target: Target): void {
@@ -99,6 +107,7 @@ class Proxying implements AnswerListener {
       path: this.#path,
       headers: this.#headers,
       body: this.#body ?? null,
+      anew: this.#failed !== undefined,
       onContinue: this.#expectation === undefined ? undefined : () => this.#expectation!.meet(),
       trailers: trailersOf(raw)
     }, this)

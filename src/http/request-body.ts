@@ -89,6 +89,9 @@ export class RequestBody implements OutgoingBody {
   stop (): void {
     clearTimeout(this.#timer)
     this.#source.off('data', this.#onData).off('end', this.#onEnd).off('error', this.#onError).off('close', this.#onClose)
+    // A client may read nothing before it has sent the rest, and its next request stands behind that. Where nothing
+    // has been read, Node does the same.
+    if (this.#sink !== undefined) this.#source.resume()
   }
 
   #fail (error: Error): void {
@@ -98,8 +101,11 @@ export class RequestBody implements OutgoingBody {
     this.#sink?.onError(error)
   }
 
-  readonly #onData = (chunk: Buffer): void => {
+  /** A hook's stream may give anything. The length of a text in bytes is not its own. */
+  readonly #onData = (given: unknown): void => {
     this.#timer.refresh()
+    const chunk = typeof given === 'string' ? Buffer.from(given, this.#source.readableEncoding ?? 'utf8') : given
+    if (!(chunk instanceof Uint8Array)) return this.#fail(new TypeError("a hook's stream has given something that is neither text nor bytes"))
     this.#left -= chunk.length
     if (this.#left < 0) return this.#fail(new BodyTooLargeError())
     if (this.#sink!.onChunk(chunk)) return

@@ -19,7 +19,7 @@ export class StreamedAnswer implements AnswerWriter {
       try {
         sendAnswer(reply, { ...head, body: this.#body })
       } catch (error) {
-        this.#body.on('error', () => {}).destroy()
+        this.#body.destroy()
         reply.send(error)
       }
     })

@@ -83,10 +83,13 @@ function restoreNames (response: ServerResponse, headers: HeaderList): void {
 function sendHeadWithoutBody (response: ServerResponse, body: Readable): void {
   const flush = () => { if (!response.headersSent && !response.destroyed) response.flushHeaders() }
   response.once('pipe', () => {
-    body.prependListener('error', () => {
+    const broken = () => {
       flush()
       breakOff(response)
-    })
+    }
+    // A hook may have taken longer than the target has lived.
+    if (body.errored !== null) broken()
+    else body.prependListener('error', broken)
     // A body that came along with its head is about to be written, in the same packet.
     setImmediate(flush)
   })

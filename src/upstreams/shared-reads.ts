@@ -139,26 +139,16 @@ export function isShared (socket: Duplex): boolean {
   return readers.has(socket)
 }
 
+/**
+ * Whether a socket hands what is written to the system before `write()` returns, or tells that it could not. One
+ * that already waits keeps every further chunk; TLS keeps them all, and so may streams that are no sockets.
+ */
+function takesAtOnce (sink: Duplex): boolean {
+  return sink.writableLength === 0 && sink instanceof Socket && !(sink instanceof TLSSocket)
+}
+
 /** Where small and large chunks are copied to. */
 const scratch = { small: Buffer.allocUnsafeSlow(READ_SIZE / 4), large: Buffer.allocUnsafeSlow(READ_SIZE) }
-
-/** A copy of what was read, in memory that is used again for the next one; unless `keepCopy()` says otherwise. */
-export function copyOf (chunk: Buffer): Buffer {
-  const { length } = chunk
-  const copy = scratch[sizeOf(length)]
-  chunk.copy(copy)
-  return copy.subarray(0, length)
-}
-
-/** The copy that was made last is still needed. */
-export function keepCopy ({ length }: Buffer): void {
-  const size = sizeOf(length)
-  scratch[size] = Buffer.allocUnsafeSlow(scratch[size].length)
-}
-
-function sizeOf (length: number): 'small' | 'large' {
-  return length <= READ_SIZE / 4 ? 'small' : 'large'
-}
 
 /**
  * Writes a chunk whose memory is about to be used again.
@@ -166,13 +156,15 @@ function sizeOf (length: number): 'small' | 'large' {
  * @returns As `write()` does.
  */
 export function writeCopy (sink: Duplex, chunk: Buffer): boolean {
+  const { length } = chunk
   // What is longer than a read is no part of the shared buffer.
-  if (chunk.length > READ_SIZE) return sink.write(chunk)
-  // A socket that already waits keeps every further chunk; TLS keeps them all.
-  if (sink.writableLength > 0 || sink instanceof TLSSocket) return sink.write(Buffer.from(chunk))
-  const copy = copyOf(chunk)
-  const more = sink.write(copy)
+  if (length > READ_SIZE) return sink.write(chunk)
+  if (!takesAtOnce(sink)) return sink.write(Buffer.from(chunk))
+  const size = length <= READ_SIZE / 4 ? 'small' : 'large'
+  const copy = scratch[size]
+  chunk.copy(copy)
+  const more = sink.write(copy.subarray(0, length))
   // Usually the system has taken it all by now, and the copy can be used again. Otherwise the write keeps it.
-  if (sink.writableLength > 0) keepCopy(copy)
+  if (sink.writableLength > 0) scratch[size] = Buffer.allocUnsafeSlow(copy.length)
   return more
 }

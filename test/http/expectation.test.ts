@@ -149,3 +149,37 @@ t.test('an answer that begins before the end of the body may take its time', asy
   server.write('k')
   t.equal((await client.bytes(2)).toString(), 'ok')
 })
+
+t.test('an expectation behind another request is met in its turn, and never inside an answer', async t => {
+  const { target, client } = await wired(t)
+  client.write(`GET / HTTP/1.1\r\nHost: a\r\n\r\n${POST}`)
+  const [first, second] = [await target.next(), await target.next()]
+  await second.head()
+  second.write('HTTP/1.1 100 Continue\r\n\r\n')
+  first.write('HTTP/1.1 200 First\r\nContent-Length: 2\r\n\r\nhi')
+  t.equal((await client.head()).start, 'HTTP/1.1 200 First')
+  t.equal((await client.bytes(2)).toString(), 'hi')
+  t.equal((await client.head()).start, 'HTTP/1.1 100 Continue')
+  client.write('body')
+  t.equal((await second.bytes(4)).toString(), 'body')
+  second.write('HTTP/1.1 200 Second\r\nContent-Length: 2\r\n\r\nok')
+  t.equal((await client.head()).start, 'HTTP/1.1 200 Second')
+  t.equal((await client.bytes(2)).toString(), 'ok')
+})
+
+t.test('nor is it where the client does not wait, and its answer is there before its turn', async t => {
+  const { target, client } = await wired(t)
+  client.write(`GET / HTTP/1.1\r\nHost: a\r\n\r\n${POST}body`)
+  const [first, second] = [await target.next(), await target.next()]
+  await second.head()
+  second.write('HTTP/1.1 100 Continue\r\n\r\n')
+  t.equal((await second.bytes(4)).toString(), 'body')
+  second.write('HTTP/1.1 200 Second\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok')
+  // The gateway has read it to its end.
+  await second.over()
+  first.write('HTTP/1.1 200 First\r\nContent-Length: 2\r\n\r\nhi')
+  t.equal((await client.head()).start, 'HTTP/1.1 200 First')
+  t.equal((await client.bytes(2)).toString(), 'hi')
+  t.equal((await client.head()).start, 'HTTP/1.1 200 Second')
+  t.equal((await client.bytes(2)).toString(), 'ok')
+})

@@ -11,6 +11,9 @@ export class AnswerBody extends Readable {
   constructor (exchange: Exchange) {
     super()
     this.#exchange = exchange
+    // A hook may take its time, or put something else in its place: until Fastify listens, or where it never does,
+    // a body that breaks off must not end the process.
+    this.on('error', () => {})
   }
 
   /** As `onChunk()` of an AnswerListener. */

@@ -11,6 +11,8 @@ export interface TargetRequest {
   body: OutgoingBody | null
   /** The headers ask for another protocol: a 101 is a good answer (RFC 9110 §7.8). */
   upgrade?: boolean
+  /** Not on a connection that has been kept alive: all of these may have ended at once. Default: false. */
+  anew?: boolean
   /** Where the client waits for 100 Continue (RFC 9110 §10.1.1): the target wants the body. */
   onContinue?: (() => void) | undefined
   /** Where the client has announced trailers: their names, and what they are once the body has ended. */
@@ -30,7 +32,7 @@ export interface OutgoingBody {
 /** What takes the body of a request. */
 export interface BodySink {
   /** @returns Whether it can take more; if not, it calls `resume()`. */
-  onChunk (chunk: Buffer): boolean
+  onChunk (chunk: Uint8Array): boolean
   onEnd (): void
   /** The body breaks off. An error with a `statusCode` is what the client is told. */
   onError (error: Error): void

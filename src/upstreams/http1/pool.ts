@@ -47,7 +47,7 @@ export class ConnectionPool implements ConnectionKeeper {
       queueMicrotask(() => exchange.fail(new TargetUnreachableError({ cause: fault ?? new Error('the upstream is closed') })))
       return exchange
     }
-    const connection = this.#takeIdle()
+    const connection = request.anew === true ? undefined : this.#takeIdle()
     if (connection === undefined) this.#dial(exchange)
     else connection.start(exchange)
     return exchange

@@ -49,7 +49,7 @@ abstract class Sink implements BodySink {
     this.#onFinish = onFinish
   }
 
-  abstract onChunk (chunk: Buffer): boolean
+  abstract onChunk (chunk: Uint8Array): boolean
 
   onEnd (): void {
     this.#onFinish()
@@ -57,6 +57,17 @@ abstract class Sink implements BodySink {
 
   onError (error: Error): void {
     this.exchange.fail('statusCode' in error ? error : new TargetUnreachableError({ cause: error }))
+  }
+
+  /**
+   * Writes what comes in this turn of the event loop at its end. A target may have answered and closed the
+   * connection: the answer is to be read before a write finds out, as Node drops the connection then.
+   */
+  protected gather (): void {
+    const { socket } = this
+    if (socket.writableCorked > 0) return
+    socket.cork()
+    setImmediate(uncork, socket)
   }
 
   /** A chunk beyond the high-water mark counts as too much even where the system has taken it all by now. */
@@ -74,12 +85,13 @@ class SizedSink extends Sink {
     this.#missing = length
   }
 
-  onChunk (chunk: Buffer): boolean {
+  onChunk (chunk: Uint8Array): boolean {
     this.#missing -= chunk.length
     if (this.#missing < 0) {
       this.onError(new Error('the body is longer than its length'))
       return true
     }
+    this.gather()
     return this.socket.write(chunk) || this.takesMore
   }
 
@@ -91,16 +103,14 @@ class SizedSink extends Sink {
 
 /** A body in chunks (RFC 9112 §7.1), with trailers where there are any. */
 class ChunkedSink extends Sink {
-  onChunk (chunk: Buffer): boolean {
+  onChunk (chunk: Uint8Array): boolean {
     // An empty chunk would be the last one.
     if (chunk.length === 0) return true
     const { socket } = this
-    socket.cork()
+    this.gather()
     socket.write(`${chunk.length.toString(16)}\r\n`, 'latin1')
     socket.write(chunk)
-    const more = socket.write(END_OF_LINE, 'latin1')
-    socket.uncork()
-    return more || this.takesMore
+    return socket.write(END_OF_LINE, 'latin1') || this.takesMore
   }
 
   override onEnd (): void {
