@@ -75,9 +75,9 @@ export class DirectAnswer implements AnswerWriter {
     return false
   }
 
-  #write (chunk: Buffer, isLast: boolean): boolean {
-    if (!isLast) return this.#response.write(chunk)
-    this.#response.end(chunk)
+  #write (chunk: Buffer, isLast: boolean, onWritten?: () => void): boolean {
+    if (!isLast) return this.#response.write(chunk, onWritten)
+    this.#response.end(chunk, onWritten)
     return true
   }
 
@@ -86,9 +86,11 @@ export class DirectAnswer implements AnswerWriter {
     const response = this.#response
     if (!isSharedChunk(chunk) || !(response.req.socket instanceof Socket) || isWrapped(response)) return this.#write(kept(chunk), isLast)
     const { copy, giveBack } = lend(chunk)
-    if (!isLast) return response.write(copy, giveBack)
-    response.end(copy, giveBack)
-    return true
+    const more = this.#write(copy, isLast, giveBack)
+    // Node gathers what is written until the end of the tick. Without that, the system has usually taken it by now,
+    // and the target need not be held back.
+    response.socket?.uncork()
+    return more
   }
 
   onEnd (trailers: HeaderList): void {
