@@ -23,6 +23,8 @@ export class ConnectionPool implements ConnectionKeeper {
   readonly #connections = new Set<TargetConnection>()
   /** Those that wait for a request; the one that was used last is used first, so that the others can run out. */
   #idle: TargetConnection[] = []
+  /** Those that will from the next turn of the event loop on, unless their targets end them right behind an answer. */
+  #resting: TargetConnection[] = []
   /** Requests that wait for a connection to be made. */
   readonly #dialling = new Set<PendingExchange>()
   #sweeper: NodeJS.Timeout | undefined
@@ -73,12 +75,21 @@ export class ConnectionPool implements ConnectionKeeper {
     const kept = keepAlive === undefined ? KEPT : Math.min(keepAlive * 1_000 - ON_THE_WAY, LONGEST_KEPT)
     if (!this.#keeps || kept <= 0) return connection.destroy()
     connection.idleUntil = performance.now() + kept
-    this.#idle.push(connection)
-    this.#sweeper ??= setInterval(() => this.#sweep(), SWEEP).unref()
+    if (this.#resting.push(connection) === 1) setImmediate(() => this.#endRest())
   }
 
   onClosed (connection: TargetConnection): void {
     this.#connections.delete(connection)
+  }
+
+  #endRest (): void {
+    const rested = this.#resting
+    this.#resting = []
+    for (const connection of rested) {
+      if (this.#keeps && connection.usable) this.#idle.push(connection)
+      else connection.destroy()
+    }
+    if (this.#idle.length > 0) this.#sweeper ??= setInterval(() => this.#sweep(), SWEEP).unref()
   }
 
   #takeIdle (): TargetConnection | undefined {
