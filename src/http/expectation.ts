@@ -43,6 +43,11 @@ export class Expectation {
     }
   }
 
+  /** Whether the body has been asked for. */
+  get met (): boolean {
+    return this.#met
+  }
+
   /** Takes it over; false when the body has been asked for already. */
   claim (): boolean {
     if (this.#met) return false

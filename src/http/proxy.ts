@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import { HttpVersionError, RequestInvalidError, TargetUnreachableError } from '../errors.js'
+import { BodyTimeoutError, HttpVersionError, RequestInvalidError, TargetTimeoutError, TargetUnreachableError } from '../errors.js'
 import type { AnswerHead } from '../upstreams/answer.js'
 import { forwardingOf, type ForwardingPolicy } from '../upstreams/forwarding.js'
 import { hasBody, headerValues, requestHeaders, responseHeaders, trailerHeaders, withoutHeaders, type HeaderList } from '../upstreams/headers.js'
@@ -158,14 +158,16 @@ class Proxying implements AnswerListener {
     if (this.#waitsForReader()) this.#watchReader()
   }
 
-  onError (error: Error): void {
+  onError (given: Error): void {
+    // A client that waits to be asked for its body is not the one that is late.
+    const error = given instanceof BodyTimeoutError && this.#expectation?.met === false ? new TargetTimeoutError({ cause: given }) : given
     if (this.#answer !== undefined) {
       if (this.#reply.raw.destroyed) this.#request.log.info('the client has left in the middle of its answer')
       else this.#request.log.warn({ err: error }, 'the answer of the upstream broke off')
       this.#answer.onError(error)
     } else if (this.#refused || this.#reply.sent) {
       // The client has an answer; a timeout of Fastify's may have given it.
-    } else if (this.#reply.raw.destroyed) {
+    } else if (this.#reply.raw.destroyed || this.#request.raw.socket.destroyed) {
       this.#request.log.info('the client has left before its answer')
     } else {
       const target = this.#another(error)

@@ -118,6 +118,18 @@ t.test('a target that dies while an onSend hook takes its time breaks the answer
   t.match(await client.rest(), /^HTTP\/1.1 200 Fine\r\n(.+\r\n)+\r\n$/)
 })
 
+t.test('the reason phrase of a target does not stay where a hook fails or sets another status', async t => {
+  const target = await fixedTarget(t, 'HTTP/1.1 200 Fine\r\nContent-Length: 2\r\n\r\nok')
+  for (const [hook, start] of [
+    [async () => { throw new Error('no') }, 'HTTP/1.1 500 Internal Server Error'],
+    [async (_request: unknown, reply: { code (status: number): void }) => { reply.code(202) }, 'HTTP/1.1 202 Accepted'],
+    [async () => {}, 'HTTP/1.1 200 Fine']
+  ] as Array<[() => Promise<void>, string]>) {
+    const { port } = await startGateway(t, { targets: [target], setup: app => app.addHook('onSend', hook) })
+    t.equal((await rawExchange(port, GET)).split('\r\n')[0], start)
+  }
+})
+
 t.test('a body that an onSend hook puts another in place of may break off', async t => {
   const target = await rawTarget(t)
   const { port } = await startGateway(t, {

@@ -3,6 +3,7 @@ import { request as httpRequest, type IncomingMessage } from 'node:http'
 import t, { type Test } from 'tap'
 import type { FastifyInstance } from 'fastify'
 import { gatewayApp, httpBackend } from '../helpers/backends.js'
+import { startGateway } from '../helpers/gateway.js'
 import { rawTarget } from '../helpers/raw-target.js'
 import { Wire } from '../helpers/wire.js'
 
@@ -78,6 +79,23 @@ t.test('a target that cannot be reached, that dies, and one that talks nonsense'
     if (answer === '') server.reset()
     t.match((await client.head()).start, `HTTP/1.1 ${status}`)
     await client.rest()
+    await server.over()
+  }
+})
+
+t.test('a target that does not ask in time is 504, and a client that does not send once it is asked is told 408', async t => {
+  for (const asked of [false, true]) {
+    const target = await rawTarget(t)
+    const gateway = await startGateway(t, { targets: [target.url], upstream: { bodyTimeout: 100 } })
+    const client = await Wire.connect(t, gateway.port)
+    client.write(POST)
+    const server = await target.next()
+    await server.head()
+    if (asked) {
+      server.write('HTTP/1.1 100 Continue\r\n\r\n')
+      await client.head()
+    }
+    t.match((await client.head()).start, `HTTP/1.1 ${asked ? 408 : 504} `)
     await server.over()
   }
 })

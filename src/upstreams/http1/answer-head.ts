@@ -10,14 +10,16 @@ export interface ReceivedHead extends AnswerHead {
 export const MAX_HEAD = 16 * 1024
 
 const START = 'HTTP/1.'
+const CR = 0x0d
 const STATUS_LINE = /^HTTP\/(1\.[01]) ([1-9]\d\d)(?: (.*))?$/
 /** RFC 9110 §5.6.2. */
 export const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/
 
-/** Whether bytes may be the beginning of an answer. */
+/** Whether bytes may be the beginning of an answer: of its first line, that is. */
 export function mayBeAnswer (bytes: Buffer): boolean {
   const length = Math.min(bytes.length, START.length)
-  return bytes.toString('latin1', 0, length) === START.slice(0, length)
+  const end = bytes.indexOf('\n')
+  return bytes.toString('latin1', 0, length) === START.slice(0, length) && (end === -1 || bytes[end - 1] === CR)
 }
 
 /**

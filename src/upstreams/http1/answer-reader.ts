@@ -124,8 +124,8 @@ export class AnswerReader {
   #readHead (bytes: Buffer, at: number): number {
     const found = this.#upToEmptyLine(bytes, at)
     if (found === undefined) {
-      // Whoever speaks something else may never send an empty line.
-      if (!mayBeAnswer(this.#partial)) this.fault = 'it is not HTTP'
+      // Whoever speaks something else, or ends lines otherwise, may never send an empty line.
+      if (!mayBeAnswer(this.#partial)) this.fault ??= 'it is not HTTP'
       return bytes.length
     }
     const head = readAnswerHead(found.text)

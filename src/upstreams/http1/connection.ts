@@ -159,7 +159,9 @@ export class TargetConnection implements AnswerParts {
     this.#exchange = undefined
     this.#headAlarm.unset()
     this.#bodyAlarm.unset()
-    if (clean && persistent && !this.#sending && !this.#socket.destroyed) this.#keeper.onIdle(this, keepAlive)
+    // A target may have answered before it has read all of the request, and never read the rest.
+    const sent = !this.#sending && this.#socket.writableLength === 0
+    if (clean && persistent && sent && !this.#socket.destroyed) this.#keeper.onIdle(this, keepAlive)
     else this.destroy()
     exchange.complete(trailers)
   }
@@ -189,7 +191,9 @@ export class TargetConnection implements AnswerParts {
   readonly #onEnd = (): void => {
     const exchange = this.#exchange
     if (exchange !== undefined && this.#reader.endsWithConnection) {
-      // libuv takes a reset that comes along with bytes for an end. Only a write that fails tells it.
+      // libuv takes a reset that comes along with bytes for an end. Only a write that fails tells it, unless it would
+      // wait behind a request that the target does not read.
+      if (this.#socket.writableLength > 0) return this.#complete(exchange, false)
       this.#socket.write(NOTHING, error => {
         if (this.#exchange !== exchange) return
         if (error) this.#lost(error)

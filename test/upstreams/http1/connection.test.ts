@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { TargetTimeoutError, TargetUnreachableError } from '../../../src/errors.js'
 import type { UpstreamOptions } from '../../../src/options.js'
@@ -28,6 +29,7 @@ for (const shared of [true, false]) {
     const text = 'HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 200 Fine\r\nTransfer-Encoding: chunked\r\n\r\n3;x=y\r\nabc\r\n2\r\nde\r\n0\r\nX-Sum: 1\r\n\r\n'
     for (const byte of text) await new Promise<void>(resolve => wire.socket.write(Buffer.from(byte), () => resolve()))
     t.match(await answer, { status: 200, message: 'Fine', body: 'abcde', trailers: ['X-Sum', '1'], interim: [{ status: 103, headers: ['Link', '</a>'] }] })
+    await nextTurn()
     const next = again()
     await wire.head()
     wire.write(OK)
@@ -137,6 +139,30 @@ t.test('an answer ahead of the end of the body is the answer, and the connection
   t.match(await answer, { status: 413 })
   t.ok(body.stopped)
   await wire.over()
+})
+
+t.test('a connection on which some of a request is still unwritten carries no other', async t => {
+  const { answer, wire } = await send(t, { method: 'POST', headers: ['Content-Length', String(64 * 1024 ** 2)], body: Array.from({ length: 1024 }, () => 'x'.repeat(64 * 1024)) })
+  // It reads nothing more.
+  wire.socket.pause()
+  wire.write(OK)
+  t.match(await answer, { body: 'ok' })
+  wire.socket.resume()
+  await wire.over()
+})
+
+t.test('a body that ends with the connection, ahead of the end of the request', async t => {
+  const body = new ChunkBody(Array.from({ length: 1024 }, () => 'x'.repeat(64 * 1024)))
+  const { answer, wire } = await send(t, { method: 'POST', body })
+  wire.socket.pause()
+  wire.write('HTTP/1.1 413 Content Too Large\r\n\r\nenough').end()
+  t.match(await answer, { status: 413, body: 'enough' })
+})
+
+t.test('a head whose lines end in LF is not waited for', async t => {
+  const { answer, wire } = await send(t)
+  wire.write('HTTP/1.1 200 OK\nContent-Length: 2\n\nok')
+  await t.rejects(answer, { code: INVALID })
 })
 
 t.test('a body that breaks off takes the connection along', async t => {

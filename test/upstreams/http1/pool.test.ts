@@ -28,6 +28,7 @@ t.test('a connection carries one request after another', async t => {
   const wire = await server.next()
   t.equal(await answerWith(wire), 'GET /1 HTTP/1.1')
   t.match(await first.answer, { status: 200, body: 'ok' })
+  await nextTurn()
   const second = sendTo(target, { path: '/2' })
   t.equal(await answerWith(wire), 'GET /2 HTTP/1.1')
   await second.answer
@@ -44,6 +45,7 @@ t.test('a request does not wait for the answer to another, and the connection th
   await first.answer
   await answerWith(wires[1]!)
   await second.answer
+  await nextTurn()
   const third = sendTo(target, { path: '/3' })
   t.equal(await answerWith(wires[1]!), 'GET /3 HTTP/1.1')
   await third.answer
@@ -193,6 +195,7 @@ t.test('listeners do not add up on a connection', async t => {
     await wire.bytes(4)
     wire.write('HTTP/1.1 204 No Content\r\n\r\n')
     await answer
+    await nextTurn()
   }
   await nextTurn()
   t.same(warnings, [])
