@@ -5,7 +5,9 @@ import { RouteInvalidError, UpstreamUnknownError } from './errors.js'
 import { LastAnswers } from './http/client-errors.js'
 import { holdExpectations } from './http/expectation.js'
 import { proxyRequest } from './http/proxy.js'
+import { watchUnused } from './http/unused-connections.js'
 import { watchOptIns } from './opt-in.js'
+import { gatherConnections } from './other-addresses.js'
 import { GatewayOptions, PassthroughOptions, ProxyOptions, type UpstreamOptions } from './options.js'
 import { keepLast, leaveBodyUnparsed, serveHandshakes, type RouteHandler } from './route.js'
 import { chooseUpstream } from './upstreams/choice.js'
@@ -74,6 +76,7 @@ const plugin: FastifyPluginAsync<GatewayOptions> = async (app, givenOptions) => 
   const upgrades = Upgrades.of(app.server, { routing, ignore: options.ignoreUpgrade })
   holdExpectations(app.server, routing)
   LastAnswers.of(app)
+  const othersClosed = gatherConnections(app)
   /** The routes that name their upstream, until all upstreams are declared. */
   const named: Array<{ url: string, upstream: string }> = []
 
@@ -151,19 +154,24 @@ const plugin: FastifyPluginAsync<GatewayOptions> = async (app, givenOptions) => 
   const drainTimeout = options.drainTimeout ?? 30_000
   let drainTimer: NodeJS.Timeout | undefined
   let closeTimer: NodeJS.Timeout | undefined
+  const closeUnused = watchUnused(app.server)
   app.addHook('preClose', async () => {
     upgrades.close()
     // Fastify waits for answers under way; an event stream may never end.
     drainTimer = setTimeout(() => registry.close(), drainTimeout)
     // It also closes the connections that are idle now. One that becomes idle later, kept alive by its client,
     // would hold up the end until the keep-alive limit, 72 s.
-    closeTimer = setInterval(() => app.server.closeIdleConnections(), IDLE_CHECK)
+    closeTimer = setInterval(() => {
+      app.server.closeIdleConnections()
+      closeUnused()
+    }, IDLE_CHECK)
     await sessions.drain({ timeout: drainTimeout, spread: options.drainSpread ?? 0, code: options.drainCode ?? 1001 })
   })
   app.addHook('onClose', async () => {
+    await othersClosed()
     clearTimeout(drainTimer)
     clearInterval(closeTimer)
-    await registry.close()
+    registry.close()
   })
 }
 

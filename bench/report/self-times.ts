@@ -44,7 +44,6 @@ export function selfTimesByOrigin (times: readonly SelfTime[]): Array<{ origin: 
 function originOf (name: string, place: string): string {
   if (place === '') return name.startsWith('(') ? name : 'native functions of Node'
   if (place.startsWith('node:')) return /^node:(internal\/)?[^/:]+/.exec(place)![0]
-  if (place.startsWith('wasm:')) return 'undici'
   if (/\/src\/[^:]*\.js:\d+$/.test(place) && (place.startsWith('/') || place.startsWith('.cache/'))) return 'sluice'
   return /^(@[^/]+\/)?[^/]+/.exec(place)?.[0] ?? place
 }

@@ -1,10 +1,13 @@
-import type { ServerResponse } from 'node:http'
+import { ServerResponse } from 'node:http'
+import { Socket } from 'node:net'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { TargetAnswerInvalidError } from '../errors.js'
 import { breakOff, checkStatus, mergedHeaders, reasonPhrase, type AnswerHead } from '../upstreams/answer.js'
 import { headerPairs, headerValues, type HeaderList } from '../upstreams/headers.js'
+import type { Exchange } from '../upstreams/http1/exchange.js'
+import { isSharedChunk, kept } from '../upstreams/shared-reads.js'
 import type { AnswerWriter } from './answer-writer.js'
-import type { Exchange } from './forward.js'
+import { lend } from './lent-memory.js'
 
 /** For tests, which try both ways. */
 export const directAnswers = { enabled: true }
@@ -24,6 +27,9 @@ export function mayAnswerDirectly (request: FastifyRequest): boolean {
 }
 
 let contextKey: symbol | undefined
+
+/** Bytes of a chunk that is worth some care: Node's high-water mark. */
+const LARGE = 16 * 1024
 
 /** Writes a target's answer to the client as it comes. */
 export class DirectAnswer implements AnswerWriter {
@@ -55,12 +61,10 @@ export class DirectAnswer implements AnswerWriter {
   onChunk (chunk: Buffer): boolean {
     this.#begun = true
     this.#missing -= chunk.length
-    if (this.#missing === 0) {
-      this.#response.end(chunk)
-      return true
-    }
+    const isLast = this.#missing === 0
+    const more = chunk.length < LARGE ? this.#write(kept(chunk), isLast) : this.#writeLarge(chunk, isLast)
     // A chunk beyond the high-water mark counts as too much even where the system has taken it all by now.
-    if (this.#response.write(chunk) || this.#response.writableLength === 0) return true
+    if (isLast || more || this.#response.writableLength === 0) return true
     if (!this.blocked) {
       this.blocked = true
       this.#response.once('drain', () => {
@@ -69,6 +73,24 @@ export class DirectAnswer implements AnswerWriter {
       })
     }
     return false
+  }
+
+  #write (chunk: Buffer, isLast: boolean, onWritten?: () => void): boolean {
+    if (!isLast) return this.#response.write(chunk, onWritten)
+    this.#response.end(chunk, onWritten)
+    return true
+  }
+
+  /** Node calls back once a chunk has been written. Others may keep it nevertheless. */
+  #writeLarge (chunk: Buffer, isLast: boolean): boolean {
+    const response = this.#response
+    if (!isSharedChunk(chunk) || !(response.req.socket instanceof Socket) || isWrapped(response)) return this.#write(kept(chunk), isLast)
+    const { copy, giveBack } = lend(chunk)
+    const more = this.#write(copy, isLast, giveBack)
+    // Node gathers what is written until the end of the tick. Without that, the system has usually taken it by now,
+    // and the target need not be held back.
+    response.socket?.uncork()
+    return more
   }
 
   onEnd (trailers: HeaderList): void {
@@ -91,6 +113,13 @@ export class DirectAnswer implements AnswerWriter {
     this.#begun = true
     this.#response.flushHeaders()
   }
+}
+
+/** Middleware, such as for compression, puts functions of its own in place of these, and may keep what it is given. */
+const { write, end } = ServerResponse.prototype
+
+function isWrapped (response: ServerResponse): boolean {
+  return response.write !== write || response.end !== end
 }
 
 function flush (answer: DirectAnswer): void {

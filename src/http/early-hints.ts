@@ -9,6 +9,8 @@ export function writeEarlyHints (response: ServerResponse, headers: HeaderList):
   // Node takes one link at a time. A comma may stand in its URL, too.
   const link = headerValues(headers, 'link').flatMap(value => value.split(/,\s*(?=<)/))
   if (link.length === 0 || response.headersSent) return
+  // It would write them between the head and the body of an answer that waits for its turn.
+  if (response.socket === null) return
   // A target may go on with them for ever, and a client not read them.
   if (response.writableLength >= response.writableHighWaterMark) return
   try {

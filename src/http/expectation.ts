@@ -14,7 +14,7 @@ export function holdExpectations (server: Server, routing: (request: IncomingMes
   if (server.listenerCount('checkContinue') > 0) return
   server.on('checkContinue', (request: IncomingMessage, response: ServerResponse) => {
     if (request.httpVersionMajor === 1 && hasBody(request.headers)) expectations.set(request, new Expectation(request, response))
-    else response.writeContinue()
+    else writeContinue(response)
     routing(request, response)
   })
 }
@@ -43,6 +43,11 @@ export class Expectation {
     }
   }
 
+  /** Whether the body has been asked for. */
+  get met (): boolean {
+    return this.#met
+  }
+
   /** Takes it over; false when the body has been asked for already. */
   claim (): boolean {
     if (this.#met) return false
@@ -55,6 +60,12 @@ export class Expectation {
     delete (this.#request as Partial<IncomingMessage>)._read
     if (this.#met || this.#response.headersSent) return
     this.#met = true
-    this.#response.writeContinue()
+    writeContinue(this.#response)
   }
+}
+
+/** Node would write it between the head and the body of an answer that waits for its turn. */
+function writeContinue (response: ServerResponse): void {
+  if (response.socket === null) response.once('socket', () => writeContinue(response))
+  else if (!response.headersSent) response.writeContinue()
 }

@@ -1,17 +1,18 @@
 import type { IncomingMessage } from 'node:http'
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import { HttpVersionError, RequestInvalidError, TargetUnreachableError } from '../errors.js'
+import { BodyTimeoutError, HttpVersionError, RequestInvalidError, TargetTimeoutError, TargetUnreachableError } from '../errors.js'
 import type { AnswerHead } from '../upstreams/answer.js'
 import { forwardingOf, type ForwardingPolicy } from '../upstreams/forwarding.js'
 import { hasBody, headerValues, requestHeaders, responseHeaders, trailerHeaders, withoutHeaders, type HeaderList } from '../upstreams/headers.js'
+import type { AnswerListener, Exchange, TargetRequest } from '../upstreams/http1/exchange.js'
 import type { Rewriting } from '../upstreams/rewriting.js'
 import type { Target } from '../upstreams/target.js'
 import type { Upstream } from '../upstreams/upstream.js'
 import type { AnswerWriter } from './answer-writer.js'
 import { DirectAnswer, mayAnswerDirectly } from './direct-answer.js'
 import { claimExpectation, type Expectation } from './expectation.js'
-import { forward, type AnswerListener, type Exchange, type ForwardedRequest } from './forward.js'
 import { writeEarlyHints } from './early-hints.js'
+import { closeWithClient } from './queued-answers.js'
 import { headersOfBody, requestBody, type RequestBody } from './request-body.js'
 import { limitStandstill } from './stalled-reader.js'
 import { StreamedAnswer } from './streamed-answer.js'
@@ -47,7 +48,7 @@ const EARLY_HINTS = 103
 const IDEMPOTENT = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE', 'PUT', 'DELETE', 'QUERY', 'PROPFIND', 'SEARCH'])
 
 /** Where a client has announced them; what comes unannounced is dropped (RFC 9110 §6.5.1). */
-function trailersOf (request: IncomingMessage): ForwardedRequest['trailers'] {
+function trailersOf (request: IncomingMessage): TargetRequest['trailers'] {
   const { trailer, 'transfer-encoding': coding } = request.headers
   return trailer === undefined || coding === undefined ? undefined : { names: trailer, read: () => trailerHeaders(request.rawTrailers) }
 }
@@ -87,18 +88,26 @@ class Proxying implements AnswerListener {
     }
     // Also when all went well; then there is nothing left to cancel.
     this.#reply.raw.once('close', () => this.#exchange?.cancel())
-    this.#forward(this.#upstream.select()!)
+    closeWithClient(this.#reply.raw)
+    try {
+      this.#forward(this.#upstream.select()!)
+    } catch (error) {
+      // Nobody else has it in hand yet.
+      this.#body?.stop()
+      throw error
+    }
   }
 
   #forward (target: Target): void {
     const { method, raw } = this.#request
     this.#target = target
     this.#headers = this.#headersFor(target)
-    this.#exchange = forward(target, {
+    this.#exchange = target.send({
       method,
       path: this.#path,
       headers: this.#headers,
       body: this.#body ?? null,
+      anew: this.#failed !== undefined,
       onContinue: this.#expectation === undefined ? undefined : () => this.#expectation!.meet(),
       trailers: trailersOf(raw)
     }, this)
@@ -149,14 +158,16 @@ class Proxying implements AnswerListener {
     if (this.#waitsForReader()) this.#watchReader()
   }
 
-  onError (error: Error): void {
+  onError (given: Error): void {
+    // A client that waits to be asked for its body is not the one that is late.
+    const error = given instanceof BodyTimeoutError && this.#expectation?.met === false ? new TargetTimeoutError({ cause: given }) : given
     if (this.#answer !== undefined) {
       if (this.#reply.raw.destroyed) this.#request.log.info('the client has left in the middle of its answer')
       else this.#request.log.warn({ err: error }, 'the answer of the upstream broke off')
       this.#answer.onError(error)
     } else if (this.#refused || this.#reply.sent) {
       // The client has an answer; a timeout of Fastify's may have given it.
-    } else if (this.#reply.raw.destroyed) {
+    } else if (this.#reply.raw.destroyed || this.#request.raw.socket.destroyed) {
       this.#request.log.info('the client has left before its answer')
     } else {
       const target = this.#another(error)

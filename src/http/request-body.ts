@@ -1,8 +1,9 @@
 import { IncomingMessage } from 'node:http'
-import { Readable } from 'node:stream'
+import type { Readable } from 'node:stream'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { BodyConsumedError, BodyTimeoutError, BodyTooLargeError, TargetTimeoutError } from '../errors.js'
 import { withoutHeaders, type HeaderList } from '../upstreams/headers.js'
+import type { BodySink, OutgoingBody } from '../upstreams/http1/exchange.js'
 
 /** The bodies of requests whose preParsing hooks have run, as these have left them. */
 export const bodies = new WeakMap<FastifyRequest, Readable>()
@@ -33,9 +34,7 @@ export function requestBody (request: FastifyRequest, reply: FastifyReply, limit
   if (taken || (request.body !== undefined && request.body !== null)) {
     throw new BodyConsumedError({ cause: new Error(`a hook of route '${request.routeOptions.url}' has read the body; a preParsing hook may replace it, and must not ask for request.method`) })
   }
-  const body = new RequestBody(source, limits)
-  body.on('error', closeConnection)
-  return body
+  return new RequestBody(source, limits, closeConnection)
 }
 
 /**
@@ -49,61 +48,79 @@ export function headersOfBody (request: FastifyRequest, headers: HeaderList): He
   return withoutHeaders(headers, 'receivedEncodedLength' in source ? ['content-length', 'content-encoding'] : ['content-length'])
 }
 
-/**
- * A client's body on its way to a target, with backpressure and limits on standstill and size.
- *
- * undici destroys a body whose request fails; the client's own stream must live on, to carry the answer.
- */
-export class RequestBody extends Readable {
+/** A client's body on its way to a target, with backpressure and limits on standstill and size. */
+export class RequestBody implements OutgoingBody {
   readonly #source: Readable
   readonly #timer: NodeJS.Timeout
+  readonly #onFailure: () => void
+  #sink: BodySink | undefined
+  #error: Error | undefined
   #left: number
-  #waitsForTarget = false
+  /** Whose fault a standstill is depends on who is waited for. */
+  #waitsForTarget = true
 
-  constructor (source: Readable, { timeout, size }: BodyLimits) {
-    super()
+  /** @param onFailure The body cannot be read to its end. */
+  constructor (source: Readable, { timeout, size }: BodyLimits, onFailure: () => void) {
     this.#source = source
     this.#left = size
-    // Whose fault a standstill is depends on who is waited for.
-    this.#timer = setTimeout(() => this.destroy(this.#waitsForTarget ? new TargetTimeoutError() : new BodyTimeoutError()), timeout)
-    // The request that it belongs to may have failed before anybody listened.
-    this.on('error', () => {})
-    if (source.errored) this.destroy(source.errored)
-    source.on('data', this.#onData).on('end', this.#onEnd).on('error', this.#onError).on('close', this.#onClose)
+    this.#onFailure = onFailure
+    this.#timer = setTimeout(() => this.#fail(this.#waitsForTarget ? new TargetTimeoutError() : new BodyTimeoutError()), timeout)
+    source.on('error', this.#onError).on('close', this.#onClose)
+    if (source.errored) this.#fail(source.errored)
   }
 
-  override _read (): void {
+  flow (sink: BodySink): void {
+    this.#sink = sink
+    if (this.#error !== undefined) {
+      process.nextTick(() => sink.onError(this.#error!))
+      return
+    }
+    this.#source.on('data', this.#onData).on('end', this.#onEnd)
+    this.resume()
+  }
+
+  resume (): void {
+    if (this.#error !== undefined) return
     this.#waitsForTarget = false
     this.#timer.refresh()
     this.#source.resume()
   }
 
-  override _destroy (error: Error | null, callback: (error?: Error | null) => void): void {
+  stop (): void {
     clearTimeout(this.#timer)
     this.#source.off('data', this.#onData).off('end', this.#onEnd).off('error', this.#onError).off('close', this.#onClose)
-    callback(error)
+    // A client may read nothing before it has sent the rest, and its next request stands behind that. Where nothing
+    // has been read, Node does the same.
+    if (this.#sink !== undefined) this.#source.resume()
   }
 
-  readonly #onData = (chunk: Buffer): void => {
+  #fail (error: Error): void {
+    this.#error = error
+    this.stop()
+    this.#onFailure()
+    this.#sink?.onError(error)
+  }
+
+  /** A hook's stream may give anything. The length of a text in bytes is not its own. */
+  readonly #onData = (given: unknown): void => {
     this.#timer.refresh()
+    const chunk = typeof given === 'string' ? Buffer.from(given, this.#source.readableEncoding ?? 'utf8') : given
+    if (!(chunk instanceof Uint8Array)) return this.#fail(new TypeError("a hook's stream has given something that is neither text nor bytes"))
     this.#left -= chunk.length
-    if (this.#left < 0) {
-      this.destroy(new BodyTooLargeError())
-      return
-    }
-    if (this.push(chunk)) return
+    if (this.#left < 0) return this.#fail(new BodyTooLargeError())
+    if (this.#sink!.onChunk(chunk)) return
     this.#waitsForTarget = true
     this.#source.pause()
   }
 
   readonly #onEnd = (): void => {
-    clearTimeout(this.#timer)
-    this.push(null)
+    this.stop()
+    this.#sink!.onEnd()
   }
 
-  readonly #onError = (error: Error): void => { this.destroy(error) }
+  readonly #onError = (error: Error): void => { this.#fail(error) }
 
   readonly #onClose = (): void => {
-    if (this.#source instanceof IncomingMessage ? !this.#source.complete : !this.#source.readableEnded) this.destroy(new Error('the client broke off its body'))
+    if (this.#source instanceof IncomingMessage ? !this.#source.complete : !this.#source.readableEnded) this.#fail(new Error('the client broke off its body'))
   }
 }

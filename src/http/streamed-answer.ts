@@ -1,21 +1,25 @@
-import { Readable } from 'node:stream'
+import type { ServerResponse } from 'node:http'
 import type { FastifyReply } from 'fastify'
 import { sendAnswer, type AnswerHead } from '../upstreams/answer.js'
+import { headerPairs, type HeaderList } from '../upstreams/headers.js'
+import { AnswerBody } from '../upstreams/http1/answer-body.js'
+import type { Exchange } from '../upstreams/http1/exchange.js'
 import type { AnswerWriter } from './answer-writer.js'
-import type { Exchange } from './forward.js'
 
 /** Sends a target's answer through Fastify, so that the onSend hooks of the route hold. */
 export class StreamedAnswer implements AnswerWriter {
+  readonly #response: ServerResponse
   readonly #body: AnswerBody
 
   constructor (reply: FastifyReply, head: AnswerHead, exchange: Exchange) {
+    this.#response = reply.raw
     this.#body = new AnswerBody(exchange)
     // As from an async handler. A hook that has the body flow before it returns would else lose what is there.
     queueMicrotask(() => {
       try {
         sendAnswer(reply, { ...head, body: this.#body })
       } catch (error) {
-        this.#body.on('error', () => {}).destroy()
+        this.#body.destroy()
         reply.send(error)
       }
     })
@@ -26,38 +30,16 @@ export class StreamedAnswer implements AnswerWriter {
   }
 
   onChunk (chunk: Buffer): boolean {
-    const more = this.#body.push(chunk)
-    if (!more) this.#body.blocked = true
-    return more
+    return this.#body.add(chunk)
   }
 
-  onEnd (): void {
+  onEnd (trailers: HeaderList): void {
+    // Node leaves them out where an answer is not chunked. A hook may have answered in its place.
+    if (trailers.length > 0 && !this.#response.writableEnded) this.#response.addTrailers(headerPairs(trailers))
     this.#body.push(null)
   }
 
   onError (error: Error): void {
     this.#body.destroy(error)
-  }
-}
-
-/** The body of a target's answer as it comes, with backpressure. Destroying it cancels the request. */
-class AnswerBody extends Readable {
-  blocked = false
-  readonly #exchange: Exchange
-
-  constructor (exchange: Exchange) {
-    super()
-    this.#exchange = exchange
-  }
-
-  override _read (): void {
-    if (!this.blocked) return
-    this.blocked = false
-    this.#exchange.resume()
-  }
-
-  override _destroy (error: Error | null, callback: (error?: Error | null) => void): void {
-    this.#exchange.cancel()
-    callback(error)
   }
 }

@@ -28,7 +28,7 @@ export interface Answer extends AnswerHead {
 export function sendAnswer (reply: FastifyReply, { status, message, headers, body }: Answer): FastifyReply {
   checkStatus(status)
   reply.code(status)
-  reply.raw.statusMessage = reasonPhrase(status, message)
+  phraseFor(reply.raw, status, reasonPhrase(status, message))
   const values = new Map<string, string | string[]>()
   for (let index = 0; index < headers.length; index += 2) {
     const name = headers[index]!.toLowerCase()
@@ -53,6 +53,16 @@ export function sendAnswer (reply: FastifyReply, { status, message, headers, bod
   restoreNames(reply.raw, headers)
   sendHeadWithoutBody(reply.raw, body)
   return reply.send(body)
+}
+
+/** Sets the reason phrase of a status. Where a hook fails, or sets another status, it is not that one's. */
+function phraseFor (response: ServerResponse, status: number, phrase: string): void {
+  Object.defineProperty(response, 'statusMessage', {
+    configurable: true,
+    enumerable: true,
+    get: () => response.statusCode === status ? phrase : undefined,
+    set: (value: string) => { Object.defineProperty(response, 'statusMessage', { value, writable: true }) }
+  })
 }
 
 /** @throws {TargetAnswerInvalidError} Fastify takes no status above, and there is none (RFC 9110 §15). */
@@ -83,10 +93,13 @@ function restoreNames (response: ServerResponse, headers: HeaderList): void {
 function sendHeadWithoutBody (response: ServerResponse, body: Readable): void {
   const flush = () => { if (!response.headersSent && !response.destroyed) response.flushHeaders() }
   response.once('pipe', () => {
-    body.prependListener('error', () => {
+    const broken = () => {
       flush()
       breakOff(response)
-    })
+    }
+    // A hook may have taken longer than the target has lived.
+    if (body.errored !== null) broken()
+    else body.prependListener('error', broken)
     // A body that came along with its head is about to be written, in the same packet.
     setImmediate(flush)
   })

@@ -15,6 +15,10 @@ export interface DialOptions {
   onread?: OnReadOpts | undefined
   /** Gives the dialling up. */
   cancellation: Cancellation
+  /** Over TLS, the session of an earlier connection to the same target: it spares both sides most of the handshake. */
+  session?: Buffer | undefined
+  /** Hears of sessions that can be resumed. */
+  onSession?: ((session: Buffer) => void) | undefined
 }
 
 /**
@@ -22,7 +26,7 @@ export interface DialOptions {
  *
  * @throws {TargetUnreachableError} with the reason as its cause, when refused, reset or too slow.
  */
-export function dial (address: TargetAddress, { timeout, tls, onread, cancellation }: DialOptions): Promise<Socket> {
+export function dial (address: TargetAddress, { timeout, tls, onread, cancellation, session, onSession }: DialOptions): Promise<Socket> {
   return new Promise((resolve, reject) => {
     if (cancellation.cancelled) return reject(new TargetUnreachableError({ cause: new Error('given up') }))
     // A WebSocket's half-close must not end the other half by itself.
@@ -33,8 +37,9 @@ export function dial (address: TargetAddress, { timeout, tls, onread, cancellati
       ? connectTcp({ ...plain, path: socketPath })
       : secure
         // An IP address is no name for SNI (RFC 6066 §3).
-        ? connectTls({ ...connection, host: hostname, port, ALPNProtocols: ['http/1.1'], ...(isIP(hostname) === 0 && { servername: hostname }), ...tls })
+        ? connectTls({ ...connection, host: hostname, port, ALPNProtocols: ['http/1.1'], ...(isIP(hostname) === 0 && { servername: hostname }), ...tls, ...(session !== undefined && { session }) })
         : connectTcp({ ...plain, host: hostname, port })
+    if (secure && onSession !== undefined) socket.on('session', onSession)
     const established = secure ? 'secureConnect' : 'connect'
     const timer = setTimeout(() => fail(new Error(`no connection within ${timeout} ms`)), timeout)
 

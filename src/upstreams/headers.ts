@@ -230,13 +230,6 @@ export function isHeaderValue (value: string): boolean {
   return /^[\t\x20-\x7e\x80-\xff]*$/.test(value)
 }
 
-/** @throws {TypeError} for a value that would be more than one header. What is read, and what rules set, has none. */
-export function checkHeaders (headers: HeaderList): void {
-  for (let index = 1; index < headers.length; index += 2) {
-    if (!isHeaderValue(headers[index]!)) throw new TypeError(`the value of '${headers[index - 1]}' has characters that no header may have`)
-  }
-}
-
 /** A header list as pairs of name and value. */
 export function headerPairs (headers: HeaderList): Array<[string, string]> {
   const pairs: Array<[string, string]> = []

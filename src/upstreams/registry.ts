@@ -44,8 +44,8 @@ export class UpstreamRegistry {
   }
 
   /** Destroys the connections of all upstreams. */
-  async close (): Promise<void> {
-    await Promise.all([...this.#declared.values(), ...this.#anonymous.values()].map(upstream => upstream.close()))
+  close (): void {
+    for (const upstream of [...this.#declared.values(), ...this.#anonymous.values()]) upstream.close()
   }
 
   #evictOldest (): void {

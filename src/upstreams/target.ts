@@ -1,6 +1,10 @@
-import { isIP } from 'node:net'
-import { buildConnector, Pool } from 'undici'
+import type { Socket } from 'node:net'
 import { TargetMalformedError } from '../errors.js'
+import type { Cancellation } from './cancellation.js'
+import { dial } from './dial.js'
+import type { AnswerListener, Exchange, TargetRequest } from './http1/exchange.js'
+import { ConnectionPool } from './http1/pool.js'
+import { connectShared } from './shared-reads.js'
 import type { TlsClientOptions } from './tls.js'
 
 /** Where a target is, taken apart once. */
@@ -72,12 +76,15 @@ export interface TargetPolicy {
   tls: TlsClientOptions
 }
 
-/** One origin, with the pool of HTTP connections to it. */
+/** One origin, with the connections of the HTTP leg to it. */
 export class Target {
   readonly address: TargetAddress
   readonly weight: number
   readonly policy: TargetPolicy
-  #pool: Pool | undefined
+  readonly #pool = new ConnectionPool(this)
+  /** Of the last TLS connection. */
+  #session: Buffer | undefined
+  readonly #onSession = (session: Buffer): void => { this.#session = session }
 
   constructor (address: TargetAddress, weight: number, policy: TargetPolicy) {
     this.address = address
@@ -85,42 +92,29 @@ export class Target {
     this.policy = policy
   }
 
-  /** Kept-alive connections for the HTTP leg, opened with the first request. */
-  get pool (): Pool {
-    this.#pool ??= new Pool(this.address.socketPath === undefined ? this.address.origin : 'http://localhost', {
-      connect: this.#connector(),
-      headersTimeout: this.policy.headersTimeout,
-      bodyTimeout: this.policy.bodyTimeout,
-      // One request a connection at a time: a slow answer must not hold up another client's (head-of-line blocking).
-      pipelining: 1
-    })
-    return this.#pool
-  }
-
   /**
-   * The name that undici is to check a certificate against. By itself it would take the Host header, and so
-   * let the client choose it.
+   * Opens a connection.
+   *
+   * @param timeout Milliseconds until it must stand, where that is not the upstream's limit.
+   * @throws {TargetUnreachableError} with the reason as its cause, when refused, reset or too slow.
    */
-  get servername (): string | undefined {
-    return this.address.secure ? this.policy.tls.servername ?? this.address.hostname : undefined
+  connect (cancellation: Cancellation, timeout = this.policy.connectTimeout): Promise<Socket> {
+    const { tls } = this.policy
+    return connectShared(onread => dial(this.address, { timeout, tls, onread, cancellation, session: this.#session, onSession: this.#onSession }))
   }
 
-  #connector (): buildConnector.connector {
-    const { socketPath, hostname } = this.address
-    const { connectTimeout: timeout, tls } = this.policy
-    const connect = buildConnector({ timeout, ...tls, ...(socketPath !== undefined && { socketPath }) })
-    // An IP address is no name for SNI (RFC 6066 §3); Node then checks the certificate against the address.
-    const servername = tls.servername ?? (isIP(hostname) === 0 ? hostname : undefined)
-    return (options, callback) => connect({ ...options, servername } as buildConnector.Options, callback)
+  /** Sends a request, on a connection that is kept for the next one. */
+  send (request: TargetRequest, listener: AnswerListener): Exchange {
+    return this.#pool.send(request, listener)
   }
 
-  /** Closes the pool once the requests under way are done. */
+  /** Closes the connections once the requests under way are done. */
   retire (): void {
-    this.#pool?.close().catch(() => {})
+    this.#pool.retire()
   }
 
-  /** Destroys the pool; requests still under way fail. */
-  async close (): Promise<void> {
-    await this.#pool?.destroy()
+  /** Destroys the connections; requests still under way fail. */
+  close (): void {
+    this.#pool.close()
   }
 }

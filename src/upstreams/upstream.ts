@@ -51,7 +51,7 @@ export class Upstream {
   }
 
   /** Destroys the connections of all targets. */
-  async close (): Promise<void> {
-    await Promise.all(this.targets.map(target => target.close()))
+  close (): void {
+    for (const target of this.targets) target.close()
   }
 }

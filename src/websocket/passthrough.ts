@@ -1,12 +1,11 @@
-import { validateHeaderValue, type IncomingMessage } from 'node:http'
+import { validateHeaderValue } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import { ClientFullError, DrainingError, HandshakeInvalidError, HandshakeVersionError, RouteFullError, TargetTimeoutError, TargetUnreachableError } from '../errors.js'
+import { ClientFullError, DrainingError, HandshakeInvalidError, HandshakeVersionError, RouteFullError, TargetUnreachableError } from '../errors.js'
 import type { WebSocketOptions } from '../options.js'
-import { mergedHeaders, reasonPhrase, sendAnswer } from '../upstreams/answer.js'
+import { mergedHeaders, reasonPhrase, sendAnswer, type Answer } from '../upstreams/answer.js'
 import type { Cancellation } from '../upstreams/cancellation.js'
-import { dial } from '../upstreams/dial.js'
 import { forwardingOf, type ForwardingPolicy } from '../upstreams/forwarding.js'
 import { handshakeHeaders, headerValues, listsToken, responseHeaders, type HeaderList } from '../upstreams/headers.js'
 import type { Rewriting } from '../upstreams/rewriting.js'
@@ -20,7 +19,7 @@ import { LiveSession } from './live-session.js'
 import { makeOffer, type OfferResult } from './offer.js'
 import type { SessionOptions } from './session.js'
 import type { Sessions } from './sessions.js'
-import { connectShared, readShared, unread } from './shared-reads.js'
+import { readShared, unread } from '../upstreams/shared-reads.js'
 import type { PendingUpgrade, Upgrades } from './upgrades.js'
 import { WaitingClient } from './waiting-client.js'
 
@@ -94,7 +93,7 @@ async function shakeHands (request: FastifyRequest, reply: FastifyReply, admitte
       const headersOf = (received: HeaderList) =>
         route.rewriting.responseHeaders(responseHeaders(received, route.forwarding.via), request, { address: target.address, headers })
       if (!result.accepted) {
-        relayRefusal(reply, result.response, headersOf(result.response.rawHeaders), upstream.bodyTimeout)
+        relayRefusal(reply, result.answer, headersOf(result.answer.headers), upstream.bodyTimeout)
         return false
       }
       openSession(request, reply, pending, result, headersOf(result.headers), admitted, { upstream, target, end })
@@ -149,10 +148,9 @@ async function firstAnswer (upstream: Upstream, request: FastifyRequest, { route
     try {
       const received = admission.headers(request.raw.rawHeaders, offer)
       const headers = rewriting.requestHeaders(handshakeHeaders(received, forwarding, target.address.host), request)
-      const { address, policy: { connectTimeout, tls } } = target
-      const timeout = websocket.connectTimeout ?? connectTimeout
-      const connection = await connectShared(onread => dial(address, { timeout, tls, onread, cancellation }))
-      return { result: await makeOffer(connection, { path, headers, offer, timeout: websocket.handshakeTimeout ?? 10_000, cancellation }), target, headers }
+      const connection = await target.connect(cancellation, websocket.connectTimeout)
+      const { handshakeTimeout: headersTimeout = 10_000 } = websocket
+      return { result: await makeOffer(connection, { path, headers, offer, headersTimeout, bodyTimeout: upstream.bodyTimeout, cancellation }), target, headers }
     } catch (error) {
       if (cancellation.cancelled || !(error instanceof TargetUnreachableError)) throw error
       failure = error
@@ -161,17 +159,11 @@ async function firstAnswer (upstream: Upstream, request: FastifyRequest, { route
 }
 
 /** Sends the target's answer to the client as it is. */
-function relayRefusal (reply: FastifyReply, response: IncomingMessage, headers: HeaderList, bodyTimeout: number): FastifyReply {
-  if (response.statusCode === 426 && listsToken(response.headers.upgrade, 'websocket')) nameUpgrade(reply)
-  response.setTimeout(bodyTimeout, () => response.destroy(new TargetTimeoutError()))
+function relayRefusal (reply: FastifyReply, answer: Answer, headers: HeaderList, bodyTimeout: number): FastifyReply {
+  if (answer.status === 426 && headerValues(answer.headers, 'upgrade').some(value => listsToken(value, 'websocket'))) nameUpgrade(reply)
   // A client that does not read stands still too, though the target may be done.
   reply.raw.socket!.setTimeout(bodyTimeout, () => reply.raw.destroy())
-  return sendAnswer(reply, {
-    status: response.statusCode!,
-    message: response.statusMessage!,
-    headers,
-    body: response
-  })
+  return sendAnswer(reply, { ...answer, headers })
 }
 
 /** Where a session goes, and until when. */
@@ -263,5 +255,5 @@ function prepareForFrames (socket: Duplex, head: Buffer): Duplex {
 
 function discard (result: OfferResult): void {
   if (result.accepted) result.socket.destroy()
-  else result.response.destroy()
+  else result.answer.body.destroy()
 }

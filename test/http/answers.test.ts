@@ -1,8 +1,10 @@
-import { once } from 'node:events'
+import { EventEmitter, once } from 'node:events'
 import { request as httpRequest, type IncomingMessage } from 'node:http'
 import { connect, createServer, type AddressInfo } from 'node:net'
+import type { Readable } from 'node:stream'
 import t, { type Test } from 'tap'
 import { gatewayApp, httpBackend } from '../helpers/backends.js'
+import { startGateway } from '../helpers/gateway.js'
 import { rawTarget } from '../helpers/raw-target.js'
 import { rawExchange } from '../helpers/sockets.js'
 import { Wire } from '../helpers/wire.js'
@@ -71,17 +73,104 @@ for (const way of ['directly', 'streamed'] as const) {
     answer.resume()
     await once(answer, 'end')
   })
+
+  t.test(`trailers follow the body, ${wayNames[way]}`, async t => {
+    const backend = await httpBackend(t, (_request, response) => {
+      response.write('text')
+      response.addTrailers([['X-Checksum', 'abc'], ['Connection', 'x'], ['X-Checksum', 'def']])
+      response.end()
+    })
+    const port = await gateway(t, backend.url, way)
+    t.match(await rawExchange(port, GET), /4\r\ntext\r\n0\r\nX-Checksum: abc\r\nX-Checksum: def\r\n\r\n$/)
+    t.match(await rawExchange(port, 'GET / HTTP/1.0\r\nHost: x\r\n\r\n'), /\r\n\r\ntext$/, 'HTTP/1.0 has none')
+  })
 }
 
-t.test('trailers of an answer', async t => {
-  const backend = await httpBackend(t, (_request, response) => {
-    response.write('text')
-    response.addTrailers([['X-Checksum', 'abc'], ['Connection', 'x'], ['X-Checksum', 'def']])
-    response.end()
+t.test('trailers go nowhere when a hook has put a text in the place of the body', async t => {
+  const target = await fixedTarget(t, 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nbody\r\n0\r\nX-Checksum: abc\r\n\r\n')
+  const app = await gatewayApp(t)
+  app.addHook('onSend', async (_request, reply, payload) => {
+    await once((payload as Readable).resume(), 'end')
+    reply.header('content-length', 4)
+    return 'text'
   })
-  const port = await gateway(t, backend.url, 'directly')
-  t.match(await rawExchange(port, GET), /4\r\ntext\r\n0\r\nX-Checksum: abc\r\nX-Checksum: def\r\n\r\n$/)
-  t.match(await rawExchange(port, 'GET / HTTP/1.0\r\nHost: x\r\n\r\n'), /\r\n\r\ntext$/, 'HTTP/1.0 has none')
+  app.proxy('/*', { upstream: target })
+  t.match(await rawExchange(Number(new URL(await app.listen({ port: 0 })).port), GET), /^HTTP\/1.1 200 (?![^]*Checksum)[^]*\r\n\r\ntext$/)
+})
+
+t.test('a target that dies while an onSend hook takes its time breaks the answer, and not the process', async t => {
+  const target = await rawTarget(t)
+  const reached = new EventEmitter()
+  const { port } = await startGateway(t, {
+    targets: [target.url],
+    setup: app => app.addHook('onSend', (_request, _reply, payload: Readable, done) => {
+      payload.once('close', () => done())
+      reached.emit('hook')
+    })
+  })
+  const client = await Wire.connect(t, port)
+  client.write(GET)
+  const server = await target.next()
+  const inHook = once(reached, 'hook')
+  server.write('HTTP/1.1 200 Fine\r\nContent-Length: 9\r\n\r\nthe')
+  await inHook
+  server.reset()
+  t.match(await client.rest(), /^HTTP\/1.1 200 Fine\r\n(.+\r\n)+\r\n$/)
+})
+
+t.test('the reason phrase of a target does not stay where a hook fails or sets another status', async t => {
+  const target = await fixedTarget(t, 'HTTP/1.1 200 Fine\r\nContent-Length: 2\r\n\r\nok')
+  for (const [hook, start] of [
+    [async () => { throw new Error('no') }, 'HTTP/1.1 500 Internal Server Error'],
+    [async (_request: unknown, reply: { code (status: number): void }) => { reply.code(202) }, 'HTTP/1.1 202 Accepted'],
+    [async () => {}, 'HTTP/1.1 200 Fine']
+  ] as Array<[() => Promise<void>, string]>) {
+    const { port } = await startGateway(t, { targets: [target], setup: app => app.addHook('onSend', hook) })
+    t.equal((await rawExchange(port, GET)).split('\r\n')[0], start)
+  }
+})
+
+t.test('a body that an onSend hook puts another in place of may break off', async t => {
+  const target = await rawTarget(t)
+  const { port } = await startGateway(t, {
+    targets: [target.url],
+    setup: app => app.addHook('onSend', (_request, _reply, _payload, done) => done(null, 'another'))
+  })
+  const client = await Wire.connect(t, port)
+  client.write(GET)
+  const server = await target.next()
+  server.write('HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nthe')
+  t.match(await client.rest(), /\r\n\r\nanother$/)
+  await server.over()
+})
+
+t.test('a hook that keeps what is written to the response keeps it unchanged', async t => {
+  const target = await rawTarget(t)
+  const written: Buffer[] = []
+  const { port } = await startGateway(t, {
+    targets: [target.url],
+    setup: app => app.addHook('onRequest', (_request, { raw }, done) => {
+      const { write, end } = raw
+      raw.write = (chunk: Buffer) => {
+        written.push(chunk)
+        return write.call(raw, chunk, 'latin1')
+      }
+      raw.end = ((chunk?: Buffer) => {
+        if (chunk !== undefined) written.push(chunk)
+        return end.call(raw, chunk, 'latin1')
+      }) as typeof end
+      done()
+    })
+  })
+  const body = Buffer.alloc(400_000)
+  for (let index = 0; index < body.length; index += 4) body.writeUInt32BE(index, index)
+  const client = await Wire.connect(t, port)
+  client.write('GET / HTTP/1.1\r\nHost: x\r\n\r\n')
+  const server = await target.next()
+  server.write(`HTTP/1.1 200 OK\r\nContent-Length: ${body.length}\r\n\r\n`).write(body)
+  await client.head()
+  t.ok((await client.bytes(body.length)).equals(body))
+  t.ok(Buffer.concat(written).equals(body))
 })
 
 t.test('a head that cannot be sent on is 502', async t => {

@@ -20,3 +20,20 @@ t.test('hints that a client does not read are not held for it', async t => {
   server.write('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi')
   t.ok(await held < 100_000, `${await held} bytes`)
 })
+
+t.test('hints for a request behind another one do not get into its answer', async t => {
+  const target = await rawTarget(t)
+  const { port } = await startGateway(t, { targets: [target.url] })
+  const client = await Wire.connect(t, port)
+  client.write('GET /1 HTTP/1.1\r\nHost: a\r\n\r\nGET /2 HTTP/1.1\r\nHost: a\r\n\r\n')
+  const [first, second] = [await target.next(), await target.next()]
+  await second.head()
+  second.write('HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 200 Second\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok')
+  // The gateway has read it to its end.
+  await second.over()
+  first.write('HTTP/1.1 200 First\r\nContent-Length: 2\r\n\r\nhi')
+  t.equal((await client.head()).start, 'HTTP/1.1 200 First')
+  t.equal((await client.bytes(2)).toString(), 'hi')
+  t.equal((await client.head()).start, 'HTTP/1.1 200 Second')
+  t.equal((await client.bytes(2)).toString(), 'ok')
+})

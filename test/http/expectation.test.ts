@@ -3,6 +3,7 @@ import { request as httpRequest, type IncomingMessage } from 'node:http'
 import t, { type Test } from 'tap'
 import type { FastifyInstance } from 'fastify'
 import { gatewayApp, httpBackend } from '../helpers/backends.js'
+import { startGateway } from '../helpers/gateway.js'
 import { rawTarget } from '../helpers/raw-target.js'
 import { Wire } from '../helpers/wire.js'
 
@@ -32,9 +33,8 @@ t.test('a body is asked for when the target wants it, and not before', async t =
   t.equal((await client.head()).start, 'HTTP/1.1 201 Created')
   t.equal((await client.bytes(2)).toString(), 'ok')
   client.write('GET /next HTTP/1.1\r\nHost: a\r\n\r\n')
-  const next = await target.next()
-  t.match((await next.head()).start, 'GET /next')
-  await server.over()
+  t.match((await server.head()).start, 'GET /next')
+  t.equal(target.connections, 1)
 })
 
 t.test('a target that refuses is heard before any body is sent, and nothing else can come on the connection', async t => {
@@ -79,6 +79,23 @@ t.test('a target that cannot be reached, that dies, and one that talks nonsense'
     if (answer === '') server.reset()
     t.match((await client.head()).start, `HTTP/1.1 ${status}`)
     await client.rest()
+    await server.over()
+  }
+})
+
+t.test('a target that does not ask in time is 504, and a client that does not send once it is asked is told 408', async t => {
+  for (const asked of [false, true]) {
+    const target = await rawTarget(t)
+    const gateway = await startGateway(t, { targets: [target.url], upstream: { bodyTimeout: 100 } })
+    const client = await Wire.connect(t, gateway.port)
+    client.write(POST)
+    const server = await target.next()
+    await server.head()
+    if (asked) {
+      server.write('HTTP/1.1 100 Continue\r\n\r\n')
+      await client.head()
+    }
+    t.match((await client.head()).start, `HTTP/1.1 ${asked ? 408 : 504} `)
     await server.over()
   }
 })
@@ -148,5 +165,39 @@ t.test('an answer that begins before the end of the body may take its time', asy
   // Longer than the limit for a head, which has come.
   await new Promise(resolve => setTimeout(resolve, 200))
   server.write('k')
+  t.equal((await client.bytes(2)).toString(), 'ok')
+})
+
+t.test('an expectation behind another request is met in its turn, and never inside an answer', async t => {
+  const { target, client } = await wired(t)
+  client.write(`GET / HTTP/1.1\r\nHost: a\r\n\r\n${POST}`)
+  const [first, second] = [await target.next(), await target.next()]
+  await second.head()
+  second.write('HTTP/1.1 100 Continue\r\n\r\n')
+  first.write('HTTP/1.1 200 First\r\nContent-Length: 2\r\n\r\nhi')
+  t.equal((await client.head()).start, 'HTTP/1.1 200 First')
+  t.equal((await client.bytes(2)).toString(), 'hi')
+  t.equal((await client.head()).start, 'HTTP/1.1 100 Continue')
+  client.write('body')
+  t.equal((await second.bytes(4)).toString(), 'body')
+  second.write('HTTP/1.1 200 Second\r\nContent-Length: 2\r\n\r\nok')
+  t.equal((await client.head()).start, 'HTTP/1.1 200 Second')
+  t.equal((await client.bytes(2)).toString(), 'ok')
+})
+
+t.test('nor is it where the client does not wait, and its answer is there before its turn', async t => {
+  const { target, client } = await wired(t)
+  client.write(`GET / HTTP/1.1\r\nHost: a\r\n\r\n${POST}body`)
+  const [first, second] = [await target.next(), await target.next()]
+  await second.head()
+  second.write('HTTP/1.1 100 Continue\r\n\r\n')
+  t.equal((await second.bytes(4)).toString(), 'body')
+  second.write('HTTP/1.1 200 Second\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok')
+  // The gateway has read it to its end.
+  await second.over()
+  first.write('HTTP/1.1 200 First\r\nContent-Length: 2\r\n\r\nhi')
+  t.equal((await client.head()).start, 'HTTP/1.1 200 First')
+  t.equal((await client.bytes(2)).toString(), 'hi')
+  t.equal((await client.head()).start, 'HTTP/1.1 200 Second')
   t.equal((await client.bytes(2)).toString(), 'ok')
 })

@@ -1,9 +1,13 @@
-import { PassThrough, Transform } from 'node:stream'
+import type { IncomingMessage } from 'node:http'
+import { PassThrough, Readable, Transform } from 'node:stream'
 import { createGunzip, gzipSync } from 'node:zlib'
 import type { preParsingHookHandler } from 'fastify'
 import t, { type Test } from 'tap'
 import { ask } from '../helpers/ask.js'
 import { echoBackend, gatewayApp, type Seen } from '../helpers/backends.js'
+import { resources, startGateway } from '../helpers/gateway.js'
+import { rawTarget } from '../helpers/raw-target.js'
+import { Wire } from '../helpers/wire.js'
 
 const encoded = gzipSync('hello')
 
@@ -27,6 +31,23 @@ t.test('one that a hook has only looked at keeps its encoding', async t => {
   t.match(answer as Seen, { body: encoded.toString('latin1'), headers: { 'content-encoding': 'gzip' } })
 })
 
+t.test('a body that a hook gives as text is as long as its bytes', async t => {
+  for (const make of [
+    () => Readable.from(['hällo ', 'wörld']),
+    (payload: Readable) => payload.pipe(new PassThrough({ encoding: 'utf8' })),
+    (payload: Readable) => payload.setEncoding('utf8'),
+    (payload: Readable) => payload.setEncoding('base64')
+  ]) {
+    const { answer } = await send(t, (_request, _reply, payload, done) => { done(null, make(payload as Readable)) }, Buffer.from('hällo wörld'))
+    t.equal((answer as Seen).body, Buffer.from('hällo wörld').toString('latin1'))
+  }
+})
+
+t.test('a hook whose stream gives neither text nor bytes fails its request', async t => {
+  const { status } = await send(t, (_request, _reply, _payload, done) => { done(null, Readable.from([{ a: 1 }])) })
+  t.equal(status, 502)
+})
+
 t.test("an error of a hook's stream is the answer when it has a status, whenever it comes", async t => {
   const failing = (error: Error): preParsingHookHandler => (_request, _reply, payload, done) => {
     done(null, payload.pipe(new Transform({ transform (_chunk, _encoding, callback) { callback(error) } })))
@@ -42,3 +63,57 @@ t.test("an error of a hook's stream is the answer when it has a status, whenever
     t.notMatch(JSON.stringify(answer), 'secret')
   }
 })
+
+t.test('a client whose target has answered without reading the body can send the rest, and another request behind it', async t => {
+  const target = await rawTarget(t)
+  let source: IncomingMessage | undefined
+  const { port } = await startGateway(t, {
+    targets: [target.url],
+    setup: app => app.addHook('onRequest', (request, _reply, done) => {
+      source ??= request.raw
+      done()
+    })
+  })
+  const client = await Wire.connect(t, port)
+  const body = Buffer.alloc(20_000_000)
+  client.write(`POST / HTTP/1.1\r\nHost: x\r\nContent-Length: ${body.length}\r\n\r\n`)
+  const sent = new Promise(resolve => client.socket.write(body, resolve))
+  const server = await target.next()
+  await server.head()
+  server.socket.pause()
+  // All there is between them is full when nothing has moved for some turns of the event loop.
+  for (let turns = 0; turns < 100; turns = source!.isPaused() ? turns + 1 : 0) await new Promise(resolve => setImmediate(resolve))
+  server.write('HTTP/1.1 413 Too Much\r\nContent-Length: 2\r\nConnection: close\r\n\r\nno')
+  t.equal((await client.head()).start, 'HTTP/1.1 413 Too Much')
+  await client.bytes(2)
+  await sent
+  client.write('GET /again HTTP/1.1\r\nHost: x\r\n\r\n')
+  const again = await target.next()
+  t.equal((await again.head()).start, 'GET /again HTTP/1.1')
+})
+
+t.test("no timer is left of a body when a function of the route's headers throws", async t => {
+  const target = await rawTarget(t)
+  const { port } = await startGateway(t, { targets: [target.url], route: { headers: { request: { 'x-a': () => { throw new Error('no') } } } } })
+  const { timers } = resources()
+  const { status } = await ask(`http://127.0.0.1:${port}`, { method: 'POST', body: 'x' })
+  t.equal(status, 500)
+  t.equal(resources().timers, timers)
+})
+
+for (const [name, framing, parts] of [['with a length', 'Content-Length: 100', ['abc', 'def']], ['in chunks', 'Transfer-Encoding: chunked', ['3\r\nabc\r\n', '3\r\ndef\r\n']]] as const) {
+  t.test(`an early answer is not lost where the target closes the connection to a body ${name}`, async t => {
+    const target = await rawTarget(t)
+    const { port } = await startGateway(t, { targets: [target.url] })
+    const client = await Wire.connect(t, port)
+    client.write(`POST / HTTP/1.1\r\nHost: x\r\n${framing}\r\n\r\n${parts[0]}`)
+    const server = await target.next()
+    await server.head()
+    await server.bytes(parts[0].length)
+    // In one turn of the event loop, so that the gateway has more of the body before it sees the answer.
+    client.write(parts[1])
+    server.write('HTTP/1.1 413 Too Much\r\nContent-Length: 2\r\n\r\nno').reset()
+    t.equal((await client.head()).start, 'HTTP/1.1 413 Too Much')
+    t.equal((await client.bytes(2)).toString(), 'no')
+  })
+}

@@ -2,7 +2,9 @@ import { createServer, type AddressInfo, type Server, type Socket } from 'node:n
 import t, { type Test } from 'tap'
 import type { ProxyRouteOptions, UpstreamOptions } from '../../src/index.js'
 import { gatewayApp } from '../helpers/backends.js'
-import { refusingPort } from '../helpers/raw-target.js'
+import { startGateway } from '../helpers/gateway.js'
+import { rawTarget, refusingPort } from '../helpers/raw-target.js'
+import { Wire } from '../helpers/wire.js'
 
 /** A target that does as told with each request's first bytes; `requests` counts them. */
 async function target (t: Test, serve: (socket: Socket, request: number) => void): Promise<{ url: string, requests: number }> {
@@ -56,6 +58,37 @@ t.test('with one target it is sent to that again, once', async t => {
   t.equal(bad.requests, 2)
 })
 
+for (const ended of ['ended', 'reset'] as const) {
+  for (const first of [0, 1]) {
+    t.test(`a request that meets a target's kept-alive connections just as all are ${ended} goes out on a new one; number ${first} first`, async t => {
+      const target = await rawTarget(t)
+      const { port } = await startGateway(t, { targets: [target.url] })
+      const get = 'GET / HTTP/1.1\r\nHost: x\r\n\r\n'
+      const good = 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok'
+      const clients = [await Wire.connect(t, port), await Wire.connect(t, port)]
+      for (const client of clients) client.write(get)
+      const servers = [await target.next(), await target.next()]
+      for (const server of servers) {
+        await server.head()
+        server.write(good)
+      }
+      for (const client of clients) {
+        await client.head()
+        await client.bytes(2)
+      }
+      // All in one turn of the event loop, so that the gateway finds out about one connection after another.
+      clients[0]!.write(get)
+      for (const server of [servers[first]!, servers[1 - first]!]) {
+        if (ended === 'ended') server.end()
+        else server.reset()
+      }
+      const again = await target.next()
+      again.write(good)
+      t.equal((await clients[0]!.head()).start, 'HTTP/1.1 200 OK')
+    })
+  }
+}
+
 t.test('a request that is sent is repeated only where that does no harm', async t => {
   const bad = await target(t, reset)
   const good = await target(t, answer)
@@ -103,7 +136,7 @@ t.test("a function of the route's headers that throws over an answer has no targ
   t.same([first.requests, second.requests], [1, 0])
 })
 
-t.test('a request that undici does not take is 502, and nothing of why reaches the client', async t => {
+t.test('a request that cannot be written is 502, and nothing of why reaches the client', async t => {
   const good = await target(t, answer)
   const app = await gatewayApp(t)
   app.proxy('/*', { upstream: good.url })

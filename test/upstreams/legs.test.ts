@@ -129,6 +129,22 @@ t.test('http to an https port, and https to an http port, are 502', async t => {
   await refused(t, await through(t, { targets: [`https://127.0.0.1:${plain}`] }))
 })
 
+t.test('https: a session is resumed by the next connection, on both legs', async t => {
+  const { key, cert } = await selfSigned(t, 'IP:127.0.0.1')
+  const server = backend(t, createHttps({ key, cert }))
+  const resumed: boolean[] = []
+  server.on('secureConnection', (socket: TLSSocket) => {
+    resumed.push(socket.isSessionReused())
+  })
+  server.keepAliveTimeout = 1
+  const address = await through(t, { targets: [`https://127.0.0.1:${await port(server)}`], tls: { ca: cert } })
+  t.equal((await fetch(address)).status, 200)
+  await works(t, address)
+  t.equal(resumed[0], false)
+  t.same(resumed.slice(1).filter(one => !one), [])
+  t.ok(resumed.length > 1)
+})
+
 t.test('TLS options that cannot be meant', async t => {
   const app = await gatewayApp(t)
   const declare = (tls: UpstreamOptions['tls']) => () => { app.upstream('app', { targets: ['https://a'], tls }) }

@@ -1,4 +1,4 @@
-import { sharedReads } from '../../src/websocket/shared-reads.js'
+import { sharedReads } from '../../src/upstreams/shared-reads.js'
 
 // What holds for sockets that read into the shared buffer must hold where they cannot: the same tests again,
 // with every socket read by its 'data' events.

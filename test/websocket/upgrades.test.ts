@@ -14,7 +14,7 @@ const H2C = ['Host: gateway.test', 'Connection: Upgrade, HTTP2-Settings, X-Nomin
 const NOT_SENT_ON = ['connection', 'upgrade', 'http2-settings', 'x-nominated']
 
 function passedOn (head: Head): string[] {
-  // Connection is undici's own word on this hop.
+  // Connection: keep-alive is our own word on this hop.
   return head.headers.filter(([name, value]) => NOT_SENT_ON.includes(name.toLowerCase()) && !(name.toLowerCase() === 'connection' && value === 'keep-alive')).map(([name]) => name.toLowerCase())
 }
 

@@ -11,8 +11,6 @@ export interface AnswerCase {
   then?: 'end' | 'reset'
   /** How often the target gets the request. Default: once; a connection that ends without an answer has it sent again. */
   times?: 2
-  /** What the client may get for the next request instead of its answer: undici may take the target's connection for broken too late. */
-  next?: string
   /** Sent when the client has the answer. */
   late?: string
 }
@@ -91,16 +89,15 @@ const whole: AnswerCase[] = [
   { name: 'chunks', answer: answer(['Transfer-Encoding: chunked'], '2\r\nhi\r\n0\r\n\r\n'), expect: ['200 hi'] },
   { name: 'chunks with extensions and trailers', answer: answer(['Transfer-Encoding: chunked'], '2;a=b\r\nhi\r\n0\r\nX: 1\r\n\r\n'), expect: ['200 hi X: 1'] },
   { name: 'trailers of the connection', answer: answer(['Transfer-Encoding: chunked'], '2\r\nhi\r\n0\r\nConnection: X\r\nX: 1\r\nKeep-Alive: timeout=1\r\nY: 1\r\n\r\n'), expect: ['200 hi Y: 1'] },
-  { name: 'a trailer with a coding', answer: answer(['Transfer-Encoding: chunked'], '2\r\nhi\r\n0\r\nTransfer-Encoding: gzip\r\n\r\n'), expect: ['200 hi', '502', 'broken'], next: '502' },
-  { name: 'a trailer with a length', answer: answer(['Transfer-Encoding: chunked'], '2\r\nhi\r\n0\r\nContent-Length: 5\r\n\r\n'), expect: ['200 hi', '502', 'broken'] },
+  { name: 'a trailer with a coding', answer: answer(['Transfer-Encoding: chunked'], '2\r\nhi\r\n0\r\nTransfer-Encoding: gzip\r\n\r\n'), expect: ['200 hi'] },
+  { name: 'a trailer with a length', answer: answer(['Transfer-Encoding: chunked'], '2\r\nhi\r\n0\r\nContent-Length: 5\r\n\r\n'), expect: ['200 hi'] },
   { name: 'a trailer of 8 bits', answer: answer(['Transfer-Encoding: chunked'], '2\r\nhi\r\n0\r\nX: \xe9\r\n\r\n'), expect: ['200 hi X: \xe9'] },
-  { name: 'a folded trailer', answer: answer(['Transfer-Encoding: chunked'], '2\r\nhi\r\n0\r\nX: a\r\n Y: b\r\n\r\n'), then: 'end', expect: ['200 hi', '502', 'broken'] },
+  { name: 'a folded trailer', answer: answer(['Transfer-Encoding: chunked'], '2\r\nhi\r\n0\r\nX: a\r\n Y: b\r\n\r\n'), then: 'end', expect: ['502', 'broken'] },
   { name: 'a trailer with a null', answer: answer(['Transfer-Encoding: chunked'], '2\r\nhi\r\n0\r\nX: a\0b\r\n\r\n'), then: 'end', expect: ['502', 'broken'] },
   { name: 'a trailer with a bare CR', answer: answer(['Transfer-Encoding: chunked'], '2\r\nhi\r\n0\r\nX: a\rY: b\r\n\r\n'), then: 'end', expect: ['502', 'broken'] },
   { name: 'a trailer of 100 KB', answer: answer(['Transfer-Encoding: chunked'], `2\r\nhi\r\n0\r\nX: ${'a'.repeat(100_000)}\r\n\r\n`), then: 'end', expect: ['502', 'broken'] },
   { name: 'half a trailer', answer: answer(['Transfer-Encoding: chunked'], '2\r\nhi\r\n0\r\nX: 1\r\n'), then: 'end', expect: ['502', 'broken'] },
-  // undici takes a reset for the end that it stands in the place of.
-  { name: 'a reset where the end is the end of the body', answer: answer([], 'hi'), then: 'reset', expect: ['broken', '502', '200 hi'] },
+  { name: 'a reset where the end is the end of the body', answer: answer([], 'hi'), then: 'reset', expect: ['broken', '502'] },
   { name: 'a body up to the end', answer: answer([], 'hi'), then: 'end', expect: ['200 hi'] },
   { name: 'HTTP/1.0 with a length', answer: answer(['Content-Length: 2'], 'hi', 'HTTP/1.0 200 OK'), then: 'end', expect: ['200 hi'] },
   { name: 'HTTP/1.0 up to the end', answer: answer([], 'hi', 'HTTP/1.0 200 OK'), then: 'end', expect: ['200 hi'] },
@@ -110,19 +107,19 @@ const whole: AnswerCase[] = [
   { name: 'a status of 599', answer: answer(['Content-Length: 2'], 'hi', 'HTTP/1.1 599 X'), expect: ['599 hi'] },
   { name: 'a value of 8 bits', answer: answer(['X: \xe9', 'Content-Length: 2'], 'hi'), expect: ['200 hi'] },
   { name: 'interim answers', answer: `HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 102 Processing\r\n\r\n${answer(['Content-Length: 2'], 'hi')}`, expect: ['200 hi'] },
-  { name: '100 that nobody waits for', answer: `HTTP/1.1 100 Continue\r\n\r\n${answer(['Content-Length: 2'], 'hi')}`, expect: ['200 hi', '502'] },
-  { name: 'a flood of interim answers', answer: 'HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n'.repeat(10_000) + answer(['Content-Length: 2'], 'hi'), expect: ['200 hi', '502'] },
-  { name: 'interim answers, and no more', answer: 'HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n', then: 'end', times: 2, expect: ['502'] },
+  { name: '100 that nobody waits for', answer: `HTTP/1.1 100 Continue\r\n\r\n${answer(['Content-Length: 2'], 'hi')}`, expect: ['200 hi'] },
+  { name: 'a flood of interim answers', answer: 'HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n'.repeat(10_000) + answer(['Content-Length: 2'], 'hi'), expect: ['200 hi'] },
+  { name: 'interim answers, and no more', answer: 'HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n', then: 'end', expect: ['502'] },
   { name: 'early hints that are no links', answer: `HTTP/1.1 103 Early Hints\r\nLink: a\r\nX: 1\r\n\r\n${answer(['Content-Length: 2'], 'hi')}`, expect: ['200 hi'] },
   { name: 'early hints with a length and a cookie', answer: `HTTP/1.1 103 Early Hints\r\nLink: </a>\r\nContent-Length: 0\r\nSet-Cookie: a=b\r\n\r\n${answer(['Content-Length: 2'], 'hi')}`, expect: ['200 hi'] },
   { name: 'an interim answer with a body', answer: `HTTP/1.1 103 Early Hints\r\nContent-Length: 2\r\n\r\nhi${answer(['Content-Length: 2'], 'yo')}`, then: 'end', expect: ['502'] },
-  { name: 'a folded value', answer: answer(['X: a\r\n b', 'Content-Length: 2'], 'hi'), expect: ['200 hi', '502'] },
-  { name: 'a folded length', answer: answer(['Content-Length:\r\n 2'], 'hi'), then: 'end', expect: ['200 hi', '502'] },
-  { name: 'a fold that looks like a length', answer: answer(['X: a\r\n Content-Length: 5', 'Content-Length: 2'], 'hi'), expect: ['200 hi', '502'] },
-  { name: 'lines that end in LF', answer: 'HTTP/1.1 200 OK\nContent-Length: 2\n\nhi', then: 'end', expect: ['200 hi', '502'] },
-  { name: 'a coding that is not chunked', answer: answer(['Transfer-Encoding: gzip'], 'hi'), then: 'end', expect: ['200 hi', '502'] },
-  { name: 'a coding before chunked', answer: answer(['Transfer-Encoding: gzip, chunked'], '2\r\nhi\r\n0\r\n\r\n'), then: 'end', expect: ['200 hi', '502'] },
-  { name: 'chunked before a coding', answer: answer(['Transfer-Encoding: chunked, gzip'], '2\r\nhi\r\n0\r\n\r\n'), then: 'end', expect: ['200 2\r\nhi\r\n0\r\n\r\n', '502'] },
+  { name: 'a folded value', answer: answer(['X: a\r\n b', 'Content-Length: 2'], 'hi'), expect: ['502'] },
+  { name: 'a folded length', answer: answer(['Content-Length:\r\n 2'], 'hi'), then: 'end', expect: ['502'] },
+  { name: 'a fold that looks like a length', answer: answer(['X: a\r\n Content-Length: 5', 'Content-Length: 2'], 'hi'), expect: ['502'] },
+  { name: 'lines that end in LF', answer: 'HTTP/1.1 200 OK\nContent-Length: 2\n\nhi', then: 'end', expect: ['502'] },
+  { name: 'a coding that is not chunked', answer: answer(['Transfer-Encoding: gzip'], 'hi'), then: 'end', expect: ['502'] },
+  { name: 'a coding before chunked', answer: answer(['Transfer-Encoding: gzip, chunked'], '2\r\nhi\r\n0\r\n\r\n'), then: 'end', expect: ['502'] },
+  { name: 'chunked before a coding', answer: answer(['Transfer-Encoding: chunked, gzip'], '2\r\nhi\r\n0\r\n\r\n'), then: 'end', expect: ['502'] },
   { name: 'a status of 600', answer: answer(['Content-Length: 2'], 'hi', 'HTTP/1.1 600 X'), expect: ['502'] },
   { name: 'a status of 999', answer: answer(['Content-Length: 2'], 'hi', 'HTTP/1.1 999 X'), expect: ['502'] },
   { name: 'a status of 000', answer: answer(['Content-Length: 2'], 'hi', 'HTTP/1.1 000 X'), then: 'end', expect: ['502'] },

@@ -36,6 +36,11 @@ const answers = {
     return { ...await usage(), told }
   },
 
+  /** Bytes of memory that it has by now. */
+  resident (): number {
+    return process.memoryUsage.rss()
+  },
+
   async close (): Promise<void> {
     await app.close()
   }

@@ -125,9 +125,26 @@ export function unread (socket: Duplex, chunk: Buffer): void {
   else reader.before = chunk
 }
 
+/** A chunk whose memory is not used again: a copy, where a socket has read it into the shared buffer. */
+export function kept (chunk: Buffer): Buffer {
+  return isSharedChunk(chunk) ? Buffer.from(chunk) : chunk
+}
+
+export function isSharedChunk (chunk: Buffer): boolean {
+  return chunk.buffer === buffer.buffer
+}
+
 /** Whether the chunks of a socket must be copied to be kept. */
 export function isShared (socket: Duplex): boolean {
   return readers.has(socket)
+}
+
+/**
+ * Whether a socket hands what is written to the system before `write()` returns, or tells that it could not. One
+ * that already waits keeps every further chunk; TLS keeps them all, and so may streams that are no sockets.
+ */
+function takesAtOnce (sink: Duplex): boolean {
+  return sink.writableLength === 0 && sink instanceof Socket && !(sink instanceof TLSSocket)
 }
 
 /** Where small and large chunks are copied to. */
@@ -142,8 +159,7 @@ export function writeCopy (sink: Duplex, chunk: Buffer): boolean {
   const { length } = chunk
   // What is longer than a read is no part of the shared buffer.
   if (length > READ_SIZE) return sink.write(chunk)
-  // A socket that already waits keeps every further chunk; TLS keeps them all.
-  if (sink.writableLength > 0 || sink instanceof TLSSocket) return sink.write(Buffer.from(chunk))
+  if (!takesAtOnce(sink)) return sink.write(Buffer.from(chunk))
   const size = length <= READ_SIZE / 4 ? 'small' : 'large'
   const copy = scratch[size]
   chunk.copy(copy)

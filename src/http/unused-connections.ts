@@ -1,0 +1,21 @@
+import type { Server, Socket } from 'node:net'
+import { Server as TlsServer } from 'node:tls'
+
+/**
+ * Knows a server's connections, to close those on which nothing has ever come. Browsers and clients with a pool
+ * open some ahead of their requests. To Node they are not idle, so that they would hold up the end of a server
+ * until the time for a head is up.
+ *
+ * @returns Closes those that are unused now.
+ */
+export function watchUnused (server: Server): () => void {
+  const connections = new Set<Socket>()
+  // What counts over TLS is what comes inside it.
+  server.on(server instanceof TlsServer ? 'secureConnection' : 'connection', (socket: Socket) => {
+    connections.add(socket)
+    socket.once('close', () => connections.delete(socket))
+  })
+  return () => {
+    for (const socket of connections) if (socket.bytesRead === 0) socket.destroy()
+  }
+}

@@ -1,0 +1,36 @@
+import { Readable } from 'node:stream'
+import { kept } from '../shared-reads.js'
+import type { Exchange } from './exchange.js'
+
+/** The body of a target's answer as it comes, with backpressure. Destroying it cancels the request. */
+export class AnswerBody extends Readable {
+  /** Nobody reads it. */
+  blocked = false
+  readonly #exchange: Exchange
+
+  constructor (exchange: Exchange) {
+    super()
+    this.#exchange = exchange
+    // A hook may take its time, or put something else in its place: until Fastify listens, or where it never does,
+    // a body that breaks off must not end the process.
+    this.on('error', () => {})
+  }
+
+  /** As `onChunk()` of an AnswerListener. */
+  add (chunk: Buffer): boolean {
+    const more = this.push(kept(chunk))
+    if (!more) this.blocked = true
+    return more
+  }
+
+  override _read (): void {
+    if (!this.blocked) return
+    this.blocked = false
+    this.#exchange.resume()
+  }
+
+  override _destroy (error: Error | null, callback: (error?: Error | null) => void): void {
+    this.#exchange.cancel()
+    callback(error)
+  }
+}

@@ -1,0 +1,213 @@
+import type { Socket } from 'node:net'
+import { TargetAnswerInvalidError, TargetTimeoutError, TargetUnreachableError } from '../../errors.js'
+import type { AnswerHead } from '../answer.js'
+import { readChunks } from '../shared-reads.js'
+import { Alarm } from './alarm.js'
+import { AnswerReader, type AnswerParts } from './answer-reader.js'
+import type { AnswerListener, Exchange, TargetRequest } from './exchange.js'
+import { PendingExchange } from './pending-exchange.js'
+import { requestHead } from './request-head.js'
+import { writeRequest } from './request-writer.js'
+
+/** What a connection takes from its target, in milliseconds. */
+export interface ConnectionLimits {
+  headersTimeout: number
+  bodyTimeout: number
+}
+
+/** Who keeps connections. */
+export interface ConnectionKeeper {
+  /** It can carry another request; the target keeps it for so many seconds, if it says so. */
+  onIdle (connection: TargetConnection, keepAlive: number | undefined): void
+  onClosed (connection: TargetConnection): void
+}
+
+const NOTHING = Buffer.alloc(0)
+
+/** Nobody keeps a connection that is made for one request. */
+const ONCE: ConnectionKeeper = {
+  onIdle: connection => connection.destroy(),
+  onClosed: () => {}
+}
+
+/**
+ * Sends a request on a connection that is its own.
+ *
+ * @throws {TypeError} for a name or a value that would be more than one header.
+ */
+export function exchangeOn (socket: Socket, limits: ConnectionLimits, request: TargetRequest, listener: AnswerListener): Exchange {
+  const connection = new TargetConnection(socket, limits, ONCE)
+  try {
+    const exchange = new PendingExchange(request, listener, requestHead(request.method, request.path, request.headers))
+    connection.start(exchange)
+    return exchange
+  } catch (error) {
+    connection.destroy()
+    throw error
+  }
+}
+
+function ignore (): void {
+  // 'close' follows.
+}
+
+/** A connection to a target, for one request after another. */
+export class TargetConnection implements AnswerParts {
+  /** Until when it may be used again, as `performance.now()` counts. */
+  idleUntil = 0
+  readonly #socket: Socket
+  readonly #keeper: ConnectionKeeper
+  readonly #reader: AnswerReader
+  readonly #headAlarm: Alarm
+  readonly #bodyAlarm: Alarm
+  readonly #stopReading: () => void
+  #exchange: PendingExchange | undefined
+  /** Some of the request has not been written yet. */
+  #sending = false
+  /** The client does not read. */
+  #held = false
+
+  constructor (socket: Socket, { headersTimeout, bodyTimeout }: ConnectionLimits, keeper: ConnectionKeeper) {
+    this.#socket = socket
+    this.#keeper = keeper
+    this.#reader = new AnswerReader(this)
+    this.#headAlarm = new Alarm(headersTimeout, () => this.#fail(new TargetTimeoutError({ cause: new Error(`no head of an answer within ${headersTimeout} ms`) })))
+    this.#bodyAlarm = new Alarm(bodyTimeout, () => this.#fail(new TargetTimeoutError({ cause: new Error(`nothing of the body within ${bodyTimeout} ms`) })))
+    socket.on('error', this.#lost).on('end', this.#onEnd).on('close', this.#onClose).on('drain', this.#onDrain)
+    this.#stopReading = readChunks(socket, chunk => this.#read(chunk))
+  }
+
+  /** Whether it can take a request. */
+  get usable (): boolean {
+    return !this.#socket.destroyed && this.#exchange === undefined
+  }
+
+  /** Sends a request. */
+  start (exchange: PendingExchange): void {
+    this.#exchange = exchange
+    this.#held = false
+    this.#sending = true
+    const { method, upgrade } = exchange.request
+    this.#reader.begin(method === 'HEAD', upgrade)
+    exchange.begin(this)
+    writeRequest(this.#socket, exchange, () => {
+      this.#sending = false
+      // The body has limits of its own. The answer may be there before its end.
+      if (this.#exchange === exchange && this.#reader.inHead) this.#headAlarm.set()
+    })
+  }
+
+  /** Goes on reading. */
+  resume (): void {
+    if (!this.#held) return
+    this.#held = false
+    this.#bodyAlarm.set()
+    this.#socket.resume()
+  }
+
+  /** The exchange is over before its end, and so is the connection. */
+  abandon (): void {
+    this.#exchange = undefined
+    this.#reader.abandon()
+    this.destroy()
+  }
+
+  destroy (): void {
+    this.#headAlarm.clear()
+    this.#bodyAlarm.clear()
+    this.#socket.destroy()
+  }
+
+  onInterim (head: AnswerHead): void {
+    const { listener, request } = this.#exchange!
+    if (head.status !== 100) listener.onInterim(head)
+    // One that nobody waits for goes no further (RFC 9110 §15.2.1).
+    else request.onContinue?.()
+  }
+
+  onHead (head: AnswerHead): void {
+    this.#headAlarm.unset()
+    this.#exchange!.listener.onHead(head)
+  }
+
+  onBody (chunk: Buffer): void {
+    if (!this.#exchange!.listener.onChunk(chunk)) this.#held = true
+  }
+
+  #read (chunk: Buffer): void {
+    const exchange = this.#exchange
+    // Nobody has asked for it, and it must not become the answer to somebody else.
+    if (exchange === undefined) return this.destroy()
+    const reader = this.#reader
+    const length = reader.read(chunk)
+    if (this.#exchange !== exchange) return
+    if (reader.fault !== undefined) return this.#fail(new TargetAnswerInvalidError({ cause: new Error(`the answer: ${reader.fault}`) }))
+    if (reader.switching !== undefined) return this.#handOver(exchange, reader.switching, chunk.subarray(length))
+    if (reader.over) return this.#complete(exchange, length === chunk.length)
+    if (reader.inHead) return
+    if (this.#held) {
+      this.#bodyAlarm.unset()
+      this.#socket.pause()
+    } else {
+      this.#bodyAlarm.set()
+    }
+  }
+
+  /** @param clean Whether nothing stands behind the answer. */
+  #complete (exchange: PendingExchange, clean: boolean): void {
+    const { persistent, keepAlive, trailers } = this.#reader
+    this.#exchange = undefined
+    this.#headAlarm.unset()
+    this.#bodyAlarm.unset()
+    // A target may have answered before it has read all of the request, and never read the rest.
+    const sent = !this.#sending && this.#socket.writableLength === 0
+    if (clean && persistent && sent && !this.#socket.destroyed) this.#keeper.onIdle(this, keepAlive)
+    else this.destroy()
+    exchange.complete(trailers)
+  }
+
+  #handOver (exchange: PendingExchange, head: AnswerHead, rest: Buffer): void {
+    const socket = this.#socket
+    this.#exchange = undefined
+    this.#headAlarm.clear()
+    this.#stopReading()
+    // Until somebody else listens, a reset must not be an uncaught error.
+    socket.off('error', this.#lost).off('end', this.#onEnd).off('close', this.#onClose).off('drain', this.#onDrain).on('error', ignore)
+    exchange.switchTo(head, { socket, rest: Buffer.from(rest) })
+  }
+
+  #fail (error: Error): void {
+    this.#exchange?.fail(error)
+  }
+
+  /** A target that has begun to answer has got the request; it is not sent again. */
+  readonly #lost = (cause: Error): void => {
+    if (this.#reader.begun && this.#reader.inHead) this.#fail(new TargetAnswerInvalidError({ cause }))
+    else this.#fail(new TargetUnreachableError({ cause }))
+  }
+
+  readonly #onDrain = (): void => { this.#exchange?.request.body?.resume() }
+
+  readonly #onEnd = (): void => {
+    const exchange = this.#exchange
+    if (exchange !== undefined && this.#reader.endsWithConnection) {
+      // libuv takes a reset that comes along with bytes for an end. Only a write that fails tells it, unless it would
+      // wait behind a request that the target does not read.
+      if (this.#socket.writableLength > 0) return this.#complete(exchange, false)
+      this.#socket.write(NOTHING, error => {
+        if (this.#exchange !== exchange) return
+        if (error) this.#lost(error)
+        else this.#complete(exchange, false)
+      })
+      return
+    }
+    this.#lost(new Error('the target has ended the connection'))
+    this.destroy()
+  }
+
+  readonly #onClose = (): void => {
+    this.#lost(new Error('the target has closed the connection'))
+    this.destroy()
+    this.#keeper.onClosed(this)
+  }
+}

@@ -1,0 +1,76 @@
+import { listsToken } from '../headers.js'
+import type { ReceivedHead } from './answer-head.js'
+
+/** How the body of an answer is told from what follows it (RFC 9112 §6.3). */
+export interface Framing {
+  /** Bytes of the body; or how its end is known. */
+  body: number | 'chunked' | 'until end'
+  /** Whether the connection may carry another request. */
+  persistent: boolean
+  /** Seconds that the target says it will keep the connection; undefined when it does not. */
+  keepAlive: number | undefined
+}
+
+/** What is not quite clear is refused: a length, and where the next answer begins, must be beyond doubt. */
+export type FramingFault = string
+
+/**
+ * @param head Of an answer that is no interim one.
+ * @param bodyless Whether the request was a HEAD.
+ */
+export function framingOf ({ version, status, headers }: ReceivedHead, bodyless: boolean): Framing | FramingFault {
+  let length: string | undefined
+  let coding: string | undefined
+  let persistent = version === '1.1'
+  let keepAlive: number | undefined
+  for (let index = 0; index < headers.length; index += 2) {
+    const value = headers[index + 1]!
+    switch (connectionHeader(headers[index]!)) {
+      case 'content-length':
+        if (length !== undefined) return 'it has more than one Content-Length'
+        length = value
+        break
+      case 'transfer-encoding':
+        if (coding !== undefined) return 'it has more than one Transfer-Encoding'
+        coding = value
+        break
+      case 'connection':
+        if (listsToken(value, 'close')) persistent = false
+        break
+      case 'keep-alive':
+        keepAlive = timeoutOf(value) ?? keepAlive
+    }
+  }
+  if (length !== undefined && !/^\d{1,15}$/.test(length)) return 'its Content-Length is no number'
+  if (coding !== undefined) {
+    // The older version knows no codings (RFC 9112 §6.1), and two lengths are a way to smuggle an answer.
+    if (version === '1.0') return 'it has a Transfer-Encoding in HTTP/1.0'
+    if (length !== undefined) return 'it has both Content-Length and Transfer-Encoding'
+    if (coding.toLowerCase() !== 'chunked') return 'it has a Transfer-Encoding other than chunked'
+  }
+  const body = bodyless || status === 204 || status === 304
+    ? 0
+    : coding !== undefined ? 'chunked' : length !== undefined ? Number(length) : 'until end'
+  // A 204 has no body (RFC 9110 §15.3.5). A target that tells the length of one may send it, too, and later.
+  const contradicts = status === 204 && (coding !== undefined || Number(length ?? 0) > 0)
+  return { body, persistent: persistent && body !== 'until end' && !contradicts, keepAlive }
+}
+
+const CONNECTION_HEADERS = ['connection', 'content-length', 'keep-alive', 'transfer-encoding'] as const
+
+/** The name of a header that says something of the connection; undefined for the others. */
+function connectionHeader (name: string): typeof CONNECTION_HEADERS[number] | undefined {
+  switch (name.length) {
+    case 10: case 14: case 17: {
+      const lower = name.toLowerCase()
+      return CONNECTION_HEADERS.find(candidate => candidate === lower)
+    }
+  }
+  return undefined
+}
+
+/** The parameter `timeout` of Keep-Alive. */
+function timeoutOf (value: string): number | undefined {
+  const seconds = /(?:^|[,;])\s*timeout=(\d{1,9})\s*(?:$|[,;])/i.exec(value)?.[1]
+  return seconds === undefined ? undefined : Number(seconds)
+}

@@ -1,0 +1,127 @@
+import { TargetUnreachableError } from '../../errors.js'
+import type { Target } from '../target.js'
+import { TargetConnection, type ConnectionKeeper } from './connection.js'
+import type { AnswerListener, Exchange, TargetRequest } from './exchange.js'
+import { PendingExchange } from './pending-exchange.js'
+import { requestHead } from './request-head.js'
+
+/** Milliseconds that a connection is kept for another request where the target does not say how long it keeps it. */
+const KEPT = 4_000
+/** A target that says how long is taken at its word, less the time for a request to get there, and up to a limit. */
+const ON_THE_WAY = 1_000
+const LONGEST_KEPT = 600_000
+/** How often connections are looked through for those that have been kept long enough. */
+const SWEEP = 1_000
+
+/**
+ * The kept-alive connections to a target. One request a connection at a time: a slow answer must not hold up
+ * another client's (head-of-line blocking).
+ */
+export class ConnectionPool implements ConnectionKeeper {
+  readonly #target: Target
+  /** All that are open. */
+  readonly #connections = new Set<TargetConnection>()
+  /** Those that wait for a request; the one that was used last is used first, so that the others can run out. */
+  #idle: TargetConnection[] = []
+  /** Those that will from the next turn of the event loop on, unless their targets end them right behind an answer. */
+  #resting: TargetConnection[] = []
+  /** Requests that wait for a connection to be made. */
+  readonly #dialling = new Set<PendingExchange>()
+  #sweeper: NodeJS.Timeout | undefined
+  #keeps = true
+  #closed = false
+
+  constructor (target: Target) {
+    this.#target = target
+  }
+
+  /** Sends a request. */
+  send (request: TargetRequest, listener: AnswerListener): Exchange {
+    let head = ''
+    let fault: unknown
+    try {
+      head = requestHead(request.method, request.path, request.headers)
+    } catch (error) {
+      fault = error
+    }
+    const exchange = new PendingExchange(request, listener, head)
+    if (fault !== undefined || this.#closed) {
+      queueMicrotask(() => exchange.fail(new TargetUnreachableError({ cause: fault ?? new Error('the upstream is closed') })))
+      return exchange
+    }
+    const connection = request.anew === true ? undefined : this.#takeIdle()
+    if (connection === undefined) this.#dial(exchange)
+    else connection.start(exchange)
+    return exchange
+  }
+
+  /** Keeps no connection any more. Requests under way go on. */
+  retire (): void {
+    this.#keeps = false
+    for (const connection of this.#idle) connection.destroy()
+    this.#idle = []
+    clearInterval(this.#sweeper)
+  }
+
+  /** Destroys all connections; requests under way fail. */
+  close (): void {
+    this.#closed = true
+    this.retire()
+    for (const exchange of this.#dialling) exchange.cancel()
+    for (const connection of this.#connections) connection.destroy()
+  }
+
+  onIdle (connection: TargetConnection, keepAlive: number | undefined): void {
+    const kept = keepAlive === undefined ? KEPT : Math.min(keepAlive * 1_000 - ON_THE_WAY, LONGEST_KEPT)
+    if (!this.#keeps || kept <= 0) return connection.destroy()
+    connection.idleUntil = performance.now() + kept
+    if (this.#resting.push(connection) === 1) setImmediate(() => this.#endRest())
+  }
+
+  onClosed (connection: TargetConnection): void {
+    this.#connections.delete(connection)
+  }
+
+  #endRest (): void {
+    const rested = this.#resting
+    this.#resting = []
+    for (const connection of rested) {
+      if (this.#keeps && connection.usable) this.#idle.push(connection)
+      else connection.destroy()
+    }
+    if (this.#idle.length > 0) this.#sweeper ??= setInterval(() => this.#sweep(), SWEEP).unref()
+  }
+
+  #takeIdle (): TargetConnection | undefined {
+    for (let connection; (connection = this.#idle.pop()) !== undefined;) {
+      if (connection.usable && connection.idleUntil > performance.now()) return connection
+      connection.destroy()
+    }
+    return undefined
+  }
+
+  #sweep (): void {
+    const now = performance.now()
+    this.#idle = this.#idle.filter(connection => {
+      const keep = connection.usable && connection.idleUntil > now
+      if (!keep) connection.destroy()
+      return keep
+    })
+    if (this.#idle.length > 0) return
+    clearInterval(this.#sweeper)
+    this.#sweeper = undefined
+  }
+
+  #dial (exchange: PendingExchange): void {
+    this.#dialling.add(exchange)
+    this.#target.connect(exchange.cancellation)
+      .then(socket => {
+        const connection = new TargetConnection(socket, this.#target.policy, this)
+        this.#connections.add(connection)
+        if (exchange.over) connection.destroy()
+        else connection.start(exchange)
+      })
+      .catch((error: Error) => exchange.fail(error))
+      .finally(() => this.#dialling.delete(exchange))
+  }
+}
