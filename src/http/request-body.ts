@@ -1,4 +1,4 @@
-import { IncomingMessage } from 'node:http'
+import { IncomingMessage, type ServerResponse } from 'node:http'
 import type { Readable } from 'node:stream'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { BodyConsumedError, BodyTimeoutError, BodyTooLargeError, TargetTimeoutError } from '../errors.js'
@@ -34,7 +34,7 @@ export function requestBody (request: FastifyRequest, reply: FastifyReply, limit
   if (taken || (request.body !== undefined && request.body !== null)) {
     throw new BodyConsumedError({ cause: new Error(`a hook of route '${request.routeOptions.url}' has read the body; a preParsing hook may replace it, and must not ask for request.method`) })
   }
-  return new RequestBody(source, limits, closeConnection)
+  return new RequestBody(source, reply.raw, limits, closeConnection)
 }
 
 /**
@@ -51,20 +51,29 @@ export function headersOfBody (request: FastifyRequest, headers: HeaderList): He
 /** A client's body on its way to a target, with backpressure and limits on standstill and size. */
 export class RequestBody implements OutgoingBody {
   readonly #source: Readable
+  readonly #response: ServerResponse
   readonly #timer: NodeJS.Timeout
   readonly #onFailure: () => void
   #sink: BodySink | undefined
   #error: Error | undefined
   #left: number
+  /** The request has an answer, or none will come. */
+  #unwanted = false
+  /** By its connection, when the time began. */
+  #bytesRead = 0
   /** Whose fault a standstill is depends on who is waited for. */
   #waitsForTarget = true
 
-  /** @param onFailure The body cannot be read to its end. */
-  constructor (source: Readable, { timeout, size }: BodyLimits, onFailure: () => void) {
+  /**
+   * @param response The answer to the request.
+   * @param onFailure The body cannot be read to its end.
+   */
+  constructor (source: Readable, response: ServerResponse, { timeout, size }: BodyLimits, onFailure: () => void) {
     this.#source = source
+    this.#response = response
     this.#left = size
     this.#onFailure = onFailure
-    this.#timer = setTimeout(() => this.#fail(this.#waitsForTarget ? new TargetTimeoutError() : new BodyTimeoutError()), timeout)
+    this.#timer = setTimeout(() => this.#onTimeout(), timeout)
     source.on('error', this.#onError).on('close', this.#onClose)
     if (source.errored) this.#fail(source.errored)
   }
@@ -87,11 +96,43 @@ export class RequestBody implements OutgoingBody {
   }
 
   stop (): void {
-    clearTimeout(this.#timer)
-    this.#source.off('data', this.#onData).off('end', this.#onEnd).off('error', this.#onError).off('close', this.#onClose)
+    const source = this.#source
+    source.off('data', this.#onData).off('end', this.#onEnd).off('error', this.#onError).off('close', this.#onClose)
     // A client may read nothing before it has sent the rest, and its next request stands behind that. Where nothing
     // has been read, Node does the same.
-    if (this.#sink !== undefined) this.#source.resume()
+    if (this.#sink !== undefined) source.resume()
+    if (source instanceof IncomingMessage && !source.complete && !source.destroyed) this.#linger(source)
+    else clearTimeout(this.#timer)
+  }
+
+  /** What nobody wants any more may not stand still for ever, either. */
+  #linger (request: IncomingMessage): void {
+    if (this.#unwanted) return
+    this.#unwanted = true
+    const { socket } = request
+    this.#bytesRead = socket.bytesRead
+    // The connection keeps the process alive.
+    this.#timer.refresh().unref()
+    const over = (): void => {
+      clearTimeout(this.#timer)
+      request.off('close', over)
+      socket.off('close', over)
+    }
+    // Node forgets a request that has been answered, also when its connection is closed.
+    request.on('close', over)
+    socket.on('close', over)
+  }
+
+  #onTimeout (): void {
+    if (!this.#unwanted) return this.#fail(this.#waitsForTarget ? new TargetTimeoutError() : new BodyTimeoutError())
+    // Node reads the rest without a word.
+    const { bytesRead } = (this.#source as IncomingMessage).socket
+    if (bytesRead === this.#bytesRead && this.#response.writableFinished) {
+      this.#source.destroy()
+    } else {
+      this.#bytesRead = bytesRead
+      this.#timer.refresh()
+    }
   }
 
   #fail (error: Error): void {

@@ -117,3 +117,18 @@ for (const [name, framing, parts] of [['with a length', 'Content-Length: 100', [
     t.equal((await client.bytes(2)).toString(), 'no')
   })
 }
+
+t.test('a client that stalls in a body that nobody wants any more is cut, and close() does not wait for it', async t => {
+  for (const answer of ['HTTP/1.1 413 Content Too Large\r\nContent-Length: 0\r\n\r\n', 'nonsense\r\n\r\n']) {
+    const target = await rawTarget(t)
+    const gateway = await startGateway(t, { targets: [target.url], upstream: { bodyTimeout: 200 } })
+    const client = await Wire.connect(t, gateway.port)
+    client.write('POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\nsome')
+    const server = await target.next()
+    await server.head()
+    server.write(answer)
+    await client.head()
+    await gateway.app.close()
+    await client.over()
+  }
+})
