@@ -1,6 +1,6 @@
 import type { Duplex } from 'node:stream'
-import { FrameScanner, closeFrame, pingFrame, type ScannerOptions } from './frames.js'
 import { isShared, readChunks, writeCopy } from '../upstreams/shared-reads.js'
+import { FrameScanner, closeFrame, pingFrame, type ScannerOptions } from './frames.js'
 
 /** What a direction tells its session. */
 export interface DirectionEvents {
