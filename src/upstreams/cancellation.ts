@@ -1,5 +1,5 @@
 /**
- * Gives up what is under way for a handshake, one step at a time.
+ * Gives up what is under way for a request or a handshake, one step at a time.
  *
  * An AbortController does the same for many listeners; a handshake would need three, at a tenth of its cost.
  */

@@ -3,7 +3,7 @@ import { isIP } from 'node:net'
 import type { TLSSocket } from 'node:tls'
 import type { FastifyRequest } from 'fastify'
 import type { GatewayOptions, ProxyOptions } from '../options.js'
-import type { Forwarding } from './headers.js'
+import { isToken, type Forwarding } from './headers.js'
 
 /** What the targets of a route are told of its requests, beside X-Forwarded-For, -Host, -Port and -Proto. */
 export interface ForwardingPolicy {
@@ -132,8 +132,6 @@ const ELEMENT = /(?:[^,"]|"(?:[^"\\]|\\.)*")+/g
 const PARAMETER = /(?:[^;"]|"(?:[^"\\]|\\.)*")+/g
 /** The address in the parameter `for`, without brackets and port. */
 const FOR = /^\s*for="?(?:\[([^\]]*)\]|([^":]*))/i
-/** RFC 9110 §5.6.2. */
-const TOKEN = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/
 
 /** The elements of a trusted peer's Forwarded, back to the first one that was added for somebody who is not trusted. */
 function believedElements (request: FastifyRequest): string[] {
@@ -168,7 +166,7 @@ function node (address: string): string {
 }
 
 function quoted (value: string): string {
-  return TOKEN.test(value) ? value : `"${value.replace(/["\\]/g, '\\$&')}"`
+  return isToken(value) ? value : `"${value.replace(/["\\]/g, '\\$&')}"`
 }
 
 // ---- Texts

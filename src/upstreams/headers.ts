@@ -77,17 +77,15 @@ const NOT_NOMINATED = new Set([
 
 /**
  * The headers of a plain request to a target: those of the client less the hop-by-hop ones, with the
- * forwarding headers set anew. A client's own forwarding headers are in `forwarding` where they are trusted.
+ * forwarding headers and those of this hop set anew. A client's own forwarding headers are in `forwarding` where they are trusted.
  */
 export function requestHeaders (received: HeaderList, forwarding: Forwarding, targetHost: string): HeaderList {
-  return headersOf(received, forwarding, targetHost, true)
+  return headersOf(received, forwarding, targetHost, 'request')
 }
 
 /** The headers of a handshake: those of a plain request, and the upgrade for this hop. */
 export function handshakeHeaders (received: HeaderList, forwarding: Forwarding, targetHost: string): HeaderList {
-  const headers = headersOf(received, forwarding, targetHost, false)
-  headers.push('Connection', 'Upgrade', 'Upgrade', 'websocket')
-  return headers
+  return headersOf(received, forwarding, targetHost, 'handshake')
 }
 
 /**
@@ -111,8 +109,7 @@ export function responseHeaders (received: HeaderList, via?: string): HeaderList
   return headers
 }
 
-/** @param relaysTrailers Whether the leg relays the trailers of an answer. */
-function headersOf (received: HeaderList, forwarding: Forwarding, targetHost: string, relaysTrailers: boolean): HeaderList {
+function headersOf (received: HeaderList, forwarding: Forwarding, targetHost: string, kind: 'request' | 'handshake'): HeaderList {
   let nominated: Set<string> | undefined
   let headers: HeaderList = []
   let hasHost = false
@@ -148,7 +145,6 @@ function headersOf (received: HeaderList, forwarding: Forwarding, targetHost: st
   if (nominated !== undefined) headers = withoutNominated(headers, nominated)
   // A request of HTTP/1.0 may lack it; HTTP/1.1, which is what we send, may not.
   if (!hasHost) headers.push('Host', targetHost)
-  if (wantsTrailers && relaysTrailers) headers.push('TE', 'trailers')
   headers.push('X-Forwarded-For', forwarding.for, 'X-Forwarded-Proto', forwarding.proto)
   if (forwarding.host !== undefined) headers.push('X-Forwarded-Host', forwarding.host)
   if (forwarding.port !== undefined) headers.push('X-Forwarded-Port', forwarding.port)
@@ -156,6 +152,10 @@ function headersOf (received: HeaderList, forwarding: Forwarding, targetHost: st
   if (forwarding.forwarded !== undefined) headers.push('Forwarded', forwarding.forwarded)
   if (forwarding.via !== undefined) headers.push('Via', forwarding.via)
   if (forwarding.requestId !== undefined) headers.push('X-Request-Id', forwarding.requestId)
+  // What this hop says of its own.
+  if (kind === 'handshake') headers.push('Connection', 'Upgrade', 'Upgrade', 'websocket')
+  else if (wantsTrailers) headers.push('TE', 'trailers', 'Connection', 'keep-alive, TE')
+  else headers.push('Connection', 'keep-alive')
   return headers
 }
 
@@ -223,6 +223,11 @@ export function headerValues (headers: HeaderList, name: string): string[] {
     if (candidate.length === name.length && candidate.toLowerCase() === name) values.push(headers[index + 1]!)
   }
   return values
+}
+
+/** RFC 9110 §5.6.2: what can be the name of a header, a method or a subprotocol. */
+export function isToken (text: string): boolean {
+  return /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/.test(text)
 }
 
 /** RFC 9110 §5.5: visible characters, spaces and tabs. */

@@ -2,7 +2,7 @@ import type { FastifyRequest } from 'fastify'
 import { OptionsInvalidError, RewriteInvalidError } from '../errors.js'
 import type { HeaderFunction, HeaderRules, RewriteFunction, RewritePattern } from '../options.js'
 import { answerChange, type AnswerRewritingOptions, type Question } from './answer-rewriting.js'
-import { headerValues, isHeaderValue, type HeaderList } from './headers.js'
+import { headerValues, isHeaderValue, isToken, type HeaderList } from './headers.js'
 import { checkPath, targetPath } from './path.js'
 
 /** What a route changes of what passes through it, on both legs. */
@@ -29,9 +29,6 @@ const NOT_REWRITTEN = new Set([
   'connection', 'content-length', 'keep-alive', 'proxy-connection', 'te', 'trailer', 'transfer-encoding', 'upgrade',
   'sec-websocket-accept', 'sec-websocket-extensions', 'sec-websocket-key', 'sec-websocket-version'
 ])
-
-/** RFC 9110 §5.6.2. */
-const TOKEN = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/
 
 /**
  * Prepares a route's rewriting.
@@ -77,7 +74,7 @@ function headerChange (rules: HeaderRules['request'], where: string): HeaderChan
   const byName = new Map<string, { name: string, value: string | null | HeaderFunction }>()
   for (const [name, value] of entries) {
     const lower = name.toLowerCase()
-    if (!TOKEN.test(name)) throw new OptionsInvalidError(where, `'${name}' is no name of a header`)
+    if (!isToken(name)) throw new OptionsInvalidError(where, `'${name}' is no name of a header`)
     if (NOT_REWRITTEN.has(lower)) throw new OptionsInvalidError(where, `'${name}' belongs to the connection or to the handshake, and is the gateway's. Remove it.`)
     if (typeof value === 'string' && !isHeaderValue(value)) throw new OptionsInvalidError(where, `the value of '${name}' has characters that no header may have`)
     byName.set(lower, { name, value })

@@ -92,7 +92,7 @@ function keepAddresses ({ localAddress, remoteAddress }: Socket): boolean {
 }
 
 /** All that a socket has read. One read() gives all of it, or (from Node 26) its first chunk. */
-export function readRest (socket: Duplex): Buffer | null {
+function readRest (socket: Duplex): Buffer | null {
   const chunks: Buffer[] = []
   for (let chunk; (chunk = socket.read() as Buffer | null) !== null;) chunks.push(chunk)
   return chunks.length === 0 ? null : Buffer.concat(chunks)

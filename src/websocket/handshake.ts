@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
 import { HandshakeInvalidError, HandshakeVersionError } from '../errors.js'
-import { hasBody, headerValues, listsToken, type HeaderList } from '../upstreams/headers.js'
+import { hasBody, headerValues, isToken, listsToken, type HeaderList } from '../upstreams/headers.js'
 
 /** What a client has asked for, as far as the target's answer is held against it. */
 export interface Offer {
@@ -37,7 +37,7 @@ export function readOffer (request: IncomingMessage): Offer {
     throw new HandshakeInvalidError('Sec-WebSocket-Key must be 16 bytes in base64')
   }
   const protocols = listItems(headerValues(rawHeaders, 'sec-websocket-protocol'))
-  if (protocols.some(protocol => !TOKEN.test(protocol)) || new Set(protocols).size !== protocols.length) {
+  if (protocols.some(protocol => !isToken(protocol)) || new Set(protocols).size !== protocols.length) {
     throw new HandshakeInvalidError('Sec-WebSocket-Protocol must list tokens, each once')
   }
   return { key: keys[0]!, protocols, extensions: extensionNames(rawHeaders) }
@@ -74,8 +74,6 @@ export function rsvBits (headers: HeaderList): number {
 export function acceptOf (key: string): string {
   return createHash('sha1').update(key).update('258EAFA5-E914-47DA-95CA-C5AB0DC85B11').digest('base64')
 }
-
-const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/
 
 function listItems (values: string[]): string[] {
   return values.flatMap(value => value.split(',')).map(item => item.trim()).filter(item => item !== '')

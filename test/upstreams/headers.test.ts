@@ -3,10 +3,12 @@ import { handshakeHeaders, headerValues, listsToken, requestHeaders, responseHea
 
 const forwarding: Forwarding = { for: '192.0.2.1', host: 'example.test', proto: 'http', port: '8080' }
 const forwarded = ['X-Forwarded-For', '192.0.2.1', 'X-Forwarded-Proto', 'http', 'X-Forwarded-Host', 'example.test', 'X-Forwarded-Port', '8080']
+/** What a request says of this hop. */
+const hop = ['Connection', 'keep-alive']
 
 t.test('order, case and repetition survive', async t => {
   const received = ['hOsT', 'example.test', 'Cookie', 'a=1', 'X-B', '2', 'x-b', '1', 'Cookie', 'b=2']
-  t.same(requestHeaders(received, forwarding, 'target'), [...received, ...forwarded])
+  t.same(requestHeaders(received, forwarding, 'target'), [...received, ...forwarded, ...hop])
 })
 
 t.test('hop-by-hop headers and what Connection nominates go', async t => {
@@ -14,7 +16,7 @@ t.test('hop-by-hop headers and what Connection nominates go', async t => {
     'Host', 'x', 'Connection', 'close, X-Hop', 'X-Hop', '1', 'Keep-Alive', 'timeout=5', 'Proxy-Connection', 'close',
     'Proxy-Authorization', 'Basic x', 'TE', 'trailers', 'Trailer', 'X', 'Transfer-Encoding', 'chunked', 'Upgrade', 'h2c',
     'HTTP2-Settings', 'AA', 'Expect', '100-continue', 'X-Stays', '1'
-  ], forwarding, 'target'), ['Host', 'x', 'X-Stays', '1', 'TE', 'trailers', ...forwarded])
+  ], forwarding, 'target'), ['Host', 'x', 'X-Stays', '1', ...forwarded, 'TE', 'trailers', 'Connection', 'keep-alive, TE'])
   t.same(responseHeaders(['Connection', 'x-hop', 'X-Hop', '1', 'Keep-Alive', 'timeout=5', 'Upgrade', 'h2c', 'Transfer-Encoding', 'chunked', 'ETag', 'x']), ['ETag', 'x'])
 })
 
@@ -22,16 +24,16 @@ t.test('headers that matter cannot be nominated away', async t => {
   const kept = ['Host', 'x', 'Cookie', 'a', 'Authorization', 'b', 'Content-Length', '3', 'Origin', 'c', 'Via', '1.1 a', 'Sec-WebSocket-Key', 'd']
   const names = 'host, cookie, authorization, content-length, origin, via, sec-websocket-key, x-forwarded-for, x-forwarded-proto, x-request-id, te'
   const own = [...forwarded, 'X-Request-Id', 'own']
-  t.same(requestHeaders(['Connection', names, ...kept], { ...forwarding, requestId: 'own' }, 'target'), [...kept, ...own])
+  t.same(requestHeaders(['Connection', names, ...kept], { ...forwarding, requestId: 'own' }, 'target'), [...kept, ...own, ...hop])
   t.same(requestHeaders([...kept, 'Connection', 'x-a,,', 'X-A', '1', 'connection', ' HOST ,\tX-B', 'x-b', '2', 'X-C', '3'], { ...forwarding, requestId: 'own' }, 'target'),
-    [...kept, 'X-C', '3', ...own], 'also by several Connection headers, anywhere')
+    [...kept, 'X-C', '3', ...own, ...hop], 'also by several Connection headers, anywhere')
   const answer = ['Set-Cookie', 'a=1', 'Content-Length', '3', 'Cache-Control', 'no-store', 'Location', '/']
   t.same(responseHeaders(['Connection', 'set-cookie, content-length, cache-control, location', ...answer]), answer)
 })
 
 t.test('a name that only looks like one of those passes', async t => {
   const received = ['Host', 'x', 'Connections', 'a', 'Ti', 'b', 'Trailers', 'c', '\x14e', 'd', 'X', 'e', 'X-Forward', 'f', 'X-Request-Ids', 'g', 'X-Real-IPs', 'h', 'Hosts', 'i', 'Proxy', 'j']
-  t.same(requestHeaders(received, forwarding, 'target'), [...received, ...forwarded])
+  t.same(requestHeaders(received, forwarding, 'target'), [...received, ...forwarded, ...hop])
   t.same(responseHeaders(received), received)
 })
 
@@ -50,36 +52,36 @@ t.test('what an answer has that means something in requests only goes on', async
 })
 
 t.test('Host names the target on request, at its place', async t => {
-  t.same(requestHeaders(['X-A', '1', 'hOST', 'x', 'X-B', '2'], { ...forwarding, hostOfTarget: true }, 'target'), ['X-A', '1', 'hOST', 'target', 'X-B', '2', ...forwarded])
+  t.same(requestHeaders(['X-A', '1', 'hOST', 'x', 'X-B', '2'], { ...forwarding, hostOfTarget: true }, 'target'), ['X-A', '1', 'hOST', 'target', 'X-B', '2', ...forwarded, ...hop])
 })
 
 t.test('X-Request-Id: the id in the place of the client\'s, or the client\'s', async t => {
   const received = ['x-request-id', 'a', 'Host', 'x']
-  t.same(requestHeaders(received, { ...forwarding, requestId: 'b' }, 'target'), ['Host', 'x', ...forwarded, 'X-Request-Id', 'b'])
-  t.same(requestHeaders(received, forwarding, 'target'), [...received, ...forwarded])
+  t.same(requestHeaders(received, { ...forwarding, requestId: 'b' }, 'target'), ['Host', 'x', ...forwarded, 'X-Request-Id', 'b', ...hop])
+  t.same(requestHeaders(received, forwarding, 'target'), [...received, ...forwarded, ...hop])
 })
 
 t.test('Via and Forwarded', async t => {
   t.same(requestHeaders(['Host', 'x', 'Via', '1.0 a'], { ...forwarding, via: '1.1 b', forwarded: 'for=c' }, 'target'),
-    ['Host', 'x', 'Via', '1.0 a', ...forwarded, 'Forwarded', 'for=c', 'Via', '1.1 b'])
+    ['Host', 'x', 'Via', '1.0 a', ...forwarded, 'Forwarded', 'for=c', 'Via', '1.1 b', ...hop])
   t.same(responseHeaders(['Via', '1.0 a'], 'b'), ['Via', '1.0 a', 'Via', '1.1 b'])
 })
 
 t.test("a client's own forwarding headers are replaced", async t => {
-  t.same(requestHeaders(['Host', 'x', 'X-Forwarded-For', 'evil', 'x-forwarded-user', 'root', 'Forwarded', 'for=evil', 'X-Real-IP', 'evil'], forwarding, 'target'), ['Host', 'x', ...forwarded])
+  t.same(requestHeaders(['Host', 'x', 'X-Forwarded-For', 'evil', 'x-forwarded-user', 'root', 'Forwarded', 'for=evil', 'X-Real-IP', 'evil'], forwarding, 'target'), ['Host', 'x', ...forwarded, ...hop])
   t.same(requestHeaders(['Host', 'x', 'X_Forwarded_For', 'evil', 'x-forwarded_proto', 'evil', 'X_REAL_IP', 'evil', 'X-Request_Id', 'evil', 'X-Forwarded', 'evil', 'x_a', '1'], { ...forwarding, requestId: 'own' }, 'target'),
-    ['Host', 'x', 'x_a', '1', ...forwarded, 'X-Request-Id', 'own'], 'nor does an underscore help')
+    ['Host', 'x', 'x_a', '1', ...forwarded, 'X-Request-Id', 'own', ...hop], 'nor does an underscore help')
 })
 
 t.test('of those of a trusted peer, the ones that the gateway does not set go on', async t => {
   const received = ['Host', 'x', 'Connection', 'x-forwarded-user, x-real-ip', 'X-Forwarded-For', 'a', 'X-Forwarded-Proto', 'b', 'X-Forwarded-Prefix', '/c', 'Forwarded', 'for=d', 'X-Forwarded-User', 'root', 'X-Real-IP', 'e']
   t.same(requestHeaders(received, { ...forwarding, trusted: true, prefix: '/p' }, 'target'),
-    ['Host', 'x', 'X-Forwarded-User', 'root', 'X-Real-IP', 'e', ...forwarded, 'X-Forwarded-Prefix', '/p'])
+    ['Host', 'x', 'X-Forwarded-User', 'root', 'X-Real-IP', 'e', ...forwarded, 'X-Forwarded-Prefix', '/p', ...hop])
 })
 
 t.test('a request without Host gets the one of the target', async t => {
   t.same(requestHeaders([], { for: 'a', host: undefined, proto: 'http', port: undefined }, 'target:80'),
-    ['Host', 'target:80', 'X-Forwarded-For', 'a', 'X-Forwarded-Proto', 'http'])
+    ['Host', 'target:80', 'X-Forwarded-For', 'a', 'X-Forwarded-Proto', 'http', ...hop])
 })
 
 t.test('a handshake gets an upgrade of its own', async t => {

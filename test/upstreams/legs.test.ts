@@ -129,6 +129,15 @@ t.test('http to an https port, and https to an http port, are 502', async t => {
   await refused(t, await through(t, { targets: [`https://127.0.0.1:${plain}`] }))
 })
 
+t.test('https: a certificate for another name is refused each time, in every version that has sessions', async t => {
+  const { key, cert } = await selfSigned(t, 'DNS:other.test')
+  for (const maxVersion of ['TLSv1.2', 'TLSv1.3'] as const) {
+    const server = backend(t, createHttps({ key, cert, maxVersion }))
+    const address = await through(t, { targets: [`https://localhost:${await port(server)}`], tls: { ca: cert } })
+    for (let time = 0; time < 3; time++) await refused(t, address)
+  }
+})
+
 t.test('https: a session is resumed by the next connection, on both legs', async t => {
   const { key, cert } = await selfSigned(t, 'IP:127.0.0.1')
   const server = backend(t, createHttps({ key, cert }))

@@ -1,5 +1,5 @@
 import type { AnswerHead } from '../answer.js'
-import { isHeaderValue, type HeaderList } from '../headers.js'
+import { isHeaderValue, isToken, type HeaderList } from '../headers.js'
 
 /** The head of an answer as a target sends it. */
 export interface ReceivedHead extends AnswerHead {
@@ -12,8 +12,6 @@ export const MAX_HEAD = 16 * 1024
 const START = 'HTTP/1.'
 const CR = 0x0d
 const STATUS_LINE = /^HTTP\/(1\.[01]) ([1-9]\d\d)(?: (.*))?$/
-/** RFC 9110 §5.6.2. */
-export const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/
 
 /** Whether bytes may be the beginning of an answer: of its first line, that is. */
 export function mayBeAnswer (bytes: Buffer): boolean {
@@ -44,7 +42,7 @@ export function readFields (lines: string[], from: number): HeaderList | undefin
     if (colon === -1) return undefined
     const name = line.slice(0, colon)
     // The line of a folded value has no name, or one with a space.
-    if (!TOKEN.test(name) || !isHeaderValue(line)) return undefined
+    if (!isToken(name) || !isHeaderValue(line)) return undefined
     headers.push(name, withoutSpace(line, colon + 1))
   }
   return headers

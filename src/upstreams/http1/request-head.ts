@@ -1,5 +1,4 @@
-import { isHeaderValue, type HeaderList } from '../headers.js'
-import { TOKEN } from './answer-head.js'
+import { isHeaderValue, isToken, type HeaderList } from '../headers.js'
 
 /**
  * The head of a request, up to its last header line. What a parser has read, and what rules set, is fit for it.
@@ -11,7 +10,7 @@ export function requestHead (method: string, path: string, headers: HeaderList):
   for (let index = 0; index < headers.length; index += 2) {
     const name = headers[index]!
     const value = headers[index + 1]!
-    if (!TOKEN.test(name)) throw new TypeError('a name has characters that no header may have')
+    if (!isToken(name)) throw new TypeError('a name has characters that no header may have')
     if (!isHeaderValue(value)) throw new TypeError(`the value of '${name}' has characters that no header may have`)
     head += `${name}: ${value}\r\n`
   }

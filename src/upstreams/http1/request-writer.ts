@@ -7,13 +7,13 @@ import type { PendingExchange } from './pending-exchange.js'
 const END_OF_LINE = '\r\n'
 
 /**
- * Writes a request to a connection: its head, and what this hop adds to it.
+ * Writes a request to a connection: its head, and how its body is framed.
  *
  * @param onFinish The request has been written to its end.
  */
 export function writeRequest (socket: Socket, exchange: PendingExchange, onFinish: () => void): void {
-  const { head, request: { headers, method, body, upgrade, onContinue, trailers } } = exchange
-  let own = upgrade === true ? '' : headers.includes('TE') ? 'Connection: keep-alive, TE\r\n' : 'Connection: keep-alive\r\n'
+  const { head, request: { headers, method, body, onContinue, trailers } } = exchange
+  let own = ''
   const lengths = body !== null || EXPECT_BODY.has(method) ? headerValues(headers, 'content-length') : []
   if (body === null) {
     if (EXPECT_BODY.has(method) && lengths.length === 0) own += 'Content-Length: 0\r\n'

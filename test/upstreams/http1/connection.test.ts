@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { TargetTimeoutError, TargetUnreachableError } from '../../../src/errors.js'
@@ -47,6 +48,18 @@ t.test('a 100 that nobody waits for is no answer, and one that is waited for is 
   asked.wire.write(`HTTP/1.1 100 Continue\r\n\r\n${OK}`)
   t.match(await asked.answer, { status: 200, interim: [] })
   t.equal(told, 1)
+})
+
+t.test('a target that speaks before it is asked, and ends or goes on', async t => {
+  for (const [greeting, end] of [['220 ready\r\n', false], ['HTTP/1.1 408 Request Timeout\r\nConnection: close\r\n\r\n', true]] as const) {
+    const server = await rawTarget(t)
+    server.server.prependListener('connection', (socket: Socket) => { if (end) socket.end(greeting); else socket.write(greeting) })
+    const [target] = new Upstream('app', { targets: [server.url] }).targets
+    t.teardown(() => target!.close())
+    const { answer } = sendTo(target!)
+    if (end) t.match(await answer, { status: 408 })
+    else await t.rejects(answer, { code: INVALID })
+  }
 })
 
 t.test('a connection on which the target speaks out of turn is used no more', async t => {
