@@ -1,4 +1,3 @@
-import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { FastifyContextConfig, FastifyInstance, FastifyPluginAsync, RouteOptions, RouteShorthandOptions } from 'fastify'
 import fastifyPlugin from 'fastify-plugin'
 import { RouteInvalidError, UpstreamUnknownError } from './errors.js'
@@ -9,6 +8,8 @@ import { watchUnused } from './http/unused-connections.js'
 import { watchOptIns } from './opt-in.js'
 import { gatherConnections } from './other-addresses.js'
 import { GatewayOptions, PassthroughOptions, ProxyOptions, type UpstreamOptions } from './options.js'
+import { RequestTargets } from './request-target.js'
+import { HANDSHAKE } from './route-mirror.js'
 import { keepLast, leaveBodyUnparsed, serveHandshakes, type RouteHandler } from './route.js'
 import { chooseUpstream } from './upstreams/choice.js'
 import { forwardingPolicy } from './upstreams/forwarding.js'
@@ -72,7 +73,8 @@ const plugin: FastifyPluginAsync<GatewayOptions> = async (app, givenOptions) => 
   const options = validated(GatewayOptions, givenOptions, 'The options of sluice')
   const registry = new UpstreamRegistry()
   const sessions = new Sessions()
-  const routing = (request: IncomingMessage, response: ServerResponse) => app.routing(request, response)
+  const requestTargets = new RequestTargets(app)
+  const routing = requestTargets.before((request, response) => app.routing(request, response))
   const upgrades = Upgrades.of(app.server, { routing, ignore: options.ignoreUpgrade })
   holdExpectations(app.server, routing)
   LastAnswers.of(app)
@@ -96,7 +98,10 @@ const plugin: FastifyPluginAsync<GatewayOptions> = async (app, givenOptions) => 
     }
   }
   const passUpgrades = (route: PassthroughRoute): RouteHandler =>
-    (request, reply) => passThrough(request, reply, route, { upgrades, sessions })
+    (request, reply) => {
+      requestTargets.check(request)
+      return passThrough(request, reply, route, { upgrades, sessions })
+    }
 
   app.decorate('gateway', { sessions, drain: drainOptions => sessions.drain(drainOptions) })
 
@@ -113,6 +118,7 @@ const plugin: FastifyPluginAsync<GatewayOptions> = async (app, givenOptions) => 
     const proxied = { ...route, bodyLimit: given.bodyLimit ?? Infinity }
     const serve: RouteHandler = (request, reply) => {
       upgrades.prepare(request.raw, reply.raw)
+      requestTargets.check(request)
       const upstream = route.chooseUpstream(request)
       if (upstream instanceof Upstream) return proxyRequest(request, reply, upstream, proxied)
       upstream.then(chosen => proxyRequest(request, reply, chosen, proxied)).catch(error => reply.send(error))
@@ -177,9 +183,6 @@ const plugin: FastifyPluginAsync<GatewayOptions> = async (app, givenOptions) => 
 
 /** How often a gateway that closes looks for connections that have become idle, in milliseconds. */
 const IDLE_CHECK = 100
-
-/** Under this key, a proxied route's config holds what serves its requests for WebSockets. */
-const HANDSHAKE = Symbol('sluice.handshake')
 
 /**
  * All methods, but for OPTIONS where it has a route of its own: @fastify/cors declares one for every path, so

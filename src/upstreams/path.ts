@@ -24,6 +24,8 @@ export function checkPath (url: string): string {
   if (url.charCodeAt(0) !== SLASH) throw new PathInvalidError('it must begin with a slash')
   // The router ends the path here, while a target may go on, and find dot segments behind it.
   if (url.includes('#')) throw new PathInvalidError('it has a fragment')
+  // Decoders that take the overlong forms of UTF-8 find ASCII in them, dots and slashes too (RFC 3629 §10).
+  if (OVERLONG.test(url.slice(0, pathEnd(url)))) throw new PathInvalidError('it has overlong escapes')
   if (hasDotSegment(url, pathEnd(url))) throw new PathInvalidError('it has dot segments')
   // Node lets no such character in, but a rewrite may make one.
   if (!/^[\x21-\x7e\x80-\xff]*$/.test(url)) throw new PathInvalidError('it has characters that no path may have')
@@ -31,6 +33,8 @@ export function checkPath (url: string): string {
 }
 
 const SLASH = 0x2f
+const SEMICOLON = 0x3b
+const OVERLONG = /%(?:c[01]%[89ab]|e0%[89]|f0%8)/i
 const DOT_OR_ESCAPE = /[.%\\]/
 
 /** Where the path ends and the query begins. */
@@ -54,10 +58,10 @@ function hasDotSegment (url: string, end: number): boolean {
 
 /**
  * How many characters of the raw path the router took for `prefix`: it matches decoded characters, so
- * `/%61pi` is `/api` to it.
+ * `/%61pi` is `/api` to it, and may have been told to ignore duplicate slashes, or case.
  */
 function prefixLength (url: string, end: number, prefix: string): number {
-  const wanted = prefix.endsWith('/') ? prefix.slice(0, -1) : prefix
+  const wanted = decodedPrefix(prefix.endsWith('/') ? prefix.slice(0, -1) : prefix)
   let index: number
   if (url.startsWith(wanted)) {
     index = wanted.length
@@ -67,7 +71,9 @@ function prefixLength (url: string, end: number, prefix: string): number {
     while (index < end && decoded.length < wanted.length) {
       const escape = /^(?:%[0-9a-f]{2})+/i.exec(url.slice(index, end))
       if (escape === null) {
-        decoded += url[index++]
+        // Without ignoreDuplicateSlashes, the router would not have matched.
+        if (url.charCodeAt(index) !== SLASH || !decoded.endsWith('/')) decoded += url[index]
+        index++
       } else {
         const step = nextEscapedCharacter(escape[0])
         decoded += step.character
@@ -78,8 +84,19 @@ function prefixLength (url: string, end: number, prefix: string): number {
     if (decoded.toLowerCase() !== wanted.toLowerCase()) throw new PathInvalidError('it does not begin with the prefix of its route')
   }
   const next = url.charCodeAt(index)
-  if (index < end && next !== SLASH) throw new PathInvalidError('it does not begin with the prefix of its route')
+  // With useSemicolonDelimiter the router ends the path there; otherwise it has not matched it.
+  if (index < end && next !== SLASH && next !== SEMICOLON) throw new PathInvalidError('it does not begin with the prefix of its route')
   return index
+}
+
+/** A prefix may be written with escapes, too. */
+function decodedPrefix (prefix: string): string {
+  if (!prefix.includes('%')) return prefix
+  try {
+    return decodeURIComponent(prefix)
+  } catch {
+    return prefix
+  }
 }
 
 function nextEscapedCharacter (escapes: string): { character: string, length: number } {

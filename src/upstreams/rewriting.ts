@@ -2,6 +2,8 @@ import type { FastifyRequest } from 'fastify'
 import { OptionsInvalidError, RewriteInvalidError } from '../errors.js'
 import type { HeaderFunction, HeaderRules, RewriteFunction, RewritePattern } from '../options.js'
 import { answerChange, type AnswerRewritingOptions, type Question } from './answer-rewriting.js'
+import { sentUrl } from '../request-target.js'
+import { foldedName } from './header-names.js'
 import { headerValues, isHeaderValue, isToken, type HeaderList } from './headers.js'
 import { checkPath, targetPath } from './path.js'
 
@@ -40,13 +42,14 @@ export function rewritingOf ({ rewrite, headers, ...options }: RewritingOptions,
   const { stripPrefix } = options
   const rewritePath = pathFunction(rewrite, where)
   const changeAnswer = answerChange(options)
-  const changeResponse = headerChange(headers?.response, `${where}: option 'headers.response'`)
+  // A target's names are compared as they are: no client reads another name into them.
+  const changeResponse = headerChange(headers?.response, `${where}: option 'headers.response'`, lowerCase)
   return {
     path: request => {
-      const path = targetPath(request.raw.url!, stripPrefix)
+      const path = targetPath(sentUrl(request.raw), stripPrefix)
       return rewritePath === undefined ? path : checkPath(rewritePath(path, request))
     },
-    requestHeaders: headerChange(headers?.request, `${where}: option 'headers.request'`),
+    requestHeaders: headerChange(headers?.request, `${where}: option 'headers.request'`, foldedName),
     responseHeaders: (headers, request, question) => changeResponse(changeAnswer(headers, request, question), request)
   }
 }
@@ -68,21 +71,24 @@ function pathFunction (rewrite: RewritePattern | RewriteFunction | undefined, wh
 
 type HeaderChange = (headers: HeaderList, request: FastifyRequest) => HeaderList
 
-function headerChange (rules: HeaderRules['request'], where: string): HeaderChange {
+/** @param fold Makes one of the names under which a header is to be removed. */
+function headerChange (rules: HeaderRules['request'], where: string, fold: (name: string) => string): HeaderChange {
   const entries = Object.entries(rules ?? {})
   if (entries.length === 0) return headers => headers
+  const removed = new Set<string>()
   const byName = new Map<string, { name: string, value: string | null | HeaderFunction }>()
   for (const [name, value] of entries) {
     const lower = name.toLowerCase()
     if (!isToken(name)) throw new OptionsInvalidError(where, `'${name}' is no name of a header`)
-    if (NOT_REWRITTEN.has(lower)) throw new OptionsInvalidError(where, `'${name}' belongs to the connection or to the handshake, and is the gateway's. Remove it.`)
+    if (NOT_REWRITTEN.has(foldedName(name))) throw new OptionsInvalidError(where, `'${name}' belongs to the connection or to the handshake, and is the gateway's. Remove it.`)
     if (typeof value === 'string' && !isHeaderValue(value)) throw new OptionsInvalidError(where, `the value of '${name}' has characters that no header may have`)
     byName.set(lower, { name, value })
+    removed.add(fold(name))
   }
   return (headers, request) => {
     const changed: HeaderList = []
     for (let index = 0; index < headers.length; index += 2) {
-      if (!byName.has(headers[index]!.toLowerCase())) changed.push(headers[index]!, headers[index + 1]!)
+      if (!removed.has(fold(headers[index]!))) changed.push(headers[index]!, headers[index + 1]!)
     }
     for (const [lower, { name, value }] of byName) {
       const given = typeof value === 'function' ? value(present(headers, lower), request) : value
@@ -95,6 +101,10 @@ function headerChange (rules: HeaderRules['request'], where: string): HeaderChan
     }
     return changed
   }
+}
+
+function lowerCase (name: string): string {
+  return name.toLowerCase()
 }
 
 function present (headers: HeaderList, name: string): string | undefined {
