@@ -75,8 +75,9 @@ const tables: Table[] = [
       '/api/a?b#c': 400,
       '/api/%zz': 400,
       '/api/%c0%ae%c0%ae/x': 400,
-      'http://gateway.test/api/a': 400,
-      'http://evil.test/api/a': 400,
+      // Issue 8, item 15: absolute-form is taken (RFC 9112 §3.2.2); only the path goes on.
+      'http://gateway.test/api/a': '/api/a',
+      'http://evil.test/api/a': '/api/a',
       'https://evil.test:1/api/../x': 400,
       '//evil.test/api/a': 404,
       'api/a': 400
@@ -180,8 +181,8 @@ const tables: Table[] = [
     url: '/api/*',
     route: { stripPrefix: '/api' },
     router: { ignoreDuplicateSlashes: true },
-    // What stands before the prefix is not taken for a part of it.
-    paths: { '/api/a': '/a', '/api//a': '//a', '/api/a//b': '/a//b', '//api/a': 400, '//api//../a': 400, '/api//..//a': 400 }
+    // Issue 8, item 15: the prefix is what the router has taken for it.
+    paths: { '/api/a': '/a', '/api//a': '//a', '/api/a//b': '/a//b', '//api/a': '/a', '///%61pi/a': '/a', '//api//../a': 400, '/api//..//a': 400 }
   },
   {
     name: 'ignoreDuplicateSlashes, no prefix removed',
@@ -195,6 +196,14 @@ const tables: Table[] = [
     route: { stripPrefix: '/api' },
     router: { useSemicolonDelimiter: true },
     paths: { '/api/a;b': '/a;b', '/api/;/../x': 400, '/api/a;/../../x': 400, '/api/..;x': 400, '/api;/a': 404 }
+  },
+  {
+    // Issue 8, item 15
+    name: 'useSemicolonDelimiter right behind the prefix',
+    url: '/api',
+    route: { stripPrefix: '/api' },
+    router: { useSemicolonDelimiter: true },
+    paths: { '/api': '/', '/api;a=b': '/;a=b', '/api;/../x': 400 }
   }
 ]
 
