@@ -36,10 +36,10 @@ export interface Gateway {
   /** The open WebSocket sessions. */
   readonly sessions: Pick<Sessions, 'size' | 'list' | 'close'>
   /**
-   * Refuses new handshakes with 503, tells every session Close between two messages, and resolves when all
+   * Refuses new handshakes with 503, ends every session with Close 1012 between two messages, and resolves when all
    * have ended. What is left after the timeout is destroyed. `app.close()` does the same.
    *
-   * @throws {RangeError} for a close code that is none.
+   * @throws {RangeError} for a close code that may not stand on the wire.
    */
   drain (options?: DrainOptions): Promise<void>
 }
@@ -165,7 +165,7 @@ const plugin: FastifyPluginAsync<GatewayOptions> = async (app, givenOptions) => 
       app.server.closeIdleConnections()
       closeUnused()
     }, IDLE_CHECK)
-    await sessions.drain({ timeout: drainTimeout, spread: options.drainSpread ?? 0, code: options.drainCode ?? 1001 })
+    await sessions.drain({ timeout: drainTimeout, spread: options.drainSpread ?? 0, code: options.drainCode ?? 1012 })
   })
   app.addHook('onClose', async () => {
     await othersClosed()
