@@ -117,6 +117,7 @@ export class Session implements DirectionEvents, WatchEvents {
   onProgress (direction: Direction): void {
     if (this.#rate !== undefined && direction === this.#upward) this.#holdToRate(this.#rate)
     if (this.#timer === undefined || direction.told) return
+    if (this.#cause!.reason === 'rate') return
     // Behind the message that was open, a peer's Close is to be answered (RFC 6455 §5.5.1).
     if (this.#cause!.reason === 'close' && this.#messages !== this.#messagesBeforeEnd) return
     // What counts is standstill: the last of a long message may still be on its way.
@@ -191,8 +192,10 @@ export class Session implements DirectionEvents, WatchEvents {
     // A copy of the Pong for the gateway goes nowhere, but costs as much as another frame.
     const wait = rate.wait(scanner.messages, scanner.frames + scanner.ownPongs, wireBytes, readAt)
     if (wait === 0) return
-    if (rate.action === 'close') this.close('rate', CloseCode.policy)
-    else this.#upward.delay(wait)
+    if (rate.action === 'delay') return this.#upward.delay(wait)
+    this.close('rate', CloseCode.policy)
+    // A message without an end, of frames without payload for example, is not waited for.
+    if (scanner.atFrameBoundary) this.#upward.stopNow(CloseCode.policy, '')
   }
 
   #onSocketClose (socket: Duplex): void {
