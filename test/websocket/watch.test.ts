@@ -364,7 +364,7 @@ for (const side of ['client', 'target'] as const) {
   })
 
   test(`pongTimeout: what the system takes for a ${side} that reads nothing is no sign of life`, async t => {
-    const session = await open(t, { pingInterval: 100, pongTimeout: 300 })
+    const session = await open(t, { pingInterval: 100, pongTimeout: 300, closeTimeout: 100 })
     const [reader, sender] = side === 'client' ? [session.client, session.server] : [session.server, session.client]
     reader.socket.pause()
     const started = performance.now()
