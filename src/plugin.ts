@@ -74,8 +74,8 @@ const plugin: FastifyPluginAsync<GatewayOptions> = async (app, givenOptions) => 
   const sessions = new Sessions()
   const routing = (request: IncomingMessage, response: ServerResponse) => app.routing(request, response)
   const upgrades = Upgrades.of(app.server, { routing, ignore: options.ignoreUpgrade })
+  LastAnswers.of(app.server)
   holdExpectations(app.server, routing)
-  LastAnswers.of(app)
   const othersClosed = gatherConnections(app)
   /** The routes that name their upstream, until all upstreams are declared. */
   const named: Array<{ url: string, upstream: string }> = []
