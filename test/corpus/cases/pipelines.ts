@@ -60,7 +60,7 @@ const doubtful: Case[] = [
   { name: `behind ${name}: a request`, send: first as string + HIDDEN, expect: [status as number] },
   { name: `behind ${name}: a handshake`, send: first as string + request('GET /t/good-101', UPGRADE), expect: [status as number] },
   { name: `behind ${name}: a request, in a packet of its own`, send: [first as string, HIDDEN], expect: [status as number] },
-  { name: `behind a request and ${name}: a request`, send: NEXT + (first as string) + HIDDEN, expect: ['GET /t/next', status as number] }
+  { name: `behind a request and ${name}: a request`, send: NEXT + (first as string) + HIDDEN, expect: ['GET /t/next', status as number], ...(name as string).includes('upgrade') && { or: [[]], may: ['GET /t/next'] } }
 ])
 
 const others: Case[] = [
