@@ -2,10 +2,10 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { FastifyContextConfig, FastifyInstance, FastifyPluginAsync, RouteOptions, RouteShorthandOptions } from 'fastify'
 import fastifyPlugin from 'fastify-plugin'
 import { RouteInvalidError, UpstreamUnknownError } from './errors.js'
+import { Closing, type ClosingPart } from './closing.js'
 import { LastAnswers } from './http/client-errors.js'
 import { holdExpectations } from './http/expectation.js'
 import { proxyRequest } from './http/proxy.js'
-import { watchUnused } from './http/unused-connections.js'
 import { watchOptIns } from './opt-in.js'
 import { gatherConnections } from './other-addresses.js'
 import { GatewayOptions, PassthroughOptions, ProxyOptions, type UpstreamOptions } from './options.js'
@@ -152,31 +152,23 @@ const plugin: FastifyPluginAsync<GatewayOptions> = async (app, givenOptions) => 
     }
   })
   const drainTimeout = options.drainTimeout ?? 30_000
-  let drainTimer: NodeJS.Timeout | undefined
-  let closeTimer: NodeJS.Timeout | undefined
-  const closeUnused = watchUnused(app.server)
-  app.addHook('preClose', async () => {
-    upgrades.close()
-    // Fastify waits for answers under way; an event stream may never end.
-    drainTimer = setTimeout(() => registry.close(), drainTimeout)
-    // It also closes the connections that are idle now. One that becomes idle later, kept alive by its client,
-    // would hold up the end until the keep-alive limit, 72 s.
-    closeTimer = setInterval(() => {
-      app.server.closeIdleConnections()
-      closeUnused()
-    }, IDLE_CHECK)
-    await sessions.drain({ timeout: drainTimeout, spread: options.drainSpread ?? 0, code: options.drainCode ?? 1001 })
-  })
+  const closing = Closing.of(app.server, app.log)
+  const part: ClosingPart = {
+    timeout: drainTimeout,
+    drain: () => {
+      upgrades.close()
+      return sessions.drain({ timeout: drainTimeout, spread: options.drainSpread ?? 0, code: options.drainCode ?? 1001 })
+    },
+    abort: () => registry.close()
+  }
+  closing.add(part)
+  app.addHook('preClose', () => closing.begin())
   app.addHook('onClose', async () => {
     await othersClosed()
-    clearTimeout(drainTimer)
-    clearInterval(closeTimer)
+    closing.end(part)
     registry.close()
   })
 }
-
-/** How often a gateway that closes looks for connections that have become idle, in milliseconds. */
-const IDLE_CHECK = 100
 
 /** Under this key, a proxied route's config holds what serves its requests for WebSockets. */
 const HANDSHAKE = Symbol('sluice.handshake')
