@@ -1,6 +1,8 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
+import { RouteTable } from '../route-table.js'
 import { framingFault } from './framing.js'
+import { prepareTarget } from './request-target.js'
 
 type ClientErrorListener = (error: NodeJS.ErrnoException, socket: Duplex) => void
 type RequestListener = (request: IncomingMessage, response: ServerResponse) => void
@@ -23,6 +25,7 @@ export class LastAnswers {
   readonly #over = new WeakSet<Duplex>()
   /** Connections with a request whose framing is in doubt; its response is their last. */
   readonly #doubtful = new WeakSet<Duplex>()
+  readonly #routes: RouteTable
 
   /** Those of a server; what listens for requests and client errors by now is called in its turn. */
   static of (server: Server): LastAnswers {
@@ -32,6 +35,7 @@ export class LastAnswers {
   }
 
   private constructor (server: Server) {
+    this.#routes = RouteTable.of(server)
     const listeners = server.rawListeners('clientError') as ClientErrorListener[]
     server.removeAllListeners('clientError')
     server.on('clientError', (error: NodeJS.ErrnoException, socket: Duplex) => {
@@ -68,6 +72,7 @@ export class LastAnswers {
       return false
     }
     this.#newest.set(socket, response)
+    prepareTarget(request, this.#routes)
     if (framingFault(request) !== undefined) {
       this.#doubtful.add(socket)
       // Also on a route that serves it: somebody before us may have seen its body end elsewhere.
