@@ -268,9 +268,13 @@ export const PassthroughOptions = Type.Object({
 }, { ...closed, description: 'Options of `config.passthrough`.' })
 export type PassthroughOptions = Static<typeof PassthroughOptions>
 
+const urlPattern = Type.String({ pattern: '^(/|\\*$)', description: 'URL pattern in the syntax of Fastify: /api/*, /users/:id.' })
+
 /** A route in sluice.yaml. */
 export const RouteConfig = Type.Object({
-  url: Type.String({ pattern: '^(/|\\*$)', description: 'URL pattern in the syntax of Fastify: /api/*, /users/:id.' }),
+  url: Type.Union([urlPattern, Type.Array(urlPattern, { minItems: 1 })], {
+    description: 'URL pattern in the syntax of Fastify, such as /api/* or /users/:id; or several: [/api, /api/*].'
+  }),
   method: Type.Optional(Type.Union([Type.String(), Type.Array(Type.String(), { minItems: 1 })], {
     description: 'HTTP method or methods; all of them by default.'
   })),

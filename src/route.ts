@@ -1,5 +1,6 @@
 import type { FastifyReply, FastifyRequest, preParsingHookHandler, RequestPayload, RouteOptions } from 'fastify'
 import { RequestInvalidError } from './errors.js'
+import { framingFault } from './http/framing.js'
 import { bodies } from './http/request-body.js'
 import { hasBody } from './upstreams/headers.js'
 import { asksForWebSocket } from './websocket/handshake.js'
@@ -58,7 +59,7 @@ export function keepLast (routeOptions: RouteOptions, hook: preParsingHookHandle
  */
 export function leaveBodyUnparsed (request: FastifyRequest, reply: FastifyReply, payload: RequestPayload, done: (error: Error | null, payload?: RequestPayload) => void): void {
   if (hasBody(request.headers)) {
-    const fault = codingFault(request)
+    const fault = framingFault(request.raw)
     if (fault !== undefined) {
       // Somebody before us may have seen the body end elsewhere.
       reply.header('connection', 'close')
@@ -76,17 +77,4 @@ export function leaveBodyUnparsed (request: FastifyRequest, reply: FastifyReply,
     })
   }
   done(null, payload)
-}
-
-/**
- * What is wrong with a body's transfer coding, or undefined. Node takes any list that ends in chunked, and
- * takes off that one only: the target would get the rest of the coding without a word of it.
- */
-function codingFault ({ headers, raw }: FastifyRequest): string | undefined {
-  const coding = headers['transfer-encoding']
-  if (coding === undefined) return undefined
-  if (coding.toLowerCase() !== 'chunked') return 'its Transfer-Encoding is not chunked alone'
-  // RFC 9112 §6.1: the framing is faulty.
-  if (raw.httpVersion !== '1.1') return 'only HTTP/1.1 has a Transfer-Encoding'
-  return undefined
 }
