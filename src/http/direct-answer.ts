@@ -29,6 +29,8 @@ export function mayAnswerDirectly (request: FastifyRequest): boolean {
 
 let contextKey: symbol | undefined
 
+const NOTHING = Buffer.alloc(0)
+
 /** Bytes of a chunk that is worth some care: Node's high-water mark. */
 const LARGE = 16 * 1024
 
@@ -112,7 +114,9 @@ export class DirectAnswer implements AnswerWriter {
   flush (): void {
     if (this.#begun) return
     this.#begun = true
-    this.#response.flushHeaders()
+    // flushHeaders() writes the head as UTF-8, behind which headers are not what they were. Nor does it wait for what has no body.
+    if (isWrapped(this.#response)) this.#response.flushHeaders()
+    else this.#response.write(NOTHING)
   }
 }
 

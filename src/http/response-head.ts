@@ -92,6 +92,7 @@ function findWhetherDecoding (): boolean {
   const response = new ServerResponse(new IncomingMessage(new Socket()))
   response.assignSocket(socket as Socket)
   response.writeHead(200, ['Content-Length', '1', 'Content-Disposition', '\xc3\xa9'])
-  response.end('.')
+  // Behind a text, Node would write the head as UTF-8.
+  response.end(Buffer.from('.'))
   return Buffer.concat(written).includes(Buffer.from('Disposition: \xe9\r', 'latin1'))
 }

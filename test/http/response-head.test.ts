@@ -166,7 +166,8 @@ function namesFor (pick: (below: number) => number): string[] {
 function value (pick: (below: number) => number): string {
   let text = ''
   for (let length = pick(30) + 1; length > 0; length--) {
-    const code = pick(3) === 0 ? 0x80 + pick(0x80) : 0x21 + pick(0x5e)
+    // Helpers trim a no-break space.
+    const code = pick(3) === 0 ? 0xa1 + pick(0x5f) : 0x21 + pick(0x5e)
     text += String.fromCharCode(code)
   }
   return text
