@@ -5,6 +5,7 @@ import type { Readable } from 'node:stream'
 import type { FastifyReply } from 'fastify'
 import { TargetAnswerInvalidError } from '../errors.js'
 import { isHeaderValue, type HeaderList } from './headers.js'
+import { headersByName, withDispositionFirst } from './response-headers.js'
 
 /** The head of a target's answer. */
 export interface AnswerHead {
@@ -30,15 +31,7 @@ export function sendAnswer (reply: FastifyReply, { status, message, headers, bod
   checkStatus(status)
   reply.code(status)
   phraseFor(reply.raw, status, reasonPhrase(status, message))
-  const values = new Map<string, string | string[]>()
-  for (let index = 0; index < headers.length; index += 2) {
-    const name = headers[index]!.toLowerCase()
-    const value = headers[index + 1]!
-    const earlier = values.get(name)
-    if (earlier === undefined) values.set(name, value)
-    else if (typeof earlier === 'string') values.set(name, [earlier, value])
-    else earlier.push(value)
-  }
+  const values = headersByName(withDispositionFirst(headers))
   for (const [name, value] of values) {
     // Fastify itself adds to Set-Cookie.
     const set = name === 'vary' ? reply.getHeader(name) : undefined

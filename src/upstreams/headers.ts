@@ -244,6 +244,16 @@ function hasHeader (headers: HeaderList, name: string): boolean {
   return false
 }
 
+/** As `hasBody()`, from the headers as they came: hooks may have changed the others. It runs for every request. */
+export function announcesBody (rawHeaders: HeaderList): boolean {
+  for (let index = 0; index < rawHeaders.length; index += 2) {
+    const name = rawHeaders[index]!
+    if (name.length === 17 && name.toLowerCase() === 'transfer-encoding') return true
+    if (name.length === 14 && name.toLowerCase() === 'content-length' && rawHeaders[index + 1] !== '0') return true
+  }
+  return false
+}
+
 /** All values of a header, in order. */
 export function headerValues (headers: HeaderList, name: string): string[] {
   const values: string[] = []

@@ -7,7 +7,8 @@ import type { WebSocketOptions } from '../options.js'
 import { mergedHeaders, reasonPhrase, sendAnswer, type Answer } from '../upstreams/answer.js'
 import type { Cancellation } from '../upstreams/cancellation.js'
 import { forwardingOf, type ForwardingPolicy } from '../upstreams/forwarding.js'
-import { handshakeHeaders, headerValues, listsToken, responseHeaders, type HeaderList } from '../upstreams/headers.js'
+import { handshakeHeaders, headerPairs, headerValues, listsToken, responseHeaders, type HeaderList } from '../upstreams/headers.js'
+import { showHeaders } from '../upstreams/response-headers.js'
 import type { Rewriting } from '../upstreams/rewriting.js'
 import { readShared, unread } from '../upstreams/shared-reads.js'
 import type { Target } from '../upstreams/target.js'
@@ -171,14 +172,17 @@ interface SessionEnds { upstream: Upstream, target: Target, end: SessionOptions[
 function openSession (request: FastifyRequest, reply: FastifyReply, pending: PendingUpgrade, accepted: Extract<OfferResult, { accepted: true }>, headers: HeaderList, { route, sessions, leave }: Admitted, { upstream, target, end }: SessionEnds): void {
   const response = reply.raw
   const { websocket } = route
-  const head = headOf101(reply, accepted.message, headers)
+  const sent = headersOf101(reply, headers)
 
   reply.hijack()
   response.detachSocket(pending.socket as Socket)
   pending.release()
   const client = prepareForFrames(pending.socket, pending.head)
   const server = prepareForFrames(accepted.socket, accepted.head)
-  client.write(head, 'latin1')
+  client.write(headOf101(accepted.message, sent), 'latin1')
+  // For onResponse hooks; what the reply tells of itself would hide it.
+  for (const name of Object.keys(reply.getHeaders())) reply.removeHeader(name)
+  showHeaders(response, sent)
 
   const session = new LiveSession({
     request,
@@ -228,10 +232,10 @@ function callHook (request: FastifyRequest, hook: () => unknown): void {
   }
 }
 
-/** The answer to the client: the target's headers, with the upgrade of this hop. */
-function headOf101 (reply: FastifyReply, message: string, headers: HeaderList): string {
+/** The headers of the answer to the client: the target's, with the upgrade of this hop. */
+function headersOf101 (reply: FastifyReply, headers: HeaderList): HeaderList {
   reply.removeHeader('connection')
-  const lines = [`HTTP/1.1 101 ${reasonPhrase(101, message)}`, 'Upgrade: websocket', 'Connection: Upgrade']
+  const sent: HeaderList = ['Upgrade', 'websocket', 'Connection', 'Upgrade']
   const merged = mergedHeaders(reply, headers)
   for (let index = 0; index < merged.length; index += 2) {
     const name = merged[index]!
@@ -240,8 +244,13 @@ function headOf101 (reply: FastifyReply, message: string, headers: HeaderList): 
     if (name.toLowerCase() === 'content-length') continue
     // A hook may have set anything.
     validateHeaderValue(name, value)
-    lines.push(`${name}: ${value}`)
+    sent.push(name, value)
   }
+  return sent
+}
+
+function headOf101 (message: string, headers: HeaderList): string {
+  const lines = [`HTTP/1.1 101 ${reasonPhrase(101, message)}`, ...headerPairs(headers).map(([name, value]) => `${name}: ${value}`)]
   return `${lines.join('\r\n')}\r\n\r\n`
 }
 
