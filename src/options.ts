@@ -136,7 +136,7 @@ const webSocketOptions = {
     default: 1014, description: 'The close code for a client whose target is lost: one that may stand on the wire. Some older clients know no 1014; 1011 is known to all.'
   })),
   strict: Type.Optional(Type.Boolean({
-    default: true, description: 'Whether a peer that breaks the framing of RFC 6455 is told 1002. Otherwise its frames are relayed as they come, as long as their ends can be found.'
+    default: true, description: 'Whether a peer that breaks the framing of RFC 6455 is told 1002, and one that breaks its handshake is refused. Otherwise its frames are relayed as they come, as long as their ends can be found, and its handshake passes as it would through nginx.'
   }))
 }
 

@@ -233,9 +233,12 @@ function linger (socket: Duplex): void {
 /** Milliseconds that a client has for seeing our end of a connection and ending its own. */
 const LINGER = 1000
 
-/** A handshake by its form: what else asks for a WebSocket is refused as the plain request it is. */
+/**
+ * A handshake by its form: what else asks for a WebSocket is refused as the plain request it is. A route that is not
+ * strict takes one of HTTP/1.0, too; any other refuses it.
+ */
 function isHandshake (request: IncomingMessage): boolean {
-  return request.method === 'GET' && request.httpVersion === '1.1' && !hasBody(request.headers) && asksForWebSocket(request)
+  return request.method === 'GET' && (request.httpVersion === '1.1' || request.httpVersion === '1.0') && !hasBody(request.headers) && asksForWebSocket(request)
 }
 
 /** Whether a response stands on the connection, other than this one. */
