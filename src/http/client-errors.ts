@@ -1,6 +1,7 @@
-import type { IncomingMessage, Server, ServerResponse } from 'node:http'
+import type { Server } from 'node:http'
 import type { Duplex } from 'node:stream'
 import type { FastifyInstance } from 'fastify'
+import { PendingResponses } from '../pending-responses.js'
 
 type ClientErrorListener = (error: NodeJS.ErrnoException, socket: Duplex) => void
 
@@ -12,8 +13,7 @@ const installed = new WeakMap<Server, LastAnswers>()
  * that has not begun, or into the body of one that has, whose length it might just fill.
  */
 export class LastAnswers {
-  /** The newest response of each connection. The earlier ones are done, or stand before it. */
-  readonly #newest = new WeakMap<Duplex, ServerResponse>()
+  readonly #responses: PendingResponses
   readonly #over = new WeakSet<Duplex>()
 
   /** Those of an app; what listens for client errors by now is called in its turn. */
@@ -27,7 +27,7 @@ export class LastAnswers {
     const { server } = app
     const listeners = server.rawListeners('clientError') as ClientErrorListener[]
     server.removeAllListeners('clientError')
-    server.on('request', (request: IncomingMessage, response: ServerResponse) => { this.#newest.set(request.socket, response) })
+    this.#responses = PendingResponses.of(server)
     server.on('clientError', (error: NodeJS.ErrnoException, socket: Duplex) => {
       this.give(socket, () => {
         // Node ends the connection by itself behind an answer that says so.
@@ -49,7 +49,7 @@ export class LastAnswers {
     // A parser reports every read behind its first error.
     if (this.#over.has(socket)) return
     this.#over.add(socket)
-    const response = this.#newest.get(socket)
+    const response = this.#responses.newest(socket)
     if (response === undefined) {
       answer()
     } else if (!response.req.complete) {

@@ -1,4 +1,5 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
+import { PendingResponses } from '../pending-responses.js'
 import { hasBody } from '../upstreams/headers.js'
 
 const expectations = new WeakMap<IncomingMessage, Expectation>()
@@ -12,7 +13,9 @@ const expectations = new WeakMap<IncomingMessage, Expectation>()
 export function holdExpectations (server: Server, routing: (request: IncomingMessage, response: ServerResponse) => void): void {
   // The app sees to it itself, or we have been here before.
   if (server.listenerCount('checkContinue') > 0) return
+  const responses = PendingResponses.of(server)
   server.on('checkContinue', (request: IncomingMessage, response: ServerResponse) => {
+    responses.add(response)
     if (request.httpVersionMajor === 1 && hasBody(request.headers)) expectations.set(request, new Expectation(request, response))
     else writeContinue(response)
     routing(request, response)

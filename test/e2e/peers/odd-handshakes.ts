@@ -106,7 +106,7 @@ for (const start of [
 ]) fromTarget(`'${start}'`, GOOD, start)
 fromTarget('lines that end in LF alone', GOOD, ANSWER, '\n')
 fromTarget('HTTP/1.0 with lines that end in LF alone', GOOD, 'HTTP/1.0 101 Switching Protocols', '\n')
-fromTarget('some lines that end in LF alone', [`Upgrade: websocket\nConnection: Upgrade\r\nSec-WebSocket-Accept: %ACCEPT%\nX: 1`])
+fromTarget('some lines that end in LF alone', ['Upgrade: websocket\nConnection: Upgrade\r\nSec-WebSocket-Accept: %ACCEPT%\nX: 1'])
 fromTarget('an empty line of LF alone', GOOD)
 all.at(-1)!.response = all.at(-1)!.response.replace(/\r\n$/, '\n')
 fromTarget('nothing but a status line', [])
