@@ -142,7 +142,7 @@ const webSocketOptions = {
     description: 'The close code for a side whose peer is lost, client or target; one that may stand on the wire. 1011 is known to all clients. Default: none; its connection ends without a Close, as if it were the peer itself.'
   })),
   strict: Type.Optional(Type.Boolean({
-    default: true, description: 'Whether a peer that breaks the framing of RFC 6455 is told 1002. Otherwise its frames are relayed as they come, as long as their ends can be found.'
+    default: true, description: 'Whether a peer that breaks the framing of RFC 6455 is told 1002, and one that breaks its handshake is refused. Otherwise its frames are relayed as they come, as long as their ends can be found, and its handshake passes as it would through nginx.'
   }))
 }
 
