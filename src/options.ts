@@ -142,7 +142,7 @@ const webSocketOptions = {
     description: 'The close code for a side whose peer is lost, client or target; one that may stand on the wire. 1011 is known to all clients. Default: none; its connection ends without a Close, as if it were the peer itself.'
   })),
   strict: Type.Optional(Type.Boolean({
-    default: true, description: 'Whether a peer that breaks the framing of RFC 6455 is told 1002. Otherwise its frames are relayed as they come, as long as their ends can be found.'
+    default: true, description: 'Whether a peer that breaks the framing of RFC 6455 is told 1002, and one that breaks its handshake is refused. Otherwise its frames are relayed as they come, as long as their ends can be found, and its handshake passes as it would through nginx.'
   }))
 }
 
@@ -268,9 +268,13 @@ export const PassthroughOptions = Type.Object({
 }, { ...closed, description: 'Options of `config.passthrough`.' })
 export type PassthroughOptions = Static<typeof PassthroughOptions>
 
+const urlPattern = Type.String({ pattern: '^(/|\\*$)', description: 'URL pattern in the syntax of Fastify: /api/*, /users/:id.' })
+
 /** A route in sluice.yaml. */
 export const RouteConfig = Type.Object({
-  url: Type.String({ pattern: '^(/|\\*$)', description: 'URL pattern in the syntax of Fastify: /api/*, /users/:id.' }),
+  url: Type.Union([urlPattern, Type.Array(urlPattern, { minItems: 1 })], {
+    description: 'URL pattern in the syntax of Fastify, such as /api/* or /users/:id; or several: [/api, /api/*].'
+  }),
   method: Type.Optional(Type.Union([Type.String(), Type.Array(Type.String(), { minItems: 1 })], {
     description: 'HTTP method or methods; all of them by default.'
   })),

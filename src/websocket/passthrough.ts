@@ -7,14 +7,15 @@ import type { WebSocketOptions } from '../options.js'
 import { mergedHeaders, reasonPhrase, sendAnswer, type Answer } from '../upstreams/answer.js'
 import type { Cancellation } from '../upstreams/cancellation.js'
 import { forwardingOf, type ForwardingPolicy } from '../upstreams/forwarding.js'
-import { handshakeHeaders, headerValues, listsToken, responseHeaders, type HeaderList } from '../upstreams/headers.js'
+import { handshakeHeaders, headerPairs, headerValues, listsToken, responseHeaders, type HeaderList } from '../upstreams/headers.js'
+import { showHeaders } from '../upstreams/response-headers.js'
 import type { Rewriting } from '../upstreams/rewriting.js'
 import { readShared, unread } from '../upstreams/shared-reads.js'
 import type { Target } from '../upstreams/target.js'
 import type { Upstream } from '../upstreams/upstream.js'
 import type { Admission } from './admission.js'
 import { RETRY_AFTER } from './draining.js'
-import { readOffer, rsvBits, type Offer } from './handshake.js'
+import { chosenProtocols, readOffer, rsvBits, type Offer } from './handshake.js'
 import { LiveSession } from './live-session.js'
 import { makeOffer, type OfferResult } from './offer.js'
 import type { SessionOptions } from './session.js'
@@ -46,7 +47,7 @@ export async function passThrough (request: FastifyRequest, reply: FastifyReply,
   // For every answer but a 101: behind a handshake nothing else may come on the connection.
   reply.header('connection', 'close')
   try {
-    const offer = route.admission.offer(request, offerOf(request, reply))
+    const offer = route.admission.offer(request, offerOf(request, reply, route.websocket.strict))
     const path = route.rewriting.path(request)
     const leave = route.admission.enter(request.ip)
     let opened = false
@@ -117,9 +118,9 @@ async function shakeHands (request: FastifyRequest, reply: FastifyReply, admitte
   }
 }
 
-function offerOf (request: FastifyRequest, reply: FastifyReply): Offer {
+function offerOf (request: FastifyRequest, reply: FastifyReply, strict: boolean | undefined): Offer {
   try {
-    return readOffer(request.raw)
+    return readOffer(request.raw, strict)
   } catch (error) {
     if (error instanceof HandshakeVersionError) {
       // RFC 6455 §4.4.
@@ -148,8 +149,8 @@ async function firstAnswer (upstream: Upstream, request: FastifyRequest, { route
       const received = admission.headers(request.raw.rawHeaders, offer)
       const headers = rewriting.requestHeaders(handshakeHeaders(received, forwarding, target.address.host), request)
       const connection = await target.connect(cancellation, websocket.connectTimeout)
-      const { handshakeTimeout: headersTimeout = 60_000 } = websocket
-      return { result: await makeOffer(connection, { path, headers, offer, headersTimeout, bodyTimeout: upstream.bodyTimeout, cancellation }), target, headers }
+      const { handshakeTimeout: headersTimeout = 60_000, strict } = websocket
+      return { result: await makeOffer(connection, { path, headers, offer, strict, headersTimeout, bodyTimeout: upstream.bodyTimeout, cancellation }), target, headers }
     } catch (error) {
       if (cancellation.cancelled || !(error instanceof TargetUnreachableError)) throw error
       failure = error
@@ -171,21 +172,24 @@ interface SessionEnds { upstream: Upstream, target: Target, end: SessionOptions[
 function openSession (request: FastifyRequest, reply: FastifyReply, pending: PendingUpgrade, accepted: Extract<OfferResult, { accepted: true }>, headers: HeaderList, { route, sessions, leave }: Admitted, { upstream, target, end }: SessionEnds): void {
   const response = reply.raw
   const { websocket } = route
-  const head = headOf101(reply, accepted.message, headers)
+  const sent = headersOf101(reply, headers)
 
   reply.hijack()
   response.detachSocket(pending.socket as Socket)
   pending.release()
   const client = prepareForFrames(pending.socket, pending.head)
   const server = prepareForFrames(accepted.socket, accepted.head)
-  client.write(head, 'latin1')
+  client.write(headOf101(accepted.message, sent), 'latin1')
+  // For onResponse hooks; what the reply tells of itself would hide it.
+  for (const name of Object.keys(reply.getHeaders())) reply.removeHeader(name)
+  showHeaders(response, sent)
 
   const session = new LiveSession({
     request,
     route: route.url,
     upstream: upstream.name,
     target: target.address.origin,
-    subprotocol: headerValues(accepted.headers, 'sec-websocket-protocol')[0]?.trim()
+    subprotocol: chosenProtocols(accepted.headers)[0]
   }, {
     client,
     target: server,
@@ -228,10 +232,10 @@ function callHook (request: FastifyRequest, hook: () => unknown): void {
   }
 }
 
-/** The answer to the client: the target's headers, with the upgrade of this hop. */
-function headOf101 (reply: FastifyReply, message: string, headers: HeaderList): string {
+/** The headers of the answer to the client: the target's, with the upgrade of this hop. */
+function headersOf101 (reply: FastifyReply, headers: HeaderList): HeaderList {
   reply.removeHeader('connection')
-  const lines = [`HTTP/1.1 101 ${reasonPhrase(101, message)}`, 'Upgrade: websocket', 'Connection: Upgrade']
+  const sent: HeaderList = ['Upgrade', 'websocket', 'Connection', 'Upgrade']
   const merged = mergedHeaders(reply, headers)
   for (let index = 0; index < merged.length; index += 2) {
     const name = merged[index]!
@@ -240,8 +244,13 @@ function headOf101 (reply: FastifyReply, message: string, headers: HeaderList): 
     if (name.toLowerCase() === 'content-length') continue
     // A hook may have set anything.
     validateHeaderValue(name, value)
-    lines.push(`${name}: ${value}`)
+    sent.push(name, value)
   }
+  return sent
+}
+
+function headOf101 (message: string, headers: HeaderList): string {
+  const lines = [`HTTP/1.1 101 ${reasonPhrase(101, message)}`, ...headerPairs(headers).map(([name, value]) => `${name}: ${value}`)]
   return `${lines.join('\r\n')}\r\n\r\n`
 }
 

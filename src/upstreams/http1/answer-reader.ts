@@ -1,6 +1,7 @@
 import type { AnswerHead } from '../answer.js'
 import type { HeaderList } from '../headers.js'
 import { MAX_HEAD, mayBeAnswer, readAnswerHead, readFields } from './answer-head.js'
+import { isSwitch, readSwitch } from './lenient-switch.js'
 import { ChunkReader } from './chunks.js'
 import { framingOf } from './framing.js'
 
@@ -39,7 +40,7 @@ export class AnswerReader {
   readonly #chunks: ChunkReader
   #state: State = 'over'
   #bodyless = false
-  #upgrade = false
+  #upgrade: boolean | 'lenient' = false
   /** What has arrived of a head or of trailers. */
   #partial: Buffer = NOTHING
   /** Bytes of the body still to come. */
@@ -68,9 +69,9 @@ export class AnswerReader {
    * Awaits an answer.
    *
    * @param bodyless To a HEAD: it has no body.
-   * @param upgrade To a request for another protocol: it may be a 101.
+   * @param upgrade To a request for another protocol: it may be a 101, with 'lenient' one of any form.
    */
-  begin (bodyless: boolean, upgrade = false): void {
+  begin (bodyless: boolean, upgrade: boolean | 'lenient' = false): void {
     this.#state = 'head'
     this.#upgrade = upgrade
     this.switching = undefined
@@ -122,6 +123,7 @@ export class AnswerReader {
   }
 
   #readHead (bytes: Buffer, at: number): number {
+    if (this.#upgrade === 'lenient' && isSwitch(this.#partial, bytes, at)) return this.#readSwitch(bytes, at)
     const found = this.#upToEmptyLine(bytes, at)
     if (found === undefined) {
       // Whoever speaks something else, or ends lines otherwise, may never send an empty line.
@@ -158,6 +160,21 @@ export class AnswerReader {
     this.#parts.onHead(head)
     if (body === 0) this.#state = 'over'
     return found.end
+  }
+
+  /** A 101 whose form is its reader's business: where its head ends is certain, and it has no body. */
+  #readSwitch (bytes: Buffer, at: number): number {
+    const before = this.#partial.length
+    const all = Buffer.concat([this.#partial, bytes.subarray(at)])
+    const found = readSwitch(all)
+    if ((found?.end ?? all.length) > MAX_HEAD) return this.#fail('its head is too long', at)
+    if (found === undefined) {
+      this.#partial = all
+      return bytes.length
+    }
+    this.switching = found.head
+    this.#state = 'over'
+    return at + found.end - before
   }
 
   #readLength (bytes: Buffer, at: number): number {

@@ -9,8 +9,8 @@ export interface TargetRequest {
   /** A Content-Length frames the body; without one, it is sent in chunks. */
   headers: HeaderList
   body: OutgoingBody | null
-  /** The headers ask for another protocol: a 101 is a good answer (RFC 9110 §7.8). */
-  upgrade?: boolean
+  /** The headers ask for another protocol: a 101 is a good answer (RFC 9110 §7.8), and with 'lenient' one of any form. */
+  upgrade?: boolean | 'lenient'
   /** Not on a connection that has been kept alive: all of these may have ended at once. Default: false. */
   anew?: boolean
   /** Where the client waits for 100 Continue (RFC 9110 §10.1.1): the target wants the body. */
