@@ -387,10 +387,12 @@ test('pongTimeout: a side that takes bytes which waited for it is alive; one tha
   let last = performance.now()
   const pinged = way(() => 0)
   const heard = way(() => takes ? (last = performance.now()) : last)
+  let watch: Watch | undefined
   const silent = new Promise<Direction>(resolve => {
-    new Watch({ pingInterval: 30, pongTimeout: 100, stallTimeout: 60_000, endsAt: Infinity }, [pinged, heard], direction => direction === pinged, {
+    watch = new Watch({ pingInterval: 30, pongTimeout: 100, stallTimeout: 60_000, endsAt: Infinity }, [pinged, heard], direction => direction === pinged, {
       onIdle () {}, onTimeUp () {}, onStall () {}, onSilence: resolve
-    }).start()
+    })
+    watch.start()
   })
   const first = await Promise.race([silent, pause(500)])
   t.equal(first, undefined, 'alive')
@@ -398,6 +400,7 @@ test('pongTimeout: a side that takes bytes which waited for it is alive; one tha
   const keep = setInterval(() => {}, 1000)
   t.equal(await silent, pinged)
   clearInterval(keep)
+  watch!.end()
 })
 
 test('what a sink takes is noted where it had to wait, and only there', async t => {
