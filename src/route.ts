@@ -2,8 +2,9 @@ import { IncomingMessage } from 'node:http'
 import type { Readable } from 'node:stream'
 import type { FastifyReply, FastifyRequest, preParsingHookHandler, RequestPayload, RouteOptions } from 'fastify'
 import { RequestInvalidError } from './errors.js'
+import { framingFault } from './http/framing.js'
 import { bodies } from './http/request-body.js'
-import { announcesBody, headerValues } from './upstreams/headers.js'
+import { announcesBody } from './upstreams/headers.js'
 import { asksForWebSocket } from './websocket/handshake.js'
 
 /** Serves a request; what it returns is for Fastify. */
@@ -63,7 +64,7 @@ export function leaveBodyUnparsed (request: FastifyRequest, reply: FastifyReply,
   const { raw } = request
   // What came over the wire counts: a hook may have changed request.headers.
   if (announcesBody(raw.rawHeaders)) {
-    const fault = codingFault(request)
+    const fault = framingFault(raw)
     if (fault !== undefined) {
       // Somebody before us may have seen the body end elsewhere.
       reply.header('connection', 'close')
@@ -117,17 +118,4 @@ function whenKnown (payload: Readable, callback: (hasBody: boolean) => void): vo
     callback(payload.readableLength > 0 || payload.errored !== null)
   }
   for (const event of EVENTS) payload.on(event, settle)
-}
-
-/**
- * What is wrong with a body's transfer coding, or undefined. Node takes any list that ends in chunked, and
- * takes off that one only: the target would get the rest of the coding without a word of it.
- */
-function codingFault ({ raw }: FastifyRequest): string | undefined {
-  const codings = headerValues(raw.rawHeaders, 'transfer-encoding')
-  if (codings.length === 0) return undefined
-  if (codings.length > 1 || codings[0]!.toLowerCase() !== 'chunked') return 'its Transfer-Encoding is not chunked alone'
-  // RFC 9112 §6.1: the framing is faulty.
-  if (raw.httpVersion !== '1.1') return 'only HTTP/1.1 has a Transfer-Encoding'
-  return undefined
 }

@@ -1,4 +1,5 @@
 import { STATUS_CODES, ServerResponse } from 'node:http'
+import { Socket } from 'node:net'
 import { TLSSocket } from 'node:tls'
 import type { Readable } from 'node:stream'
 import type { FastifyReply } from 'fastify'
@@ -118,10 +119,17 @@ export function flushHead (response: ServerResponse): void {
 
 /**
  * To HTTP/1.0, which knows no chunks, an ordinary end of the connection can be that of the body. A reset cannot,
- * nor can an end of TLS without a word.
+ * nor can an end of TLS without a word. A Unix socket has neither: there, only a body with a length is seen to be
+ * short.
  */
 export function breakOff ({ req, socket }: ServerResponse): void {
-  if (req.httpVersion !== '1.1' && socket !== null && !(socket instanceof TLSSocket)) socket.resetAndDestroy()
+  if (req.httpVersion === '1.1' || !(socket instanceof Socket) || socket instanceof TLSSocket) return
+  try {
+    socket.resetAndDestroy()
+  } catch {
+    // Documented to throw for what is not TCP.
+    socket.destroy()
+  }
 }
 
 /** The headers of an answer that does not pass through Fastify: the target's, and what hooks have set on the reply. */

@@ -15,7 +15,6 @@ import type { Target } from '../upstreams/target.js'
 import type { Upstream } from '../upstreams/upstream.js'
 import type { Admission } from './admission.js'
 import { RETRY_AFTER } from './draining.js'
-import { CloseCode } from './frames.js'
 import { readOffer, rsvBits, type Offer } from './handshake.js'
 import { LiveSession } from './live-session.js'
 import { makeOffer, type OfferResult } from './offer.js'
@@ -150,7 +149,7 @@ async function firstAnswer (upstream: Upstream, request: FastifyRequest, { route
       const received = admission.headers(request.raw.rawHeaders, offer)
       const headers = rewriting.requestHeaders(handshakeHeaders(received, forwarding, target.address.host), request)
       const connection = await target.connect(cancellation, websocket.connectTimeout)
-      const { handshakeTimeout: headersTimeout = 10_000 } = websocket
+      const { handshakeTimeout: headersTimeout = 60_000 } = websocket
       return { result: await makeOffer(connection, { path, headers, offer, headersTimeout, bodyTimeout: upstream.bodyTimeout, cancellation }), target, headers }
     } catch (error) {
       if (cancellation.cancelled || !(error instanceof TargetUnreachableError)) throw error
@@ -197,7 +196,7 @@ function openSession (request: FastifyRequest, reply: FastifyReply, pending: Pen
     allowedRsv: rsvBits(accepted.headers),
     end,
     closeTimeout: websocket.closeTimeout ?? 5_000,
-    lossCode: websocket.lossCode ?? CloseCode.targetLost,
+    codes: { loss: websocket.lossCode, idle: websocket.idleCode, lifetime: websocket.lifetimeCode },
     strict: websocket.strict,
     maxFrameSize: websocket.maxFrameSize,
     maxMessageSize: websocket.maxMessageSize,
@@ -205,7 +204,7 @@ function openSession (request: FastifyRequest, reply: FastifyReply, pending: Pen
     watch: {
       idleTimeout: websocket.idleTimeout,
       pingInterval: websocket.pingInterval ?? 30_000,
-      pongTimeout: websocket.pongTimeout ?? 30_000,
+      pongTimeout: websocket.pongTimeout ?? 90_000,
       stallTimeout: websocket.stallTimeout ?? 60_000
     }
   }, (session, end) => {
@@ -255,9 +254,18 @@ function headOf101 (message: string, headers: HeaderList): string {
   return `${lines.join('\r\n')}\r\n\r\n`
 }
 
-/** Limits meant for HTTP end here, and a small frame is not to wait for another (Nagle). */
+/**
+ * Milliseconds of silence after which the system probes a connection; Node makes it ten probes, a second apart. Shorter
+ * than the default `pingInterval`: behind a Ping that is not acknowledged it does not probe.
+ */
+const KEEP_ALIVE_DELAY = 15_000
+
+/**
+ * Limits meant for HTTP end here, a small frame is not to wait for another (Nagle), and a host that has vanished is
+ * found before `pongTimeout`.
+ */
 function prepareForFrames (socket: Duplex, head: Buffer): Duplex {
-  if ('setTimeout' in socket) (socket as Socket).setTimeout(0).setNoDelay(true)
+  if ('setTimeout' in socket) (socket as Socket).setTimeout(0).setNoDelay(true).setKeepAlive(true, KEEP_ALIVE_DELAY)
   unread(socket, head)
   return readShared(socket)
 }
