@@ -5,6 +5,7 @@ import { headerPairs, type HeaderList } from '../upstreams/headers.js'
 import { AnswerBody } from '../upstreams/http1/answer-body.js'
 import type { Exchange } from '../upstreams/http1/exchange.js'
 import type { AnswerWriter } from './answer-writer.js'
+import { whenWritten } from './written.js'
 
 /** Sends a target's answer through Fastify, so that the onSend hooks of the route hold. */
 export class StreamedAnswer implements AnswerWriter {
@@ -40,6 +41,6 @@ export class StreamedAnswer implements AnswerWriter {
   }
 
   onError (error: Error): void {
-    this.#body.destroy(error)
+    this.#body.fail(error, destroy => whenWritten(this.#response, destroy))
   }
 }

@@ -1,8 +1,10 @@
 import t from 'tap'
-import { MAX_HEAD } from '../../../src/upstreams/http1/answer-head.js'
 import { AnswerReader, type AnswerParts } from '../../../src/upstreams/http1/answer-reader.js'
 import { cutsOf, however, pieces } from '../../helpers/pieces.js'
 import { readAnswer, type AnswerRead } from '../../helpers/read-answer.js'
+
+/** Bytes that the readers here take as a head. */
+const MAX_HEAD = 16 * 1024
 
 const OK = 'HTTP/1.1 200 OK\r\n'
 const CHUNKED = `${OK}Transfer-Encoding: chunked\r\n\r\n`
@@ -53,7 +55,7 @@ t.test('a 101 that was asked for, and what stands behind it, however it is cut',
   const head = 'HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nContent-Length: 5\r\n\r\n'
   const bytes = Buffer.from(`${HINTS}${head}HTTP/1.1 200 OK\r\n\r\n`)
   const read = however(cutsOf(bytes.length), cuts => {
-    const reader = new AnswerReader({ onInterim: () => {}, onHead: () => t.fail('no head'), onBody: () => t.fail('no body') })
+    const reader = new AnswerReader({ onInterim: () => {}, onHead: () => t.fail('no head'), onBody: () => t.fail('no body') }, MAX_HEAD)
     reader.begin(false, true)
     let length = 0
     for (const piece of pieces(bytes, cuts)) {
@@ -67,7 +69,7 @@ t.test('a 101 that was asked for, and what stands behind it, however it is cut',
 
 t.test('a 101 of HTTP/1.0, or one that nobody asked for, is a fault', async t => {
   for (const [version, upgrade] of [['1.0', true], ['1.1', false]] as const) {
-    const reader = new AnswerReader({ onInterim: () => {}, onHead: () => {}, onBody: () => {} })
+    const reader = new AnswerReader({ onInterim: () => {}, onHead: () => {}, onBody: () => {} }, MAX_HEAD)
     reader.begin(false, upgrade)
     reader.read(Buffer.from(`HTTP/${version} 101 Switching Protocols\r\nUpgrade: websocket\r\n\r\n`))
     t.match(reader, { switching: undefined, fault: 'it is a 101 that nobody asked for' })
@@ -154,7 +156,7 @@ function reading (parts: Partial<AnswerParts> = {}): { reader: AnswerReader, giv
     onInterim (head) { given.push(`interim ${head.status}`); parts.onInterim?.(head) },
     onHead (head) { given.push(`head ${head.status}`); parts.onHead?.(head) },
     onBody (chunk) { given.push(`body ${chunk.toString('latin1')}`); parts.onBody?.(chunk) }
-  })
+  }, MAX_HEAD)
   return { reader, given }
 }
 
@@ -285,7 +287,7 @@ t.test('a head has a limit', async t => {
     t.same(however(cutsAbout(length), cuts => {
       const { read, fault } = readAnswer(Buffer.from(`${before}${longest}x\r\n\r\n`), false, cuts)
       return [read.head, fault]
-    }), [undefined, 'its head or its trailers are too long'])
+    }), [undefined, 'its head or its trailers are longer than maxHeaderSize of the upstream, 16384 bytes'])
   }
 })
 
@@ -298,7 +300,7 @@ t.test('one that does not end is refused as soon as it is too long', async t => 
     length++
     if (reader.fault !== undefined) break
   }
-  t.match(reader.fault, /too long/)
+  t.match(reader.fault, /longer than maxHeaderSize/)
   t.equal(length, MAX_HEAD + '\r\n\r\n'.length)
 })
 
@@ -314,7 +316,7 @@ t.test('trailers have a limit', async t => {
   t.same(however(cutsAbout(length), cuts => {
     const { read, fault } = readAnswer(Buffer.from(`${before}${longest}x\r\n\r\n`), false, cuts)
     return [read.body, fault]
-  }), ['a', 'its head or its trailers are too long'])
+  }), ['a', 'its head or its trailers are longer than maxHeaderSize of the upstream, 16384 bytes'])
 })
 
 t.test('a body has none', async t => {
