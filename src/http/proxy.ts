@@ -110,8 +110,8 @@ class Proxying implements AnswerListener {
    * than any other.
    */
   #onTurn (): void {
-    // A timeout of Fastify's has answered meanwhile.
-    if (this.#reply.sent) this.#body?.stop()
+    // The client has left, or a timeout of Fastify's has answered meanwhile.
+    if (this.#reply.sent || this.#reply.raw.destroyed) this.#body?.stop()
     else this.#tryToForward(this.#select()!)
   }
 

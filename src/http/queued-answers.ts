@@ -46,7 +46,8 @@ class ResponseQueue {
     response.once('socket', () => {
       this.#waiting.delete(response)
       if (this.#waiting.size === MANY - 1) this.#socket.resume()
-      onTurn()
+      // The connection of the request before is free for another from the next turn of the event loop on.
+      setImmediate(onTurn)
     })
     if (this.#waiting.size >= MANY) this.#stopReading()
   }
