@@ -326,3 +326,33 @@ t.test('a body has none', async t => {
     t.match(readAnswer(Buffer.from(text), false, cuts), { read: { body }, fault: undefined })
   }
 })
+
+// Issue 8, item 22
+t.test('interim responses have a limit in number, and in bytes', async t => {
+  const final = `${OK}Content-Length: 1\r\n\r\na`
+  const interim = (count: number, size: number) => `HTTP/1.1 103 \r\n${line(size - 'HTTP/1.1 103 \r\n'.length)}\r\n\r\n`.repeat(count)
+  for (const [text, fault] of [
+    ['HTTP/1.1 102 Processing\r\n\r\n'.repeat(100), undefined],
+    ['HTTP/1.1 102 Processing\r\n\r\n'.repeat(101), 'more than 100 interim responses came before it'],
+    [interim(4, MAX_HEAD / 4), undefined],
+    [interim(4, MAX_HEAD / 4 + 1), 'the interim responses before it are longer than maxHeaderSize of the upstream, 16384 bytes']
+  ] as const) {
+    for (const cuts of [[], [1, 20, 5_000], Array.from({ length: text.length }, (_, index) => index + 1)]) t.equal(readAnswer(Buffer.from(text + final), false, cuts).fault, fault)
+  }
+  const { reader, given } = reading()
+  for (let count = 0; count < 3; count++) {
+    reader.begin(false)
+    reader.read(Buffer.from('HTTP/1.1 102 Processing\r\n\r\n'.repeat(60) + final))
+    t.ok(reader.over, 'each response has its own')
+  }
+  t.equal(given.length, 3 * 62)
+})
+
+t.test('whether a fault is that of a size', async t => {
+  for (const [text, tooLarge] of [[`${OK}${line(MAX_HEAD)}\r\n\r\n`, true], [`${CHUNKED}0\r\n${line(MAX_HEAD)}\r\n\r\n`, true], [`${OK}A\r\n\r\n`, false]] as const) {
+    const { reader } = reading()
+    reader.begin(false)
+    reader.read(Buffer.from(text))
+    t.equal(reader.tooLarge, tooLarge)
+  }
+})
