@@ -8,7 +8,11 @@ const NOTHING = Buffer.alloc(0)
  * that is destroyed before takes along what Node still holds; a client that has seen nothing of a response may send
  * its request again.
  */
-export function whenWritten ({ socket }: ServerResponse, callback: () => void): void {
-  if (!(socket instanceof Socket) || socket.destroyed || socket.writableLength === 0) callback()
-  else socket.write(NOTHING, () => callback())
+export function whenWritten (response: ServerResponse, callback: () => void, waited = false): void {
+  const { socket } = response
+  if (!(socket instanceof Socket) || socket.destroyed || response.writableLength === 0) return callback()
+  if (socket.writableLength > 0) socket.write(NOTHING, () => whenWritten(response, callback, waited))
+  // Node 26 gathers the chunks of a turn of the event loop in the response.
+  else if (!waited) setImmediate(whenWritten, response, callback, true)
+  else callback()
 }

@@ -49,6 +49,8 @@ export class AnswerReader {
   #upgrade = false
   readonly #head: HeadBytes
   readonly #maxHeaderSize: number
+  /** The first line of a head has come. */
+  #hasLine = false
   /** How many interim responses have come, and how long they were. */
   #interim = 0
   #interimSize = 0
@@ -139,7 +141,8 @@ export class AnswerReader {
     const end = this.#upToEmptyLine(bytes, at)
     if (end === undefined) {
       // Whoever speaks something else, or ends lines otherwise, may never send an empty line.
-      if (this.fault === undefined && !mayBeAnswer(this.#head.bytes, before)) this.fault = 'it is not HTTP'
+      if (before === 0) this.#hasLine = false
+      if (this.fault === undefined && !this.#hasLine) this.#checkLine(before)
       return bytes.length
     }
     const { text } = this.#head
@@ -178,6 +181,13 @@ export class AnswerReader {
     this.#parts.onHead(head)
     if (body === 0) this.#state = 'over'
     return end
+  }
+
+  /** @param from Where the bytes begin that have not been looked at before. */
+  #checkLine (from: number): void {
+    const { bytes } = this.#head
+    if (!mayBeAnswer(bytes, from)) this.fault = 'it is not HTTP'
+    this.#hasLine = bytes.includes('\n', from)
   }
 
   #readLength (bytes: Buffer, at: number): number {
