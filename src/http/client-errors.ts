@@ -1,5 +1,6 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
+import { PendingResponses } from '../pending-responses.js'
 import { RouteTable } from '../route-table.js'
 import { framingFault } from './framing.js'
 import { prepareTarget } from './request-target.js'
@@ -19,8 +20,7 @@ const installed = new WeakMap<Server, LastAnswers>()
  * request arrives, ahead of every listener: a hook of the app may take its time.
  */
 export class LastAnswers {
-  /** The newest response of each connection. The earlier ones are done, or stand before it. */
-  readonly #newest = new WeakMap<Duplex, ServerResponse>()
+  readonly #responses: PendingResponses
   /** Connections that have been given their last answer. */
   readonly #over = new WeakSet<Duplex>()
   /** Connections with a request whose framing is in doubt; its response is their last. */
@@ -38,6 +38,7 @@ export class LastAnswers {
     this.#routes = RouteTable.of(server)
     const listeners = server.rawListeners('clientError') as ClientErrorListener[]
     server.removeAllListeners('clientError')
+    this.#responses = PendingResponses.of(server)
     server.on('clientError', (error: NodeJS.ErrnoException, socket: Duplex) => {
       this.give(socket, () => {
         // Node ends the connection by itself behind an answer that says so.
@@ -67,11 +68,11 @@ export class LastAnswers {
     const { socket } = request
     if (this.isOver(socket)) {
       // A listener for expectations may have it emitted again.
-      if (this.#newest.get(socket) === response) return true
+      if (this.#responses.newest(socket) === response) return true
       request.resume()
       return false
     }
-    this.#newest.set(socket, response)
+    this.#responses.add(response)
     prepareTarget(request, this.#routes)
     if (framingFault(request) !== undefined) {
       this.#doubtful.add(socket)
@@ -91,7 +92,7 @@ export class LastAnswers {
    * still to come. The last of them ends it.
    */
   leave (socket: Duplex): void {
-    const response = this.#newest.get(socket)
+    const response = this.#responses.newest(socket)
     if (response === undefined || response.writableFinished || response.destroyed) {
       socket.destroy()
       return
@@ -109,7 +110,7 @@ export class LastAnswers {
     // A parser reports every read behind its first error.
     if (this.#over.has(socket)) return
     this.#over.add(socket)
-    const response = this.#newest.get(socket)
+    const response = this.#responses.newest(socket)
     if (response === undefined) {
       answer()
     } else if (!response.req.complete) {

@@ -9,6 +9,7 @@ import { isSharedChunk, kept } from '../upstreams/shared-reads.js'
 import type { AnswerWriter } from './answer-writer.js'
 import { lend } from './lent-memory.js'
 import { addResponseTrailers, writeResponseHead } from './response-head.js'
+import { whenWritten } from './written.js'
 
 /** For tests, which try both ways. */
 export const directAnswers = { enabled: true }
@@ -104,8 +105,10 @@ export class DirectAnswer implements AnswerWriter {
   onError (): void {
     // Without a head the client would not know that this was its answer.
     this.flush()
-    breakOff(this.#response)
-    this.#response.destroy()
+    whenWritten(this.#response, () => {
+      breakOff(this.#response)
+      this.#response.destroy()
+    })
   }
 
   /** Sends the head, if nothing has been sent yet. */

@@ -15,7 +15,7 @@ import type { Target } from '../upstreams/target.js'
 import type { Upstream } from '../upstreams/upstream.js'
 import type { Admission } from './admission.js'
 import { RETRY_AFTER } from './draining.js'
-import { readOffer, rsvBits, type Offer } from './handshake.js'
+import { chosenProtocols, readOffer, rsvBits, type Offer } from './handshake.js'
 import { LiveSession } from './live-session.js'
 import { makeOffer, type OfferResult } from './offer.js'
 import type { SessionOptions } from './session.js'
@@ -47,7 +47,7 @@ export async function passThrough (request: FastifyRequest, reply: FastifyReply,
   // For every answer but a 101: behind a handshake nothing else may come on the connection.
   reply.header('connection', 'close')
   try {
-    const offer = route.admission.offer(request, offerOf(request, reply))
+    const offer = route.admission.offer(request, offerOf(request, reply, route.websocket.strict))
     const path = route.rewriting.path(request)
     const leave = route.admission.enter(request.ip)
     let opened = false
@@ -118,9 +118,9 @@ async function shakeHands (request: FastifyRequest, reply: FastifyReply, admitte
   }
 }
 
-function offerOf (request: FastifyRequest, reply: FastifyReply): Offer {
+function offerOf (request: FastifyRequest, reply: FastifyReply, strict: boolean | undefined): Offer {
   try {
-    return readOffer(request.raw)
+    return readOffer(request.raw, strict)
   } catch (error) {
     if (error instanceof HandshakeVersionError) {
       // RFC 6455 §4.4.
@@ -135,24 +135,33 @@ function nameUpgrade (reply: FastifyReply): FastifyReply {
   return reply.header('upgrade', 'websocket').header('connection', 'close, upgrade')
 }
 
-/** Makes the offer to one target after another until one answers. A target that was silent is not replaced: it may have acted. */
+/**
+ * Makes the offer to one target after another until one answers. Where no connection comes about, every other is
+ * tried; where one breaks, so many as `retries` says. A target that was silent is not replaced: it may have acted.
+ */
 async function firstAnswer (upstream: Upstream, request: FastifyRequest, { route, offer, path }: Admitted, cancellation: Cancellation): Promise<{ result: OfferResult, target: Target, headers: HeaderList }> {
   const { rewriting, admission, websocket } = route
   const forwarding = forwardingOf(request, route.forwarding)
+  const { bodyTimeout } = upstream
   const tried = new Set<Target>()
+  let broken = 0
   let failure: unknown
   for (;;) {
     const target = upstream.select(tried)
     if (target === undefined) throw failure
     tried.add(target)
+    let sent = false
     try {
       const received = admission.headers(request.raw.rawHeaders, offer)
       const headers = rewriting.requestHeaders(handshakeHeaders(received, forwarding, target.address.host), request)
       const connection = await target.connect(cancellation, websocket.connectTimeout)
-      const { handshakeTimeout: headersTimeout = 60_000 } = websocket
-      return { result: await makeOffer(connection, { path, headers, offer, headersTimeout, bodyTimeout: upstream.bodyTimeout, cancellation }), target, headers }
+      sent = true
+      const { handshakeTimeout: headersTimeout = 60_000, strict } = websocket
+      const { maxHeaderSize } = target.policy
+      return { result: await makeOffer(connection, { path, headers, offer, strict, headersTimeout, bodyTimeout, maxHeaderSize, cancellation }), target, headers }
     } catch (error) {
       if (cancellation.cancelled || !(error instanceof TargetUnreachableError)) throw error
+      if (sent && broken++ >= upstream.retries) throw error
       failure = error
     }
   }
@@ -189,7 +198,7 @@ function openSession (request: FastifyRequest, reply: FastifyReply, pending: Pen
     route: route.url,
     upstream: upstream.name,
     target: target.address.origin,
-    subprotocol: headerValues(accepted.headers, 'sec-websocket-protocol')[0]?.trim()
+    subprotocol: chosenProtocols(accepted.headers)[0]
   }, {
     client,
     target: server,

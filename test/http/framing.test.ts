@@ -157,7 +157,7 @@ t.test('a client that leaves while an upgrade waits behind a doubtful request en
 })
 
 t.test('which framings are in doubt', async t => {
-  const fault = (headers: Record<string, string>, httpVersion = '1.1') => framingFault({ headers, httpVersion })
+  const fault = (headers: Record<string, string>, httpVersion = '1.1') => framingFault({ rawHeaders: Object.entries(headers).flat(), httpVersion })
   t.equal(fault({}), undefined)
   t.equal(fault({ 'content-length': '5' }, '1.0'), undefined)
   t.equal(fault({ 'transfer-encoding': 'Chunked' }), undefined)
