@@ -1,12 +1,12 @@
 import { once } from 'node:events'
-import { connect, type AddressInfo, type Socket } from 'node:net'
+import { connect, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { connect as connectTls } from 'node:tls'
-import Fastify, { type FastifyInstance, type FastifyReply } from 'fastify'
+import Fastify, { type FastifyInstance } from 'fastify'
 import t, { type Test } from 'tap'
 import sluice from '../../src/index.js'
-import { certificates } from '../helpers/certificates.js'
-import { startGateway, type RunningGateway } from '../helpers/gateway.js'
+import { selfSigned } from '../helpers/certificates.js'
+import { startGateway } from '../helpers/gateway.js'
 import { handshake } from '../helpers/raw-client.js'
 import { goodAnswer, rawTarget, type RawTarget } from '../helpers/raw-target.js'
 import { temporaryFolder } from '../helpers/temporary-folder.js'
@@ -16,32 +16,40 @@ import { Wire, frame, masked, valuesOf } from '../helpers/wire.js'
 
 interface Started { app: FastifyInstance, target: RawTarget, client: Wire }
 
+type Setup = (app: FastifyInstance) => void
+
 /** How clients reach a gateway. */
-const LISTENERS: Record<string, (t: Test, target: RawTarget) => Promise<{ app: FastifyInstance, socket: Socket }>> = {
-  TCP: async (t, target) => {
-    const { app, port } = await startGateway(t, { targets: [target.url] })
+const LISTENERS: Record<string, (t: Test, target: RawTarget, setup: Setup) => Promise<{ app: FastifyInstance, socket: Socket }>> = {
+  TCP: async (t, target, setup) => {
+    const { app, port } = await startGateway(t, { targets: [target.url], setup })
     return { app, socket: connect({ port, host: '127.0.0.1', allowHalfOpen: true }) }
   },
-  TLS: async (t, target) => {
-    const { key, cert } = await certificates()
-    const { app, port } = await startGateway(t, { targets: [target.url], fastify: { https: { key, cert } } as never })
+  TLS: async (t, target, setup) => {
+    const { key, cert } = await selfSigned(t, 'IP:127.0.0.1')
+    const { app, port } = await startGateway(t, { targets: [target.url], setup, fastify: { https: { key, cert } } as never })
     const socket = connectTls({ port, host: '127.0.0.1', rejectUnauthorized: false })
     return { app, socket }
   },
-  'a Unix socket': async (t, target) => {
+  'a Unix socket': async (t, target, setup) => {
     const path = join(await temporaryFolder(t), 'socket')
     const app = Fastify()
     t.teardown(() => app.close())
     await app.register(sluice)
+    setup(app)
     app.proxy('/*', { upstream: target.url, websocket: { closeTimeout: 200 } })
     await app.listen({ path })
     return { app, socket: connect({ path, allowHalfOpen: true }) }
   }
 }
 
-async function start (t: Test, listener: keyof typeof LISTENERS = 'TCP'): Promise<Started> {
+/** @param before What a route of the app waits for before it gives back its path. */
+async function start (t: Test, listener = 'TCP', before: (path: string) => Promise<void> = async () => {}): Promise<Started> {
   const target = await rawTarget(t)
-  const { app, socket } = await LISTENERS[listener]!(t, target)
+  const { app, socket } = await LISTENERS[listener]!(t, target, app => app.get('/own/*', async request => {
+    const path = request.url.slice('/own'.length)
+    await before(path)
+    return path
+  }))
   await once(socket, listener === 'TLS' ? 'secureConnect' : 'connect')
   return { app, target, client: new Wire(t, socket) }
 }
@@ -89,27 +97,12 @@ for (const listener of Object.keys(LISTENERS)) {
   })
 
   t.test(`over ${listener}: several GETs, the first one slow, and a handshake`, async t => {
-    const started = await start(t, listener)
-    const { app, client, target } = started
-    let answer: FastifyReply | undefined
-    const asked = new Promise<void>(resolve => app.addHook('onRequest', async (request, reply) => {
-      if (request.url !== '/slow') return
-      answer = reply
-      resolve()
-    }) as never).catch(() => {})
-    client.write(get('/slow') + get('/two') + get('/three') + handshake())
-    const paths = ['/slow', '/two', '/three']
-    void asked
-    const servers: Wire[] = []
-    // In whatever order and number they come to the target.
-    for (const _path of paths) servers.push(await target.next())
-    for (const server of servers.reverse()) {
-      const { start } = await server.head()
-      const path = start.split(' ')[1]!
-      server.write(`HTTP/1.1 200 OK\r\nContent-Length: ${path.length}\r\n\r\n${path}`)
-    }
-    for (const path of paths) await served(t, client, path)
-    t.equal(answer, undefined)
+    const started = await start(t, listener, async path => {
+      if (path === '/slow') await new Promise(resolve => setTimeout(resolve, 50))
+    })
+    const { client } = started
+    client.write(get('/own/slow') + get('/own/two') + get('/own/three') + handshake())
+    for (const path of ['/slow', '/two', '/three']) await served(t, client, path)
     await opens(t, started)
   })
 
