@@ -1,4 +1,4 @@
-import type { IncomingMessage, Server, ServerResponse } from 'node:http'
+import type { Server, ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
 
 const installed = new WeakMap<Server, PendingResponses>()
@@ -13,15 +13,11 @@ export class PendingResponses {
   /** Those of a server. It has one, in however many scopes of an app the plugin is registered. */
   static of (server: Server): PendingResponses {
     let responses = installed.get(server)
-    if (responses === undefined) installed.set(server, responses = new PendingResponses(server))
+    if (responses === undefined) installed.set(server, responses = new PendingResponses())
     return responses
   }
 
-  private constructor (server: Server) {
-    server.on('request', (_request: IncomingMessage, response: ServerResponse) => this.add(response))
-  }
-
-  /** For a request that Node tells by another event than 'request'. */
+  /** A request has arrived. */
   add (response: ServerResponse): void {
     const { socket } = response.req
     const newest = this.#newest.get(socket)

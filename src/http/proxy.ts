@@ -3,7 +3,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import { BodyTimeoutError, HttpVersionError, RequestInvalidError, TargetTimeoutError, TargetUnreachableError } from '../errors.js'
 import type { AnswerHead } from '../upstreams/answer.js'
 import { forwardingOf, type ForwardingPolicy } from '../upstreams/forwarding.js'
-import { hasBody, headerValues, requestHeaders, responseHeaders, trailerHeaders, withoutHeaders, type HeaderList } from '../upstreams/headers.js'
+import { headerValues, requestHeaders, responseHeaders, trailerHeaders, withoutHeaders, type HeaderList } from '../upstreams/headers.js'
 import type { AnswerListener, Exchange, TargetRequest } from '../upstreams/http1/exchange.js'
 import type { Rewriting } from '../upstreams/rewriting.js'
 import type { Target } from '../upstreams/target.js'
@@ -13,7 +13,7 @@ import { DirectAnswer, mayAnswerDirectly } from './direct-answer.js'
 import { claimExpectation, type Expectation } from './expectation.js'
 import { writeEarlyHints } from './early-hints.js'
 import { closeWithClient } from './queued-answers.js'
-import { headersOfBody, requestBody, type RequestBody } from './request-body.js'
+import { bodies, headersOfBody, requestBody, type RequestBody } from './request-body.js'
 import { limitStandstill } from './stalled-reader.js'
 import { StreamedAnswer } from './streamed-answer.js'
 
@@ -82,7 +82,7 @@ class Proxying implements AnswerListener {
   start (): void {
     const request = this.#request
     this.#path = this.#route.rewriting.path(request)
-    if (hasBody(request.raw.headers)) {
+    if (bodies.has(request)) {
       this.#expectation = claimExpectation(request.raw)
       this.#body = requestBody(request, this.#reply, { timeout: this.#upstream.bodyTimeout, size: this.#route.bodyLimit })
     }

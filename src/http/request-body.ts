@@ -2,7 +2,7 @@ import { IncomingMessage, type ServerResponse } from 'node:http'
 import type { Readable } from 'node:stream'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { BodyConsumedError, BodyTimeoutError, BodyTooLargeError, TargetTimeoutError } from '../errors.js'
-import { withoutHeaders, type HeaderList } from '../upstreams/headers.js'
+import { headerValues, withoutHeaders, type HeaderList } from '../upstreams/headers.js'
 import type { BodySink, OutgoingBody } from '../upstreams/http1/exchange.js'
 
 /** The bodies of requests whose preParsing hooks have run, as these have left them. */
@@ -25,7 +25,7 @@ export interface BodyLimits {
 export function requestBody (request: FastifyRequest, reply: FastifyReply, limits: BodyLimits): RequestBody {
   // Behind a body that is not read to its end, no request can follow.
   const closeConnection = () => { if (!reply.sent) reply.header('connection', 'close') }
-  if (Number(request.headers['content-length']) > limits.size) {
+  if (Number(headerValues(request.raw.rawHeaders, 'content-length')[0]) > limits.size) {
     closeConnection()
     throw new BodyTooLargeError()
   }

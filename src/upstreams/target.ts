@@ -108,6 +108,11 @@ export class Target {
     return this.#pool.send(request, listener)
   }
 
+  /** Whether connections are open, or being made, for requests. */
+  get busy (): boolean {
+    return this.#pool.busy
+  }
+
   /** Closes the connections once the requests under way are done. */
   retire (): void {
     this.#pool.retire()

@@ -50,6 +50,11 @@ export class Upstream {
     return this.targets[best]
   }
 
+  /** Whether requests are under way. */
+  get busy (): boolean {
+    return this.targets.some(target => target.busy)
+  }
+
   /** Destroys the connections of all targets. */
   close (): void {
     for (const target of this.targets) target.close()

@@ -2,7 +2,10 @@ import { ServerResponse, type IncomingMessage, type Server } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { TLSSocket } from 'node:tls'
+import { LastAnswers } from '../http/client-errors.js'
+import { prepareTarget } from '../http/request-target.js'
 import { PendingResponses } from '../pending-responses.js'
+import { RouteTable } from '../route-table.js'
 import { hasBody, listsToken } from '../upstreams/headers.js'
 import { refuseDraining } from './draining.js'
 import { asksForWebSocket } from './handshake.js'
@@ -154,6 +157,9 @@ export class Upgrades {
   #dispatch (request: IncomingMessage, socket: Duplex, head: Buffer): void {
     // Node has removed its own error listener; a reset during a hook must not end the process.
     socket.on('error', onSocketError)
+    const lastAnswers = LastAnswers.of(this.#server)
+    if (lastAnswers.isOver(socket)) return lastAnswers.leave(socket)
+    prepareTarget(request, RouteTable.of(this.#server))
     const response = new ServerResponse(request)
     // Node hands over an upgrade also while requests before it are being answered, and their responses would meet
     // with the 101.

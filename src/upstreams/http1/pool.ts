@@ -55,6 +55,11 @@ export class ConnectionPool implements ConnectionKeeper {
     return exchange
   }
 
+  /** Whether connections are open, or being made. */
+  get busy (): boolean {
+    return this.#connections.size > 0 || this.#dialling.size > 0
+  }
+
   /** Keeps no connection any more. Requests under way go on. */
   retire (): void {
     this.#keeps = false
