@@ -81,7 +81,7 @@ async function opens (t: Test, { client, target }: Started, early = ''): Promise
   t.equal((await server.frame()).payload.toString(), 'up')
   server.write(frame(0x81, 'down'))
   t.equal((await client.frame()).payload.toString(), 'down')
-  client.reset()
+  client.socket.destroy()
 }
 
 for (const listener of Object.keys(LISTENERS)) {
@@ -126,7 +126,7 @@ for (const listener of Object.keys(LISTENERS)) {
     t.match((await client.head()).start, ' 101 ')
     t.equal((await session.frame()).payload.toString(), 'early')
     t.equal((await session.frame()).payload.toString(), 'later')
-    client.reset()
+    client.socket.destroy()
   })
 
   t.test(`over ${listener}: a handshake that is refused, behind a GET`, async t => {
