@@ -58,8 +58,27 @@ export const UpstreamOptions = Type.Object({
     minimum: 0,
     maximum: 10,
     default: 1,
-    description: 'How often a request is sent again, to another target if there is one, when its connection was refused or broke before an answer. Only a request without a body that has not been sent yet, or that is idempotent. An answer, such as 503, is relayed and never retried.'
+    description: 'How often a request or a handshake is sent again, to another target if there is one, when its connection broke before a response: only a request that is idempotent and has no body. A connection that could not be made is no such case: then every other target is tried once, whatever the request. A response, such as 503, is relayed and never retried.'
   })),
+  maxHeaderSize: Type.Optional(Type.Integer({
+    minimum: 1024,
+    maximum: 16 * 1024 * 1024,
+    default: 65_536,
+    description: 'How long the head of a response may be, that to a handshake included; the interim responses before it, together; and its trailers; then 502 SLUICE_TARGET_HEADERS_TOO_LARGE. Bytes.'
+  })),
+  maxConnections: Type.Optional(Type.Integer({
+    minimum: 1,
+    maximum: Number.MAX_SAFE_INTEGER,
+    description: 'Connections to each target for requests; WebSocket sessions have their own and do not count. A further request waits for one. Default: no limit.'
+  })),
+  maxQueue: Type.Optional(Type.Integer({
+    minimum: 0,
+    maximum: Number.MAX_SAFE_INTEGER,
+    default: 1_000,
+    description: 'Requests that may wait for a connection to a target that has maxConnections; a further one goes to another target or gets 503 SLUICE_TARGET_BUSY.'
+  })),
+  queueTimeout: Type.Optional(milliseconds(10_000,
+    'How long a request may wait for a connection to a target that has maxConnections; then 503 SLUICE_TARGET_BUSY.')),
   tls: Type.Optional(UpstreamTlsOptions)
 }, { ...closed, description: 'A named group of interchangeable targets, with one policy.' })
 export type UpstreamOptions = Static<typeof UpstreamOptions>

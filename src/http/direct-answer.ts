@@ -2,13 +2,14 @@ import { ServerResponse } from 'node:http'
 import { Socket } from 'node:net'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { TargetAnswerInvalidError } from '../errors.js'
-import { breakOff, checkStatus, type AnswerHead } from '../upstreams/answer.js'
+import { breakOff, checkStatus, flushHead, type AnswerHead } from '../upstreams/answer.js'
 import { headerValues, type HeaderList } from '../upstreams/headers.js'
 import type { Exchange } from '../upstreams/http1/exchange.js'
 import { isSharedChunk, kept } from '../upstreams/shared-reads.js'
 import type { AnswerWriter } from './answer-writer.js'
 import { lend } from './lent-memory.js'
 import { addResponseTrailers, writeResponseHead } from './response-head.js'
+import { whenWritten } from './written.js'
 
 /** For tests, which try both ways. */
 export const directAnswers = { enabled: true }
@@ -28,8 +29,6 @@ export function mayAnswerDirectly (request: FastifyRequest): boolean {
 }
 
 let contextKey: symbol | undefined
-
-const NOTHING = Buffer.alloc(0)
 
 /** Bytes of a chunk that is worth some care: Node's high-water mark. */
 const LARGE = 16 * 1024
@@ -106,17 +105,17 @@ export class DirectAnswer implements AnswerWriter {
   onError (): void {
     // Without a head the client would not know that this was its answer.
     this.flush()
-    breakOff(this.#response)
-    this.#response.destroy()
+    whenWritten(this.#response, () => {
+      breakOff(this.#response)
+      this.#response.destroy()
+    })
   }
 
   /** Sends the head, if nothing has been sent yet. */
   flush (): void {
     if (this.#begun) return
     this.#begun = true
-    // flushHeaders() writes the head as UTF-8, behind which headers are not what they were. Nor does it wait for what has no body.
-    if (isWrapped(this.#response)) this.#response.flushHeaders()
-    else this.#response.write(NOTHING)
+    flushHead(this.#response)
   }
 }
 

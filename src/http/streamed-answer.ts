@@ -6,6 +6,7 @@ import { AnswerBody } from '../upstreams/http1/answer-body.js'
 import type { Exchange } from '../upstreams/http1/exchange.js'
 import type { AnswerWriter } from './answer-writer.js'
 import { addResponseTrailers } from './response-head.js'
+import { whenWritten } from './written.js'
 
 /** Sends a target's answer through Fastify, so that the onSend hooks of the route hold. */
 export class StreamedAnswer implements AnswerWriter {
@@ -41,6 +42,6 @@ export class StreamedAnswer implements AnswerWriter {
   }
 
   onError (error: Error): void {
-    this.#body.destroy(error)
+    this.#body.fail(error, destroy => whenWritten(this.#response, destroy))
   }
 }

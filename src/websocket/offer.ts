@@ -24,6 +24,8 @@ export interface OfferOptions {
   headersTimeout: number
   /** Milliseconds that the body of a refusal may stand still. */
   bodyTimeout: number
+  /** Bytes that the head of the answer may have. */
+  maxHeaderSize: number
   /** Gives the handshake up. */
   cancellation: Cancellation
 }
@@ -90,7 +92,7 @@ class OfferListener implements AnswerListener {
   onError (error: Error): void {
     this.#settle()
     if (this.#body === undefined) this.#reject(error)
-    else this.#body.destroy(error)
+    else this.#body.fail(error)
   }
 
   #settle (): void {

@@ -135,24 +135,33 @@ function nameUpgrade (reply: FastifyReply): FastifyReply {
   return reply.header('upgrade', 'websocket').header('connection', 'close, upgrade')
 }
 
-/** Makes the offer to one target after another until one answers. A target that was silent is not replaced: it may have acted. */
+/**
+ * Makes the offer to one target after another until one answers. Where no connection comes about, every other is
+ * tried; where one breaks, so many as `retries` says. A target that was silent is not replaced: it may have acted.
+ */
 async function firstAnswer (upstream: Upstream, request: FastifyRequest, { route, offer, path }: Admitted, cancellation: Cancellation): Promise<{ result: OfferResult, target: Target, headers: HeaderList }> {
   const { rewriting, admission, websocket } = route
   const forwarding = forwardingOf(request, route.forwarding)
+  const { bodyTimeout } = upstream
   const tried = new Set<Target>()
+  let broken = 0
   let failure: unknown
   for (;;) {
     const target = upstream.select(tried)
     if (target === undefined) throw failure
     tried.add(target)
+    let sent = false
     try {
       const received = admission.headers(request.raw.rawHeaders, offer)
       const headers = rewriting.requestHeaders(handshakeHeaders(received, forwarding, target.address.host), request)
       const connection = await target.connect(cancellation, websocket.connectTimeout)
+      sent = true
       const { handshakeTimeout: headersTimeout = 60_000, strict } = websocket
-      return { result: await makeOffer(connection, { path, headers, offer, strict, headersTimeout, bodyTimeout: upstream.bodyTimeout, cancellation }), target, headers }
+      const { maxHeaderSize } = target.policy
+      return { result: await makeOffer(connection, { path, headers, offer, strict, headersTimeout, bodyTimeout, maxHeaderSize, cancellation }), target, headers }
     } catch (error) {
       if (cancellation.cancelled || !(error instanceof TargetUnreachableError)) throw error
+      if (sent && broken++ >= upstream.retries) throw error
       failure = error
     }
   }

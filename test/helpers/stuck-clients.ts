@@ -102,9 +102,9 @@ export const stuckClients: Record<string, (settings: StuckSettings) => Promise<v
       const server = await target.next()
       await server.head()
       trickle(server, 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok', 50)
-      void serve()
+      serve().catch(() => {})
     }
-    void serve().catch(() => {})
+    serve().catch(() => {})
   },
 
   async 'a handshake under way' ({ connect, target }) {

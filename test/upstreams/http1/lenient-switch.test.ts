@@ -6,7 +6,7 @@ import type { AnswerHead } from '../../../src/upstreams/answer.js'
 
 /** What a reader makes of the answer to a handshake, cut into pieces of some size. */
 function read (text: string, size: number, upgrade: true | 'lenient' = 'lenient'): { switching: AnswerHead | undefined, fault: string | undefined, rest: string } {
-  const reader = new AnswerReader({ onInterim () {}, onHead () {}, onBody () {} })
+  const reader = new AnswerReader({ onInterim () {}, onHead () {}, onBody () {} }, 64 * 1024)
   reader.begin(false, upgrade)
   const bytes = Buffer.from(text, 'latin1')
   let at = 0
