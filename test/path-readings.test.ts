@@ -1,6 +1,7 @@
 import type { AddressInfo } from 'node:net'
-import type { FastifyServerOptions } from 'fastify'
+import type { FastifyRequest, FastifyServerOptions } from 'fastify'
 import t, { type Test } from 'tap'
+import { rewritingOf } from '../src/upstreams/rewriting.js'
 import { recordingTarget } from './corpus/recording-target.js'
 import { echoBackend, gatewayApp, type Seen } from './helpers/backends.js'
 import { exchange, handshake } from './helpers/raw-client.js'
@@ -115,4 +116,49 @@ t.test('absolute-form is taken, and its authority is the host', async t => {
   t.equal((await send('GET http://user@other.test/')).status, 400, 'userinfo has no place there')
   t.equal((await send('GET ftp://other.test/')).status, 400)
   t.equal((await send('OPTIONS *')).status, 400)
+})
+
+// Issue 8, item 27
+t.test('the root of a scope with a prefix, of which Fastify makes two routes', async t => {
+  const target = await recordingTarget(t)
+  const app = await gatewayApp(t)
+  await app.register(async scope => {
+    scope.addHook('onRequest', async (_request, reply) => reply.code(403).send())
+    scope.proxy('/', { upstream: target.url })
+  }, { prefix: '/admin' })
+  app.proxy('/*', { upstream: target.url })
+  await app.listen({ port: 0, host: '127.0.0.1' })
+  const { port } = app.server.address() as AddressInfo
+  const status = async (path: string) => (await exchange(t, port, `GET ${path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n`)).status
+  for (const path of ['/admin', '/admin/', '/%61dmin/']) t.equal(await status(path), 403, path)
+  for (const path of ['//admin', '//admin/', '/admin%2f', '/ADMIN/', '/admin/%00', '/admin;a/']) t.equal(await status(path), 400, path)
+  t.same(target.requests, [])
+  t.equal(await status('/administrator/'), 200)
+})
+
+// Issue 8, item 27
+t.test('dot segments that only a reading has', async t => {
+  const status = await guarded(t)
+  for (const path of ['/x/..%00', '/x/..%00/admin/x', '/x/.%00./admin/x', '/x/..%3fy', '/x/..%23', '/x/%2e.%00']) t.equal(await status(path), 400, path)
+  for (const path of ['/x/..a%00', '/x/a..%3f', '/x/...']) t.equal(await status(path), 200, path)
+})
+
+// Issue 8, item 26
+t.test('a header that has a rule cannot be brought in under a name that CGI makes the same', async t => {
+  const { send } = await through(t, '/*')
+  const lines = ['Content_Length: 5', 'Transfer.Encoding: chunked', 'Proxy: http://evil.test', 'CONTENT_TYPE: a', 'User_Agent: b', 'X_Real_IP: 6.6.6.6']
+  const { headers } = JSON.parse((await send('GET /', ['Host: a.test', ...lines, 'Own_Header: stays', 'User-Agent: c'])).body) as Seen
+  t.match(headers, { own_header: 'stays', 'user-agent': 'c' })
+  for (const line of lines) t.notOk(Object.hasOwn(headers, line.split(':')[0]!.toLowerCase()), line)
+})
+
+// Issue 8, item 26
+t.test('rules for headers, by folded names', async t => {
+  const request = {} as FastifyRequest
+  const { requestHeaders } = rewritingOf({ headers: { request: { 'X-User-Id': '7', Cookie: null, X_Own: 'a', 'X-Own': 'b' } } }, 'Route')
+  t.same(requestHeaders(['X_User_Id', '1', 'x.user-id', '2', 'X-USER-ID', '3', 'cookie', 'a', 'X-User-Idx', '4'], request),
+    ['X-User-Idx', '4', 'X-User-Id', '7', 'X_Own', 'a', 'X-Own', 'b'])
+  for (const name of ['Content_Length', 'transfer.encoding']) {
+    t.throws(() => rewritingOf({ headers: { request: { [name]: '1' } } }, 'Route'), { code: 'SLUICE_OPTIONS_INVALID' }, name)
+  }
 })

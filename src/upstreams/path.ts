@@ -24,8 +24,6 @@ export function checkPath (url: string): string {
   if (url.charCodeAt(0) !== SLASH) throw new PathInvalidError('it must begin with a slash')
   // The router ends the path here, while a target may go on, and find dot segments behind it.
   if (url.includes('#')) throw new PathInvalidError('it has a fragment')
-  // Decoders that take the overlong forms of UTF-8 find ASCII in them, dots and slashes too (RFC 3629 §10).
-  if (OVERLONG.test(url.slice(0, pathEnd(url)))) throw new PathInvalidError('it has overlong escapes')
   if (hasDotSegment(url, pathEnd(url))) throw new PathInvalidError('it has dot segments')
   // Node lets no such character in, but a rewrite may make one.
   if (!/^[\x21-\x7e\x80-\xff]*$/.test(url)) throw new PathInvalidError('it has characters that no path may have')
@@ -34,7 +32,6 @@ export function checkPath (url: string): string {
 
 const SLASH = 0x2f
 const SEMICOLON = 0x3b
-const OVERLONG = /%(?:c[01]%[89ab]|e0%[89]|f0%8)/i
 const DOT_OR_ESCAPE = /[.%\\]/
 
 /** Where the path ends and the query begins. */
@@ -58,10 +55,10 @@ function hasDotSegment (url: string, end: number): boolean {
 
 /**
  * How many characters of the raw path the router took for `prefix`: it matches decoded characters, so
- * `/%61pi` is `/api` to it, and may have been told to ignore duplicate slashes, or case.
+ * `/%61pi` is `/api` to it.
  */
 function prefixLength (url: string, end: number, prefix: string): number {
-  const wanted = decodedPrefix(prefix.endsWith('/') ? prefix.slice(0, -1) : prefix)
+  const wanted = prefix.endsWith('/') ? prefix.slice(0, -1) : prefix
   let index: number
   if (url.startsWith(wanted)) {
     index = wanted.length
@@ -71,7 +68,7 @@ function prefixLength (url: string, end: number, prefix: string): number {
     while (index < end && decoded.length < wanted.length) {
       const escape = /^(?:%[0-9a-f]{2})+/i.exec(url.slice(index, end))
       if (escape === null) {
-        // Without ignoreDuplicateSlashes, the router would not have matched.
+        // A router that ignores duplicate slashes has; another would not have come here.
         if (url.charCodeAt(index) !== SLASH || !decoded.endsWith('/')) decoded += url[index]
         index++
       } else {
@@ -84,19 +81,9 @@ function prefixLength (url: string, end: number, prefix: string): number {
     if (decoded.toLowerCase() !== wanted.toLowerCase()) throw new PathInvalidError('it does not begin with the prefix of its route')
   }
   const next = url.charCodeAt(index)
-  // With useSemicolonDelimiter the router ends the path there; otherwise it has not matched it.
+  // A router that is told to may end the path at a semicolon.
   if (index < end && next !== SLASH && next !== SEMICOLON) throw new PathInvalidError('it does not begin with the prefix of its route')
   return index
-}
-
-/** A prefix may be written with escapes, too. */
-function decodedPrefix (prefix: string): string {
-  if (!prefix.includes('%')) return prefix
-  try {
-    return decodeURIComponent(prefix)
-  } catch {
-    return prefix
-  }
 }
 
 function nextEscapedCharacter (escapes: string): { character: string, length: number } {

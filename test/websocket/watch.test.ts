@@ -1,7 +1,14 @@
 import { createHook } from 'node:async_hooks'
+import { once } from 'node:events'
+import { Duplex, PassThrough } from 'node:stream'
 import t, { type Test } from 'tap'
-import { checkEnd, openSession } from '../helpers/gateway.js'
-import { closing, frame, masked, type Frame, type Wire } from '../helpers/wire.js'
+import { WebSocketOptions } from '../../src/options.js'
+import { Direction } from '../../src/websocket/direction.js'
+import { Watch } from '../../src/websocket/watch.js'
+import { checkEnd, openSession, startGateway } from '../helpers/gateway.js'
+import { handshake } from '../helpers/raw-client.js'
+import { rawTarget } from '../helpers/raw-target.js'
+import { Wire, closing, frame, masked, type Frame } from '../helpers/wire.js'
 
 /** The timers of sessions that are set; those of a watch keep no process alive, so Node does not list them. */
 const timers = new Set<number>()
@@ -230,7 +237,8 @@ test('any byte is a sign of life', async t => {
   t.match(session.gateway.ends[0], { reason: 'lost' })
 })
 
-test('a client that answers no ping: the target is told 1001, and the socket is gone', async t => {
+// Issue 8, A1: to the other side, it is lost.
+test('a client that answers no ping is gone, and the target sees the end', async t => {
   const started = performance.now()
   const session = await open(t, { pingInterval: 400, pongTimeout: 300 })
   const { client, server } = session
@@ -239,19 +247,20 @@ test('a client that answers no ping: the target is told 1001, and the socket is 
   server.write(await pinged(server))
   await client.over()
   t.ok(performance.now() - started > 690)
-  t.equal(await server.close(), '1001')
-  server.write(frame(0x88, closing(1001))).end()
+  t.equal(await server.rest(), '')
+  server.end()
   await checkEnd(t, session, { by: 'client', reason: 'ping-timeout', code: 1006 })
+  t.same(session.gateway.ends[0]!.closeSent, {})
 })
 
-test('a target that answers no ping: the client is told 1014', async t => {
+test('a target that answers no ping is gone, and the client sees the end', async t => {
   const session = await open(t, { pingInterval: 400, pongTimeout: 300 })
   const { client, server } = session
   client.write(await pinged(client))
   await pinged(server)
-  t.equal(await client.close(), '1014')
+  t.equal(await client.rest(), '')
   await server.over()
-  client.write(masked(0x88, closing(1014))).end()
+  client.end()
   await checkEnd(t, session, { by: 'target', reason: 'ping-timeout', code: 1006 })
 })
 
@@ -316,15 +325,15 @@ test('a side that is held back does not count as silent', async t => {
 // ---- Stalls
 
 for (const side of ['client', 'target'] as const) {
-  const [code, make] = side === 'client' ? ['1001', frame] as const : ['1014', masked] as const
+  const make = side === 'client' ? frame : masked
 
-  test(`stallTimeout: a ${side} that reads nothing is destroyed, and the other told ${code}`, async t => {
+  test(`stallTimeout: a ${side} that reads nothing is destroyed, and the other sees the end`, async t => {
     const session = await open(t, { stallTimeout: 150, pingInterval: false, closeTimeout: 500 })
     const [reader, sender] = side === 'client' ? [session.client, session.server] : [session.server, session.client]
     reader.socket.pause()
     const started = performance.now()
     for (let count = 0; count < 32; count++) sender.write(make(0x82, Buffer.alloc(1 << 20)))
-    t.equal(await sender.close(), code)
+    t.equal(await sender.rest(), '')
     t.ok(performance.now() - started > 140)
     await session.gateway.ended()
     await session.gateway.idle()
@@ -353,4 +362,73 @@ for (const side of ['client', 'target'] as const) {
     await session.gateway.ended()
     t.match(session.gateway.ends[0], { reason: 'lost' })
   })
+
+  test(`pongTimeout: what the system takes for a ${side} that reads nothing is no sign of life`, async t => {
+    const session = await open(t, { pingInterval: 100, pongTimeout: 300, closeTimeout: 100 })
+    const [reader, sender] = side === 'client' ? [session.client, session.server] : [session.server, session.client]
+    reader.socket.pause()
+    const started = performance.now()
+    // Larger than the high-water mark, and all of them far from filling the system's buffers.
+    const talk = setInterval(() => { sender.write(make(0x82, Buffer.alloc(20_000))) }, 30)
+    t.teardown(() => { clearInterval(talk) })
+    await session.gateway.ended()
+    clearInterval(talk)
+    const took = performance.now() - started
+    t.ok(took < 3000, `${took} ms`)
+    t.match(session.gateway.ends[0], { by: side, reason: 'ping-timeout' })
+    reader.socket.resume()
+  })
 }
+
+// Issue 8, A7: the Pong of a slow reader waits behind what it has not read.
+test('pongTimeout: a side that takes bytes which waited for it is alive; one that stops is found', async t => {
+  let takes = true
+  const way = (takenAt: () => number) => ({ source: new PassThrough().resume(), sink: new PassThrough(), readAt: performance.now(), dataAt: 0, ended: false, blocked: false, get takenAt () { return takenAt() } }) as unknown as Direction
+  let last = performance.now()
+  const pinged = way(() => 0)
+  const heard = way(() => takes ? (last = performance.now()) : last)
+  let watch: Watch | undefined
+  const silent = new Promise<Direction>(resolve => {
+    watch = new Watch({ pingInterval: 30, pongTimeout: 100, stallTimeout: 60_000, endsAt: Infinity }, [pinged, heard], direction => direction === pinged, {
+      onIdle () {}, onTimeUp () {}, onStall () {}, onSilence: resolve
+    })
+    watch.start()
+  })
+  const first = await Promise.race([silent, pause(500)])
+  t.equal(first, undefined, 'alive')
+  takes = false
+  const keep = setInterval(() => {}, 1000)
+  t.equal(await silent, pinged)
+  clearInterval(keep)
+  watch!.end()
+})
+
+test('what a sink takes is noted where it had to wait, and only there', async t => {
+  for (const wait of [0, 60]) {
+    const sink = new Duplex({ read () {}, highWaterMark: 10, write (_chunk, _encoding, done) { setTimeout(done, wait) } })
+    const source = new PassThrough()
+    const direction = new Direction(source, sink, { masked: false, allowedRsv: 0 }, { onProgress () {}, onBlocked () {}, onClose () {}, onViolation () {}, onTold () {}, onEnd () {} })
+    direction.start()
+    const drained = once(sink, 'drain')
+    source.write(frame(0x82, Buffer.alloc(100)))
+    await drained
+    t.equal(direction.takenAt > 0, wait > 0)
+  }
+})
+
+// Issue 8, A7: a target at a breakpoint, and a device that never answers a ping, get two minutes.
+t.test('the default limits', async t => {
+  const { pingInterval, pongTimeout, handshakeTimeout } = WebSocketOptions.properties
+  t.strictSame([pingInterval.default, pongTimeout.default, handshakeTimeout.default], [30_000, 90_000, 60_000])
+  const set: unknown[] = []
+  const { setTimeout: original } = globalThis
+  t.teardown(() => { globalThis.setTimeout = original })
+  globalThis.setTimeout = Object.assign((run: () => void, delay?: number) => { set.push(delay); return original(run, delay) }, original) as typeof setTimeout
+  const target = await rawTarget(t)
+  const gateway = await startGateway(t, { targets: [target.url] })
+  const client = await Wire.connect(t, gateway.port)
+  client.write(handshake())
+  await (await target.next()).head()
+  t.ok(set.includes(60_000), 'for the handshake')
+  client.reset()
+})
