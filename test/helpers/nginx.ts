@@ -10,7 +10,19 @@ import { temporaryFolder } from './temporary-folder.js'
 const NGINX = '/usr/sbin/nginx'
 
 /** An nginx in front of a target, with the lines for WebSockets that its documentation gives. */
-export async function startNginx (t: Test, target: string): Promise<{ port: number }> {
+export function startNginx (t: Test, target: string): Promise<{ port: number }> {
+  return startNginxWith(t, `
+        location / {
+          proxy_pass ${target};
+          proxy_http_version 1.1;
+          proxy_set_header Upgrade $http_upgrade;
+          proxy_set_header Connection $connection_upgrade;
+        }
+  `)
+}
+
+/** An nginx with one server that has the given locations. */
+export async function startNginxWith (t: Test, locations: string): Promise<{ port: number }> {
   const folder = await temporaryFolder(t)
   const file = join(folder, 'nginx.conf')
   // It takes no port 0.
@@ -32,12 +44,7 @@ export async function startNginx (t: Test, target: string): Promise<{ port: numb
       }
       server {
         listen 127.0.0.1:${port};
-        location / {
-          proxy_pass ${target};
-          proxy_http_version 1.1;
-          proxy_set_header Upgrade $http_upgrade;
-          proxy_set_header Connection $connection_upgrade;
-        }
+        ${locations}
       }
     }
   `)
