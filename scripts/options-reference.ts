@@ -134,6 +134,8 @@ const CLIENT_ERRORS: Record<string, ErrorEntry> = {
   HttpVersionError: { placeholders: [], mend: 'Ask over HTTP/1.1: an app with `http2: true` needs `allowHTTP1: true` for its proxied routes.' },
   TargetUnreachableError: { placeholders: [], mend: 'Look into the log for the cause; check that the target listens.' },
   TargetAnswerInvalidError: { placeholders: [], mend: 'Look into the log for the cause; check that the target speaks HTTP/1.1, and RFC 6455 for WebSockets.' },
+  TargetHeadersTooLargeError: { placeholders: [], mend: 'Have the target send fewer or smaller headers, or raise `maxHeaderSize` of the upstream.' },
+  TargetBusyError: { placeholders: [], mend: 'Try again later (`Retry-After` says when), or raise `maxConnections`, `maxQueue` or `queueTimeout` of the upstream.' },
   UpstreamSelectionError: { placeholders: [], mend: 'Look into the log for the cause; correct the route\'s `upstream` function.' },
   RewriteInvalidError: { placeholders: [], mend: 'Look into the log for the cause; correct the function in the route\'s `headers`.' },
   BodyConsumedError: { placeholders: [], mend: 'Look into the log for the cause; let the hook replace the body in preParsing instead of reading it.' },

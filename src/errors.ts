@@ -60,6 +60,12 @@ export const TargetUnreachableError = createError(
 /** The target's answer breaks the protocol: garbage, a wrong Sec-WebSocket-Accept, a 101 nobody asked for. */
 export const TargetAnswerInvalidError = createError(
   'SLUICE_TARGET_ANSWER_INVALID', 'The upstream sent an invalid answer', 502)
+/** The head of the target's response, the interim responses before it or its trailers are longer than the upstream's `maxHeaderSize`. */
+export const TargetHeadersTooLargeError = createError(
+  'SLUICE_TARGET_HEADERS_TOO_LARGE', 'The upstream sent response headers that are too large', 502)
+/** All of the target's `maxConnections` are in use, and the queue for them is full, or took too long. */
+export const TargetBusyError = createError(
+  'SLUICE_TARGET_BUSY', 'The upstream is busy', 503)
 /** The function in `upstream` threw, or gave something that is neither a declared name nor a URL. */
 export const UpstreamSelectionError = createError(
   'SLUICE_UPSTREAM_SELECTION', 'No upstream could be chosen for this request', 502)

@@ -21,5 +21,5 @@ export {
   type UntilFunction,
   type UpstreamFunction
 } from './options.js'
-export type { EndedBy, EndReason, SessionEnd, Traffic, WebSocketSession } from './types.js'
+export type { CloseSent, EndedBy, EndReason, SessionEnd, Traffic, WebSocketSession } from './types.js'
 export type { DrainOptions, SessionFilter } from './websocket/sessions.js'

@@ -1,7 +1,9 @@
 import { subscribe } from 'node:diagnostics_channel'
 import type { Server } from 'node:http'
-import type { FastifyInstance, RouteOptions } from 'fastify'
-import { serveHandshakes, type RouteHandler } from './route.js'
+import type { FastifyInstance, preParsingHookHandler, RouteOptions } from 'fastify'
+import { leaveBodyUnparsed, serveHandshakes, type RouteHandler } from './route.js'
+import { RouteTable } from './route-table.js'
+import { asksForWebSocket } from './websocket/handshake.js'
 
 /** A route of another plugin whose config opts its handshakes into the gateway: `config.passthrough`. */
 export interface OptedInRoute {
@@ -29,12 +31,25 @@ function optInsOf (server: Server): OptIns {
   return found
 }
 
+/** Routes that the table has, which a hook of each scope and the gateway's own may see. */
+const listed = new WeakSet<RouteOptions>()
+
 function lookAtRoute (this: FastifyInstance, routeOptions: RouteOptions): void {
+  if (!listed.has(routeOptions)) {
+    listed.add(routeOptions)
+    RouteTable.of(this.server).add(routeOptions)
+  }
   const options = routeOptions.config?.passthrough
   if (options === undefined || handled.has(routeOptions)) return
   handled.add(routeOptions)
+  RouteTable.of(this.server).addProxied(routeOptions.url)
   const route: OptedInRoute = { url: routeOptions.url, options, handshake: undefined }
   serveHandshakes(routeOptions, () => route.handshake)
+  const leaveHandshakeUnparsed: preParsingHookHandler = (request, reply, payload, done) => {
+    if (route.handshake !== undefined && asksForWebSocket(request.raw)) leaveBodyUnparsed(request, reply, payload, done)
+    else done(null, payload)
+  }
+  routeOptions.preParsing = [...[routeOptions.preParsing ?? []].flat(), leaveHandshakeUnparsed]
   const { routes, onRoute } = optInsOf(this.server)
   if (onRoute === undefined) routes.push(route)
   else onRoute(route)

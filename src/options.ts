@@ -58,8 +58,27 @@ export const UpstreamOptions = Type.Object({
     minimum: 0,
     maximum: 10,
     default: 1,
-    description: 'How often a request is sent again, to another target if there is one, when its connection was refused or broke before an answer. Only a request without a body that has not been sent yet, or that is idempotent. An answer, such as 503, is relayed and never retried.'
+    description: 'How often a request or a handshake is sent again, to another target if there is one, when its connection broke before a response: only a request that is idempotent and has no body. A connection that could not be made is no such case: then every other target is tried once, whatever the request. A response, such as 503, is relayed and never retried.'
   })),
+  maxHeaderSize: Type.Optional(Type.Integer({
+    minimum: 1024,
+    maximum: 16 * 1024 * 1024,
+    default: 65_536,
+    description: 'How long the head of a response may be, that to a handshake included; the interim responses before it, together; and its trailers; then 502 SLUICE_TARGET_HEADERS_TOO_LARGE. Bytes.'
+  })),
+  maxConnections: Type.Optional(Type.Integer({
+    minimum: 1,
+    maximum: Number.MAX_SAFE_INTEGER,
+    description: 'Connections to each target for requests; WebSocket sessions have their own and do not count. A further request waits for one. Default: no limit.'
+  })),
+  maxQueue: Type.Optional(Type.Integer({
+    minimum: 0,
+    maximum: Number.MAX_SAFE_INTEGER,
+    default: 1_000,
+    description: 'Requests that may wait for a connection to a target that has maxConnections; a further one goes to another target or gets 503 SLUICE_TARGET_BUSY.'
+  })),
+  queueTimeout: Type.Optional(milliseconds(10_000,
+    'How long a request may wait for a connection to a target that has maxConnections; then 503 SLUICE_TARGET_BUSY.')),
   tls: Type.Optional(UpstreamTlsOptions)
 }, { ...closed, description: 'A named group of interchangeable targets, with one policy.' })
 export type UpstreamOptions = Static<typeof UpstreamOptions>
@@ -74,11 +93,17 @@ const unlimitedMilliseconds = (description: string) =>
 
 const closeCodes = (minimum: number, maximum: number) =>
   Type.Integer({ minimum, maximum, description: 'A code that may stand on the wire is one of 1000 to 1003, 1007 to 1014, or 3000 to 4999.' })
+const anyCloseCode = [closeCodes(1000, 1003), closeCodes(1007, 1014), closeCodes(3000, 4999)] as const
+const closeCode = (value: number, description: string) =>
+  Type.Optional(Type.Union([...anyCloseCode], { default: value, description: `${description} One that may stand on the wire.` }))
 
-/** How many messages, and bytes, a client may send. */
+/** How many messages, frames and bytes a client may send. */
 export const MessageRate = Type.Object({
   messages: Type.Number({ exclusiveMinimum: 0, description: 'Messages a second that a client may send for long.' }),
   burst: Type.Optional(Type.Integer({ minimum: 1, description: 'Messages that it may send at once after a pause. Default: those of a second.' })),
+  frames: Type.Optional(Type.Integer({
+    minimum: 1, description: 'Frames a second, control frames and those without payload included, with those of a second (or burst, if that is more) at once after a pause. Default: ten for each message of messages and of burst, but at least 100.'
+  })),
   bytes: Type.Optional(Type.Integer({ minimum: 1, description: 'Bytes a second on the wire, with those of a second at once after a pause. Default: no limit.' })),
   action: Type.Optional(Type.Union([Type.Literal('close'), Type.Literal('delay')], {
     default: 'close',
@@ -107,17 +132,19 @@ const webSocketOptions = {
   connectTimeout: Type.Optional(Type.Integer({
     minimum: 1, maximum: 2 ** 31 - 1, description: "How long a connection to a target may take to open; then 502. Milliseconds. Default: the upstream's."
   })),
-  handshakeTimeout: Type.Optional(milliseconds(10_000,
+  handshakeTimeout: Type.Optional(milliseconds(60_000,
     'How long a target may take to answer the handshake once it is connected; then 504.')),
   idleTimeout: Type.Optional(unlimitedMilliseconds(
-    'How long a session may go without a data frame in either direction; then both sides are told 1001.')),
+    'How long a session may go without a data frame in either direction; then both sides are sent Close with idleCode.')),
+  idleCode: closeCode(1001, 'The close code of a session that ends by idleTimeout.'),
   pingInterval: Type.Optional(Type.Union([Type.Literal(false), milliseconds(30_000, 'How long a side may be silent before the gateway pings it.')], {
     default: 30_000,
     description: 'How long a side may be silent before the gateway pings it; false for never. Its own pongs are not relayed, those of the peers are. Milliseconds.'
   })),
-  pongTimeout: Type.Optional(milliseconds(30_000,
-    'How long a side that was pinged may go on without sending any byte; then it counts as gone, and the other side is told so.')),
-  maxLifetime: Type.Optional(unlimitedMilliseconds('How long a session may last; then both sides are told 1001.')),
+  pongTimeout: Type.Optional(milliseconds(90_000,
+    'How long a side that was pinged may go on without a sign of life, which is any byte that it sends, or that it takes after others have waited for it; then it counts as gone.')),
+  maxLifetime: Type.Optional(unlimitedMilliseconds('How long a session may last; then both sides are sent Close with lifetimeCode.')),
+  lifetimeCode: closeCode(1001, 'The close code of a session that ends by maxLifetime.'),
   lifetimeJitter: Type.Optional(Type.Integer({
     minimum: 0, maximum: 2 ** 31 - 1, default: 0, description: 'Up to how much maxLifetime is shortened, by chance, so that sessions that began together do not end together. Milliseconds.'
   })),
@@ -130,13 +157,11 @@ const webSocketOptions = {
     'How long a peer may take to answer a Close before its socket is destroyed.')),
   stallTimeout: Type.Optional(milliseconds(60_000,
     'How long a peer may read nothing while the other side waits to be read; then it counts as gone.')),
-  lossCode: Type.Optional(Type.Union([
-    closeCodes(1000, 1003), closeCodes(1007, 1014), closeCodes(3000, 4999)
-  ], {
-    default: 1014, description: 'The close code for a client whose target is lost: one that may stand on the wire. Some older clients know no 1014; 1011 is known to all.'
+  lossCode: Type.Optional(Type.Union([...anyCloseCode], {
+    description: 'The close code for a side whose peer is lost, client or target; one that may stand on the wire. 1011 is known to all clients. Default: none; its connection ends without a Close, as if it were the peer itself.'
   })),
   strict: Type.Optional(Type.Boolean({
-    default: true, description: 'Whether a peer that breaks the framing of RFC 6455 is told 1002. Otherwise its frames are relayed as they come, as long as their ends can be found.'
+    default: true, description: 'Whether a peer that breaks the framing of RFC 6455 is told 1002, and one that breaks its handshake is refused. Otherwise its frames are relayed as they come, as long as their ends can be found, and its handshake passes as it would through nginx.'
   }))
 }
 
@@ -262,9 +287,13 @@ export const PassthroughOptions = Type.Object({
 }, { ...closed, description: 'Options of `config.passthrough`.' })
 export type PassthroughOptions = Static<typeof PassthroughOptions>
 
+const urlPattern = Type.String({ pattern: '^(/|\\*$)', description: 'URL pattern in the syntax of Fastify: /api/*, /users/:id.' })
+
 /** A route in sluice.yaml. */
 export const RouteConfig = Type.Object({
-  url: Type.String({ pattern: '^(/|\\*$)', description: 'URL pattern in the syntax of Fastify: /api/*, /users/:id.' }),
+  url: Type.Union([urlPattern, Type.Array(urlPattern, { minItems: 1 })], {
+    description: 'URL pattern in the syntax of Fastify, such as /api/* or /users/:id; or several: [/api, /api/*].'
+  }),
   method: Type.Optional(Type.Union([Type.String(), Type.Array(Type.String(), { minItems: 1 })], {
     description: 'HTTP method or methods; all of them by default.'
   })),
@@ -285,8 +314,8 @@ const drainOptions = {
   drainSpread: Type.Optional(Type.Integer({
     minimum: 0, maximum: 2 ** 31 - 1, default: 0, description: 'Over how long app.close() spreads the ends of the sessions, so that their clients do not come back all at once. Milliseconds.'
   })),
-  drainCode: Type.Optional(Type.Union([Type.Literal(1001), Type.Literal(1012)], {
-    default: 1001, description: 'The close code of sessions that app.close() ends: 1001 going away, or 1012 service restart.'
+  drainCode: Type.Optional(Type.Union([Type.Literal(false), ...anyCloseCode], {
+    default: 1012, description: 'The close code of sessions that app.close() ends, one that may stand on the wire: 1012 says that the service restarts. False ends them without a Close, for clients that only come back after an unclean end.'
   }))
 }
 

@@ -1,15 +1,18 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import type { FastifyContextConfig, FastifyInstance, FastifyPluginAsync, RouteOptions, RouteShorthandOptions } from 'fastify'
+import type { FastifyContextConfig, FastifyInstance, FastifyPluginAsync, FastifyRequest, RouteOptions, RouteShorthandOptions } from 'fastify'
 import fastifyPlugin from 'fastify-plugin'
-import { RouteInvalidError, UpstreamUnknownError } from './errors.js'
+import { RequestInvalidError, RouteInvalidError, UpstreamUnknownError } from './errors.js'
+import { Closing, type ClosingPart } from './closing.js'
 import { LastAnswers } from './http/client-errors.js'
 import { holdExpectations } from './http/expectation.js'
+import { isHost } from './http/host.js'
 import { proxyRequest } from './http/proxy.js'
-import { watchUnused } from './http/unused-connections.js'
+import { requestTarget } from './http/request-target.js'
 import { watchOptIns } from './opt-in.js'
 import { gatherConnections } from './other-addresses.js'
 import { GatewayOptions, PassthroughOptions, ProxyOptions, type UpstreamOptions } from './options.js'
 import { keepLast, leaveBodyUnparsed, serveHandshakes, type RouteHandler } from './route.js'
+import { RouteTable } from './route-table.js'
 import { chooseUpstream } from './upstreams/choice.js'
 import { forwardingPolicy } from './upstreams/forwarding.js'
 import { UpstreamRegistry } from './upstreams/registry.js'
@@ -36,10 +39,10 @@ export interface Gateway {
   /** The open WebSocket sessions. */
   readonly sessions: Pick<Sessions, 'size' | 'list' | 'close'>
   /**
-   * Refuses new handshakes with 503, tells every session Close between two messages, and resolves when all
+   * Refuses new handshakes with 503, ends every session with Close 1012 between two messages, and resolves when all
    * have ended. What is left after the timeout is destroyed. `app.close()` does the same.
    *
-   * @throws {RangeError} for a close code that is none.
+   * @throws {RangeError} for a close code that may not stand on the wire.
    */
   drain (options?: DrainOptions): Promise<void>
 }
@@ -58,9 +61,10 @@ declare module 'fastify' {
      * Registers a proxied route in this scope, whose prefix, hooks and error handler hold for requests and
      * for WebSocket handshakes.
      *
+     * @param url A URL pattern, or several that are alike: `['/api', '/api/*']`.
      * @throws SLUICE_OPTIONS_INVALID, SLUICE_ROUTE_INVALID
      */
-    proxy (url: string, options: ProxyRouteOptions): this
+    proxy (url: string | readonly string[], options: ProxyRouteOptions): this
   }
   interface FastifyContextConfig {
     /** On a route of @fastify/http-proxy: its WebSocket handshakes go through the gateway. */
@@ -71,11 +75,17 @@ declare module 'fastify' {
 const plugin: FastifyPluginAsync<GatewayOptions> = async (app, givenOptions) => {
   const options = validated(GatewayOptions, givenOptions, 'The options of sluice')
   const registry = new UpstreamRegistry()
+  const routes = RouteTable.of(app.server)
+  // Fastify's types have the older places of these options alone.
+  routes.configure({ ...app.initialConfig, ...app.initialConfig.routerOptions })
+  const checkReadings = (request: FastifyRequest): void => {
+    routes.check(request.method, requestTarget(request.raw), () => request.routeOptions.url!)
+  }
   const sessions = new Sessions()
   const routing = (request: IncomingMessage, response: ServerResponse) => app.routing(request, response)
   const upgrades = Upgrades.of(app.server, { routing, ignore: options.ignoreUpgrade })
+  LastAnswers.of(app.server)
   holdExpectations(app.server, routing)
-  LastAnswers.of(app)
   const othersClosed = gatherConnections(app)
   /** The routes that name their upstream, until all upstreams are declared. */
   const named: Array<{ url: string, upstream: string }> = []
@@ -96,7 +106,10 @@ const plugin: FastifyPluginAsync<GatewayOptions> = async (app, givenOptions) => 
     }
   }
   const passUpgrades = (route: PassthroughRoute): RouteHandler =>
-    (request, reply) => passThrough(request, reply, route, { upgrades, sessions })
+    (request, reply) => {
+      checkReadings(request)
+      return passThrough(request, reply, route, { upgrades, sessions })
+    }
 
   app.decorate('gateway', { sessions, drain: drainOptions => sessions.drain(drainOptions) })
 
@@ -105,20 +118,25 @@ const plugin: FastifyPluginAsync<GatewayOptions> = async (app, givenOptions) => 
     return this
   })
 
-  app.decorate('proxy', function (this: FastifyInstance, path: string, given: ProxyRouteOptions) {
-    const url = `${this.prefix}${path}`
+  app.decorate('proxy', function (this: FastifyInstance, paths: string | readonly string[], given: ProxyRouteOptions) {
+    for (const path of typeof paths === 'string' ? [paths] : paths) proxy(this, path, given)
+    return this
+  })
+  const proxy = (scope: FastifyInstance, path: string, given: ProxyRouteOptions): void => {
+    const url = `${scope.prefix}${path}`
     checkRoute(url, given)
-    const { upstream, stripPrefix, host, rewrite, headers, rewriteLocation, rewriteCookies, websocket, method = methodsFor(this, url, given.constraints), config, preParsing = [], ...fastifyOptions } = given
+    const { upstream, stripPrefix, host, rewrite, headers, rewriteLocation, rewriteCookies, websocket, method = methodsFor(scope, url, given.constraints), config, preParsing = [], ...fastifyOptions } = given
     const route = routeOf(url, { upstream, stripPrefix, host, rewrite, headers, rewriteLocation, rewriteCookies, websocket: websocket === false ? undefined : websocket })
     const proxied = { ...route, bodyLimit: given.bodyLimit ?? Infinity }
     const serve: RouteHandler = (request, reply) => {
       upgrades.prepare(request.raw, reply.raw)
+      checkReadings(request)
       const upstream = route.chooseUpstream(request)
       if (upstream instanceof Upstream) return proxyRequest(request, reply, upstream, proxied)
       upstream.then(chosen => proxyRequest(request, reply, chosen, proxied)).catch(error => reply.send(error))
     }
     const handshake = websocket === undefined || websocket === false ? serve : passUpgrades(route)
-    this.route({
+    scope.route({
       ...fastifyOptions,
       method,
       url: path,
@@ -126,18 +144,23 @@ const plugin: FastifyPluginAsync<GatewayOptions> = async (app, givenOptions) => 
       preParsing: [...[preParsing].flat(), leaveBodyUnparsed],
       handler: serve
     })
-    return this
-  })
+  }
 
   app.addHook('onRoute', routeOptions => {
     const handshake = (routeOptions.config as { [HANDSHAKE]?: RouteHandler } | undefined)?.[HANDSHAKE]
     if (handshake === undefined) return
+    routes.addProxied(routeOptions.url)
     serveHandshakes(routeOptions, () => handshake)
     keepLast(routeOptions, leaveBodyUnparsed)
   })
   watchOptIns(app, route => {
     const checked = validated(PassthroughOptions, route.options, `config.passthrough of route '${route.url}'`)
     route.handshake = passUpgrades(routeOf(route.url, checked))
+  })
+
+  // Ahead of the hooks that make something of it (RFC 9112 §3.2). The router has, but this request goes no further.
+  app.addHook('onRequest', ({ raw }, _reply, done) => {
+    done(isHost(raw.headers.host) ? undefined : new RequestInvalidError('Host is not a valid host and port'))
   })
 
   // An upgrade that no route knows may belong to a neighbour that answers late, behind an async check of its own.
@@ -152,31 +175,23 @@ const plugin: FastifyPluginAsync<GatewayOptions> = async (app, givenOptions) => 
     }
   })
   const drainTimeout = options.drainTimeout ?? 30_000
-  let drainTimer: NodeJS.Timeout | undefined
-  let closeTimer: NodeJS.Timeout | undefined
-  const closeUnused = watchUnused(app.server)
-  app.addHook('preClose', async () => {
-    upgrades.close()
-    // Fastify waits for answers under way; an event stream may never end.
-    drainTimer = setTimeout(() => registry.close(), drainTimeout)
-    // It also closes the connections that are idle now. One that becomes idle later, kept alive by its client,
-    // would hold up the end until the keep-alive limit, 72 s.
-    closeTimer = setInterval(() => {
-      app.server.closeIdleConnections()
-      closeUnused()
-    }, IDLE_CHECK)
-    await sessions.drain({ timeout: drainTimeout, spread: options.drainSpread ?? 0, code: options.drainCode ?? 1001 })
-  })
+  const closing = Closing.of(app.server, app.log)
+  const part: ClosingPart = {
+    timeout: drainTimeout,
+    drain: () => {
+      upgrades.close()
+      return sessions.drain({ timeout: drainTimeout, spread: options.drainSpread ?? 0, code: options.drainCode ?? 1012 })
+    },
+    abort: () => registry.close()
+  }
+  closing.add(part)
+  app.addHook('preClose', () => closing.begin())
   app.addHook('onClose', async () => {
     await othersClosed()
-    clearTimeout(drainTimer)
-    clearInterval(closeTimer)
+    closing.end(part)
     registry.close()
   })
 }
-
-/** How often a gateway that closes looks for connections that have become idle, in milliseconds. */
-const IDLE_CHECK = 100
 
 /** Under this key, a proxied route's config holds what serves its requests for WebSockets. */
 const HANDSHAKE = Symbol('sluice.handshake')

@@ -1,7 +1,10 @@
+import { IncomingMessage } from 'node:http'
+import type { Readable } from 'node:stream'
 import type { FastifyReply, FastifyRequest, preParsingHookHandler, RequestPayload, RouteOptions } from 'fastify'
 import { RequestInvalidError } from './errors.js'
+import { framingFault } from './http/framing.js'
 import { bodies } from './http/request-body.js'
-import { hasBody } from './upstreams/headers.js'
+import { announcesBody } from './upstreams/headers.js'
 import { asksForWebSocket } from './websocket/handshake.js'
 
 /** Serves a request; what it returns is for Fastify. */
@@ -47,46 +50,72 @@ export function keepLast (routeOptions: RouteOptions, hook: preParsingHookHandle
 }
 
 /**
- * Lets the body of a proxied request pass unparsed, whatever its type.
+ * Lets a proxied request pass unparsed, whatever its body and its type.
  *
  * Fastify knows parsers for a scope, not for a route, and a scope of its own would miss hooks that are added
  * to this one later. But it asks for the method, right after the preParsing hooks, to decide whether there
- * is anything to parse, and a GET has no body to it. Should another hook ask first, the body is found parsed
- * and the request fails with SLUICE_BODY_CONSUMED.
+ * is anything to parse: by the Content-Type alone, even where there is no body. A method that it does not know
+ * has no parser. Should another hook ask first, the body is found parsed and the request fails with
+ * SLUICE_BODY_CONSUMED.
  *
  * A body that an earlier preParsing hook has replaced is passed on as the hook made it.
  */
 export function leaveBodyUnparsed (request: FastifyRequest, reply: FastifyReply, payload: RequestPayload, done: (error: Error | null, payload?: RequestPayload) => void): void {
-  if (hasBody(request.headers)) {
-    const fault = codingFault(request)
+  const { raw } = request
+  // What came over the wire counts: a hook may have changed request.headers.
+  if (announcesBody(raw.rawHeaders)) {
+    const fault = framingFault(raw)
     if (fault !== undefined) {
       // Somebody before us may have seen the body end elsewhere.
       reply.header('connection', 'close')
       return done(new RequestInvalidError(fault))
     }
-    bodies.set(request, payload)
-    // A stream of a hook's may fail before the handler listens to it; that must not end the process.
-    payload.on('error', () => {})
-    Object.defineProperty(request, 'method', {
-      configurable: true,
-      get () {
-        delete (request as { method?: string }).method
-        return 'GET'
-      }
+    keepBody(request, payload)
+  } else if (isInjected(raw)) {
+    whenKnown(payload as Readable, hasBody => {
+      if (hasBody) keepBody(request, payload)
+      else hideMethod(raw)
+      done(null, payload)
     })
+    return
+  } else if (request.headers['content-type'] !== undefined || raw.method === 'QUERY') {
+    // Fastify refuses a QUERY without a type. That is for the target to do.
+    hideMethod(raw)
   }
   done(null, payload)
 }
 
-/**
- * What is wrong with a body's transfer coding, or undefined. Node takes any list that ends in chunked, and
- * takes off that one only: the target would get the rest of the coding without a word of it.
- */
-function codingFault ({ headers, raw }: FastifyRequest): string | undefined {
-  const coding = headers['transfer-encoding']
-  if (coding === undefined) return undefined
-  if (coding.toLowerCase() !== 'chunked') return 'its Transfer-Encoding is not chunked alone'
-  // RFC 9112 §6.1: the framing is faulty.
-  if (raw.httpVersion !== '1.1') return 'only HTTP/1.1 has a Transfer-Encoding'
-  return undefined
+function keepBody (request: FastifyRequest, payload: RequestPayload): void {
+  bodies.set(request, payload)
+  // A stream of a hook's may fail before the handler listens to it; that must not end the process.
+  payload.on('error', () => {})
+  hideMethod(request.raw)
+}
+
+/** Who asks for the method next is told none, once. Fastify 5.0 asks the raw request, later versions the other one, which asks it in turn. */
+function hideMethod (raw: IncomingMessage): void {
+  const { method } = raw
+  Object.defineProperty(raw, 'method', {
+    configurable: true,
+    get () {
+      Object.defineProperty(raw, 'method', { value: method, writable: true, enumerable: true, configurable: true })
+      return ''
+    }
+  })
+}
+
+/** A request of `app.inject()`. A stream that is given to it as the payload is announced by no header. */
+function isInjected (raw: IncomingMessage): boolean {
+  return raw.httpVersionMajor === 1 && !(raw instanceof IncomingMessage)
+}
+
+const EVENTS = ['readable', 'end', 'error', 'close'] as const
+
+/** Calls back when it is known whether there is anything in a stream. */
+function whenKnown (payload: Readable, callback: (hasBody: boolean) => void): void {
+  const settle = (): void => {
+    for (const event of EVENTS) payload.off(event, settle)
+    callback(payload.readableLength > 0 || payload.errored !== null)
+  }
+  for (const event of EVENTS) payload.on(event, settle)
 }

@@ -9,9 +9,9 @@ export type EndedBy = 'client' | 'target' | 'gateway'
  * - `lost`: a peer went away without one;
  * - `protocol-error`: a peer broke RFC 6455;
  * - `too-big`: a peer sent a longer frame or message than `maxFrameSize` or `maxMessageSize`;
- * - `rate`: the client sent more than `messageRate`;
+ * - `rate`: the client sent more than `messageRate` allows;
  * - `idle`: no data frame for `idleTimeout`;
- * - `ping-timeout`: a peer that was pinged sent no byte for `pongTimeout`;
+ * - `ping-timeout`: a peer that was pinged neither sent nor took a byte for `pongTimeout`;
  * - `stalled`: a peer read nothing for `stallTimeout`;
  * - `lifetime`: the session was as old as `maxLifetime`;
  * - `expired`: the date of `until` had come;
@@ -29,12 +29,26 @@ export interface Traffic {
   bytes: number
 }
 
+/**
+ * The code of the Close frame that was sent to each side, relayed or the gateway's own; 1005 for one without a code.
+ * Undefined for none: that side saw its connection end without a Close, or ended it itself.
+ */
+export interface CloseSent {
+  client: number | undefined
+  target: number | undefined
+}
+
 /** How a session ended, and what passed through it. The numbers of one log line. */
 export interface SessionEnd {
   by: EndedBy
   reason: EndReason
-  /** The close code: as sent by the peer or by the gateway; 1005 for a Close without one, 1006 for none at all. */
+  /**
+   * The close code of what ended the session: as sent by the peer or by the gateway; 1005 for a Close without one,
+   * 1006 for none at all. A peer that was lost has 1006, whatever the other was told.
+   */
   code: number
+  /** The Close frame that each side was sent. */
+  closeSent: CloseSent
   /** Milliseconds from the relayed 101 to the last socket's end. */
   duration: number
   /** What the client sent. */

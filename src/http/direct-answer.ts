@@ -2,12 +2,14 @@ import { ServerResponse } from 'node:http'
 import { Socket } from 'node:net'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { TargetAnswerInvalidError } from '../errors.js'
-import { breakOff, checkStatus, mergedHeaders, reasonPhrase, type AnswerHead } from '../upstreams/answer.js'
-import { headerPairs, headerValues, type HeaderList } from '../upstreams/headers.js'
+import { breakOff, checkStatus, type AnswerHead } from '../upstreams/answer.js'
+import { headerValues, type HeaderList } from '../upstreams/headers.js'
 import type { Exchange } from '../upstreams/http1/exchange.js'
 import { isSharedChunk, kept } from '../upstreams/shared-reads.js'
 import type { AnswerWriter } from './answer-writer.js'
 import { lend } from './lent-memory.js'
+import { addResponseTrailers, writeResponseHead } from './response-head.js'
+import { whenWritten } from './written.js'
 
 /** For tests, which try both ways. */
 export const directAnswers = { enabled: true }
@@ -28,6 +30,8 @@ export function mayAnswerDirectly (request: FastifyRequest): boolean {
 
 let contextKey: symbol | undefined
 
+const NOTHING = Buffer.alloc(0)
+
 /** Bytes of a chunk that is worth some care: Node's high-water mark. */
 const LARGE = 16 * 1024
 
@@ -41,11 +45,11 @@ export class DirectAnswer implements AnswerWriter {
   #begun = false
 
   /** @throws {TargetAnswerInvalidError} for a head that cannot be sent; another may be, then. */
-  constructor (reply: FastifyReply, { status, message, headers }: AnswerHead, exchange: Exchange) {
+  constructor (reply: FastifyReply, head: AnswerHead, exchange: Exchange) {
     const response = reply.raw
-    checkStatus(status)
+    checkStatus(head.status)
     try {
-      response.writeHead(status, reasonPhrase(status, message), mergedHeaders(reply, headers))
+      writeResponseHead(reply, head)
     } catch (cause) {
       response.statusMessage = ''
       throw new TargetAnswerInvalidError({ cause: cause as Error })
@@ -53,7 +57,7 @@ export class DirectAnswer implements AnswerWriter {
     reply.hijack()
     this.#response = response
     this.#exchange = exchange
-    this.#missing = Number(headerValues(headers, 'content-length')[0] ?? NaN)
+    this.#missing = Number(headerValues(head.headers, 'content-length')[0] ?? NaN)
     // An event stream may have no body for a long time. One that came along with the head is written by then.
     process.nextTick(flush, this)
   }
@@ -96,22 +100,26 @@ export class DirectAnswer implements AnswerWriter {
   onEnd (trailers: HeaderList): void {
     this.#begun = true
     if (this.#response.writableEnded) return
-    if (trailers.length > 0) this.#response.addTrailers(headerPairs(trailers))
+    if (trailers.length > 0) addResponseTrailers(this.#response, trailers)
     this.#response.end()
   }
 
   onError (): void {
     // Without a head the client would not know that this was its answer.
     this.flush()
-    breakOff(this.#response)
-    this.#response.destroy()
+    whenWritten(this.#response, () => {
+      breakOff(this.#response)
+      this.#response.destroy()
+    })
   }
 
   /** Sends the head, if nothing has been sent yet. */
   flush (): void {
     if (this.#begun) return
     this.#begun = true
-    this.#response.flushHeaders()
+    // flushHeaders() writes the head as UTF-8, behind which headers are not what they were. Nor does it wait for what has no body.
+    if (isWrapped(this.#response)) this.#response.flushHeaders()
+    else this.#response.write(NOTHING)
   }
 }
 

@@ -1,5 +1,6 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import { hasBody } from '../upstreams/headers.js'
+import { LastAnswers } from './client-errors.js'
 
 const expectations = new WeakMap<IncomingMessage, Expectation>()
 
@@ -12,7 +13,9 @@ const expectations = new WeakMap<IncomingMessage, Expectation>()
 export function holdExpectations (server: Server, routing: (request: IncomingMessage, response: ServerResponse) => void): void {
   // The app sees to it itself, or we have been here before.
   if (server.listenerCount('checkContinue') > 0) return
+  const lastAnswers = LastAnswers.of(server)
   server.on('checkContinue', (request: IncomingMessage, response: ServerResponse) => {
+    if (!lastAnswers.admits(request, response)) return
     if (request.httpVersionMajor === 1 && hasBody(request.headers)) expectations.set(request, new Expectation(request, response))
     else writeContinue(response)
     routing(request, response)

@@ -1,9 +1,9 @@
 import type { IncomingMessage } from 'node:http'
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import { BodyTimeoutError, HttpVersionError, RequestInvalidError, TargetTimeoutError, TargetUnreachableError } from '../errors.js'
+import { BodyTimeoutError, HttpVersionError, RequestInvalidError, TargetBusyError, TargetTimeoutError, TargetUnreachableError } from '../errors.js'
 import type { AnswerHead } from '../upstreams/answer.js'
 import { forwardingOf, type ForwardingPolicy } from '../upstreams/forwarding.js'
-import { hasBody, headerValues, requestHeaders, responseHeaders, trailerHeaders, withoutHeaders, type HeaderList } from '../upstreams/headers.js'
+import { headerValues, requestHeaders, responseHeaders, trailerHeaders, withoutHeaders, type HeaderList } from '../upstreams/headers.js'
 import type { AnswerListener, Exchange, TargetRequest } from '../upstreams/http1/exchange.js'
 import type { Rewriting } from '../upstreams/rewriting.js'
 import type { Target } from '../upstreams/target.js'
@@ -12,8 +12,8 @@ import type { AnswerWriter } from './answer-writer.js'
 import { DirectAnswer, mayAnswerDirectly } from './direct-answer.js'
 import { claimExpectation, type Expectation } from './expectation.js'
 import { writeEarlyHints } from './early-hints.js'
-import { closeWithClient } from './queued-answers.js'
-import { headersOfBody, requestBody, type RequestBody } from './request-body.js'
+import { isInTurn, whenInTurn } from './queued-answers.js'
+import { bodies, headersOfBody, requestBody, type RequestBody } from './request-body.js'
 import { limitStandstill } from './stalled-reader.js'
 import { StreamedAnswer } from './streamed-answer.js'
 
@@ -41,6 +41,9 @@ export function proxyRequest (request: FastifyRequest, reply: FastifyReply, upst
   new Proxying(request, reply, upstream, route).start()
 }
 
+/** Seconds after which a client that found its upstream busy may come back. */
+const RETRY_AFTER = '1'
+
 /** RFC 8297. */
 const EARLY_HINTS = 103
 
@@ -64,8 +67,10 @@ class Proxying implements AnswerListener {
   #body: RequestBody | undefined
   #expectation: Expectation | undefined
   #target: Target | undefined
-  /** Targets that could not be reached, or broke off before they answered. */
+  /** Targets that could not be reached, or broke off before they responded. */
   #failed: Set<Target> | undefined
+  /** How often the request has been sent again. */
+  #resent = 0
   #exchange: Exchange | undefined
   #answer: AnswerWriter | undefined
   /** An answer of our own is on its way in place of the target's. */
@@ -82,15 +87,17 @@ class Proxying implements AnswerListener {
   start (): void {
     const request = this.#request
     this.#path = this.#route.rewriting.path(request)
-    if (hasBody(request.raw.headers)) {
+    if (bodies.has(request)) {
       this.#expectation = claimExpectation(request.raw)
-      this.#body = requestBody(request, this.#reply, { timeout: this.#upstream.bodyTimeout, size: this.#route.bodyLimit })
+      const limits = { timeout: this.#upstream.bodyTimeout, size: this.#route.bodyLimit }
+      this.#body = requestBody(request, this.#reply, limits, () => { if (this.#exchange?.sent === false) this.#exchange.cancel() })
     }
+    const { raw } = this.#reply
     // Also when all went well; then there is nothing left to cancel.
-    this.#reply.raw.once('close', () => this.#exchange?.cancel())
-    closeWithClient(this.#reply.raw)
+    raw.once('close', () => this.#onClose())
+    if (!isInTurn(raw)) return whenInTurn(raw, () => this.#onTurn())
     try {
-      this.#forward(this.#upstream.select()!)
+      this.#forward(this.#select()!)
     } catch (error) {
       // Nobody else has it in hand yet.
       this.#body?.stop()
@@ -98,8 +105,31 @@ class Proxying implements AnswerListener {
     }
   }
 
+  /**
+   * The requests of a connection go out one after another: one client with many of them takes no more of a target
+   * than any other.
+   */
+  #onTurn (): void {
+    // The client has left, or a timeout of Fastify's has answered meanwhile.
+    if (this.#reply.sent || this.#reply.raw.destroyed) this.#body?.stop()
+    else this.#tryToForward(this.#select()!)
+  }
+
+  #onClose (): void {
+    if (this.#exchange !== undefined) return this.#exchange.cancel()
+    this.#body?.stop()
+    // Its turn has not come.
+    if (!this.#reply.sent) this.#request.log.info('the client has left before its answer')
+  }
+
+  #select (): Target | undefined {
+    return this.#upstream.select(this.#failed, this.#request.raw.socket)
+  }
+
+  /** @throws What a function of the route throws, or why there is no body. */
   #forward (target: Target): void {
     const { method, raw } = this.#request
+    if (this.#body?.failure !== undefined) throw this.#body.failure
     this.#target = target
     this.#headers = this.#headersFor(target)
     this.#exchange = target.send({
@@ -107,11 +137,22 @@ class Proxying implements AnswerListener {
       path: this.#path,
       headers: this.#headers,
       body: this.#body ?? null,
-      anew: this.#failed !== undefined,
+      anew: this.#resent > 0,
+      client: raw.socket,
       onContinue: this.#expectation === undefined ? undefined : () => this.#expectation!.meet(),
       trailers: trailersOf(raw)
     }, this)
     if (raw.socket.destroyed) this.#exchange.cancel()
+  }
+
+  /** As `#forward()`, where nobody below would catch what it throws. */
+  #tryToForward (target: Target): void {
+    try {
+      this.#forward(target)
+    } catch (error) {
+      this.#body?.stop()
+      this.#reply.send(error)
+    }
   }
 
   onInterim ({ status, headers }: AnswerHead): void {
@@ -159,49 +200,56 @@ class Proxying implements AnswerListener {
   }
 
   onError (given: Error): void {
-    // A client that waits to be asked for its body is not the one that is late.
-    const error = given instanceof BodyTimeoutError && this.#expectation?.met === false ? new TargetTimeoutError({ cause: given }) : given
+    const error = this.#errorOf(given)
     if (this.#answer !== undefined) {
       if (this.#reply.raw.destroyed) this.#request.log.info('the client has left in the middle of its answer')
       else this.#request.log.warn({ err: error }, 'the answer of the upstream broke off')
       this.#answer.onError(error)
-    } else if (this.#refused || this.#reply.sent) {
+      // What came before goes to the client first.
+      if (this.#waitsForReader()) this.#watchReader()
+      return
+    }
+    if (this.#refused || this.#reply.sent) {
       // The client has an answer; a timeout of Fastify's may have given it.
     } else if (this.#reply.raw.destroyed || this.#request.raw.socket.destroyed) {
       this.#request.log.info('the client has left before its answer')
     } else {
       const target = this.#another(error)
-      if (target === undefined) this.#reply.send(error)
-      else this.#forwardAgain(target)
-    }
-  }
-
-  #forwardAgain (target: Target): void {
-    try {
-      this.#forward(target)
-    } catch (error) {
-      // A function in the route's headers throws this time. Nobody below would catch it.
+      if (target !== undefined) return this.#tryToForward(target)
+      if (error instanceof TargetBusyError) this.#reply.header('retry-after', RETRY_AFTER)
       this.#reply.send(error)
     }
+    this.#body?.stop()
+  }
+
+  #errorOf (given: Error): Error {
+    // Where nothing has been sent, the body failed on its own.
+    const error = this.#exchange!.sent ? given : this.#body?.failure ?? given
+    // A client that waits to be asked for its body is not the one that is late.
+    return error instanceof BodyTimeoutError && this.#expectation?.met === false ? new TargetTimeoutError({ cause: error }) : error
   }
 
   /**
-   * The target to try after one has failed, where the request can be repeated: it has no body, and either it has
-   * not been sent or it does no more when it is sent twice (RFC 9110 §9.2.2). An answer is never asked for again.
+   * The target to try after one has failed. Where nothing has been sent to it, that is any other. Where it has been,
+   * the request must have no body and do no more when it is sent twice (RFC 9110 §9.2.2). A response is never asked
+   * for again.
    */
   #another (error: Error): Target | undefined {
-    if (this.#body !== undefined || !(error instanceof TargetUnreachableError)) return undefined
-    const { sent } = this.#exchange!
-    if (sent && !IDEMPOTENT.has(this.#request.method)) return undefined
-    this.#failed ??= new Set()
-    if (this.#failed.size >= this.#upstream.retries) return undefined
-    // A kept-alive connection may have been closed just as it was used; a new one to the only target may do.
-    if (this.#upstream.targets.length === 1 && sent && this.#failed.size === 0) {
-      this.#failed.add(this.#target!)
-      return this.#target
+    const { sent, queued } = this.#exchange!
+    if (!sent) {
+      if (this.#body?.failure !== undefined) return undefined
+      // Who has waited its time in one queue does not wait in the next.
+      if (!(error instanceof TargetUnreachableError) && !(error instanceof TargetBusyError && !queued)) return undefined
+    } else {
+      if (!(error instanceof TargetUnreachableError) || this.#body !== undefined || !IDEMPOTENT.has(this.#request.method)) return undefined
+      if (this.#resent >= this.#upstream.retries) return undefined
+      this.#resent++
+      // A kept-alive connection may have been closed just as it was used; a new one to the only target may do.
+      if (this.#upstream.targets.length === 1 && this.#resent === 1) return this.#target
     }
+    this.#failed ??= new Set()
     this.#failed.add(this.#target!)
-    return this.#upstream.select(this.#failed)
+    return this.#select()
   }
 
   #headersFor ({ address }: Target): HeaderList {

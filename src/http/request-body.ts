@@ -1,8 +1,8 @@
 import { IncomingMessage, type ServerResponse } from 'node:http'
 import type { Readable } from 'node:stream'
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import { BodyConsumedError, BodyTimeoutError, BodyTooLargeError, TargetTimeoutError } from '../errors.js'
-import { withoutHeaders, type HeaderList } from '../upstreams/headers.js'
+import { BodyConsumedError, BodyTimeoutError, BodyTooLargeError, TargetTimeoutError, TargetUnreachableError } from '../errors.js'
+import { headerValues, withoutHeaders, type HeaderList } from '../upstreams/headers.js'
 import type { BodySink, OutgoingBody } from '../upstreams/http1/exchange.js'
 
 /** The bodies of requests whose preParsing hooks have run, as these have left them. */
@@ -19,13 +19,14 @@ export interface BodyLimits {
 /**
  * The body of a request, to be sent on.
  *
+ * @param onFailure It cannot be read to its end.
  * @throws {BodyTooLargeError} when it is announced as longer than it may be.
  * @throws {BodyConsumedError} when somebody has read it already.
  */
-export function requestBody (request: FastifyRequest, reply: FastifyReply, limits: BodyLimits): RequestBody {
+export function requestBody (request: FastifyRequest, reply: FastifyReply, limits: BodyLimits, onFailure: () => void): RequestBody {
   // Behind a body that is not read to its end, no request can follow.
   const closeConnection = () => { if (!reply.sent) reply.header('connection', 'close') }
-  if (Number(request.headers['content-length']) > limits.size) {
+  if (Number(headerValues(request.raw.rawHeaders, 'content-length')[0]) > limits.size) {
     closeConnection()
     throw new BodyTooLargeError()
   }
@@ -34,7 +35,10 @@ export function requestBody (request: FastifyRequest, reply: FastifyReply, limit
   if (taken || (request.body !== undefined && request.body !== null)) {
     throw new BodyConsumedError({ cause: new Error(`a hook of route '${request.routeOptions.url}' has read the body; a preParsing hook may replace it, and must not ask for request.method`) })
   }
-  return new RequestBody(source, reply.raw, limits, closeConnection)
+  return new RequestBody(source, reply.raw, limits, () => {
+    closeConnection()
+    onFailure()
+  })
 }
 
 /**
@@ -48,21 +52,25 @@ export function headersOfBody (request: FastifyRequest, headers: HeaderList): He
   return withoutHeaders(headers, 'receivedEncodedLength' in source ? ['content-length', 'content-encoding'] : ['content-length'])
 }
 
-/** A client's body on its way to a target, with backpressure and limits on standstill and size. */
+/**
+ * A client's body on its way to a target, with backpressure and limits on standstill and size. Until it flows, it
+ * waits at the client, within the limits of what it waits for.
+ */
 export class RequestBody implements OutgoingBody {
   readonly #source: Readable
   readonly #response: ServerResponse
-  readonly #timer: NodeJS.Timeout
+  readonly #timeout: number
   readonly #onFailure: () => void
+  #timer: NodeJS.Timeout | undefined
   #sink: BodySink | undefined
-  #error: Error | undefined
+  #failure: Error | undefined
   #left: number
   /** The request has an answer, or none will come. */
   #unwanted = false
   /** By its connection, when the time began. */
   #bytesRead = 0
   /** Whose fault a standstill is depends on who is waited for. */
-  #waitsForTarget = true
+  #waitsForTarget = false
 
   /**
    * @param response The answer to the request.
@@ -73,15 +81,20 @@ export class RequestBody implements OutgoingBody {
     this.#response = response
     this.#left = size
     this.#onFailure = onFailure
-    this.#timer = setTimeout(() => this.#onTimeout(), timeout)
+    this.#timeout = timeout
     source.on('error', this.#onError).on('close', this.#onClose)
     if (source.errored) this.#fail(source.errored)
   }
 
+  /** Why it cannot be read to its end; with a `statusCode` where the client is told. */
+  get failure (): Error | undefined {
+    return this.#failure
+  }
+
   flow (sink: BodySink): void {
     this.#sink = sink
-    if (this.#error !== undefined) {
-      process.nextTick(() => sink.onError(this.#error!))
+    if (this.#failure !== undefined) {
+      process.nextTick(() => sink.onError(this.#failure!))
       return
     }
     this.#source.on('data', this.#onData).on('end', this.#onEnd)
@@ -89,9 +102,9 @@ export class RequestBody implements OutgoingBody {
   }
 
   resume (): void {
-    if (this.#error !== undefined) return
+    if (this.#failure !== undefined) return
     this.#waitsForTarget = false
-    this.#timer.refresh()
+    this.#setTimer()
     this.#source.resume()
   }
 
@@ -112,7 +125,7 @@ export class RequestBody implements OutgoingBody {
     const { socket } = request
     this.#bytesRead = socket.bytesRead
     // The connection keeps the process alive.
-    this.#timer.refresh().unref()
+    this.#setTimer().unref()
     const over = (): void => {
       clearTimeout(this.#timer)
       request.off('close', over)
@@ -123,6 +136,12 @@ export class RequestBody implements OutgoingBody {
     socket.on('close', over)
   }
 
+  #setTimer (): NodeJS.Timeout {
+    if (this.#timer === undefined) this.#timer = setTimeout(() => this.#onTimeout(), this.#timeout)
+    else this.#timer.refresh()
+    return this.#timer
+  }
+
   #onTimeout (): void {
     if (!this.#unwanted) return this.#fail(this.#waitsForTarget ? new TargetTimeoutError() : new BodyTimeoutError())
     // Node reads the rest without a word.
@@ -131,20 +150,20 @@ export class RequestBody implements OutgoingBody {
       this.#source.destroy()
     } else {
       this.#bytesRead = bytesRead
-      this.#timer.refresh()
+      this.#setTimer()
     }
   }
 
   #fail (error: Error): void {
-    this.#error = error
+    this.#failure = 'statusCode' in error ? error : new TargetUnreachableError({ cause: error })
     this.stop()
     this.#onFailure()
-    this.#sink?.onError(error)
+    this.#sink?.onError(this.#failure)
   }
 
   /** A hook's stream may give anything. The length of a text in bytes is not its own. */
   readonly #onData = (given: unknown): void => {
-    this.#timer.refresh()
+    this.#setTimer()
     const chunk = typeof given === 'string' ? Buffer.from(given, this.#source.readableEncoding ?? 'utf8') : given
     if (!(chunk instanceof Uint8Array)) return this.#fail(new TypeError("a hook's stream has given something that is neither text nor bytes"))
     this.#left -= chunk.length

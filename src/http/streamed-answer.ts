@@ -1,10 +1,12 @@
 import type { ServerResponse } from 'node:http'
 import type { FastifyReply } from 'fastify'
 import { sendAnswer, type AnswerHead } from '../upstreams/answer.js'
-import { headerPairs, type HeaderList } from '../upstreams/headers.js'
+import type { HeaderList } from '../upstreams/headers.js'
 import { AnswerBody } from '../upstreams/http1/answer-body.js'
 import type { Exchange } from '../upstreams/http1/exchange.js'
 import type { AnswerWriter } from './answer-writer.js'
+import { addResponseTrailers } from './response-head.js'
+import { whenWritten } from './written.js'
 
 /** Sends a target's answer through Fastify, so that the onSend hooks of the route hold. */
 export class StreamedAnswer implements AnswerWriter {
@@ -35,11 +37,11 @@ export class StreamedAnswer implements AnswerWriter {
 
   onEnd (trailers: HeaderList): void {
     // Node leaves them out where an answer is not chunked. A hook may have answered in its place.
-    if (trailers.length > 0 && !this.#response.writableEnded) this.#response.addTrailers(headerPairs(trailers))
+    if (trailers.length > 0 && !this.#response.writableEnded) addResponseTrailers(this.#response, trailers)
     this.#body.push(null)
   }
 
   onError (error: Error): void {
-    this.#body.destroy(error)
+    this.#body.fail(error, destroy => whenWritten(this.#response, destroy))
   }
 }

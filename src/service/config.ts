@@ -78,7 +78,7 @@ function routeProblems (config: unknown, openEnded: boolean): Problem[] {
     }
     const earlier = routes.slice(0, index).findIndex(other => collide(other, route))
     if (earlier !== -1) {
-      found.push({ path: [...path, 'url'], message: `'${route.url}' is served by routes.${earlier} already; give them different methods, or remove one` })
+      found.push({ path: [...path, 'url'], message: `'${[route.url].flat().find(url => urls(routes[earlier]).includes(url))}' is served by routes.${earlier} already; give them different methods, or remove one` })
     }
   }
   return found
@@ -93,10 +93,14 @@ function undeclared (upstream: string, declared: string[]): string {
 }
 
 function collide (one: Partial<RouteConfig>, other: Partial<RouteConfig>): boolean {
-  if (typeof one.url !== 'string' || one.url !== other.url) return false
+  if (!urls(one).some(url => urls(other).includes(url))) return false
   if (one.method === undefined || other.method === undefined) return true
   const methods = methodNames(one.method)
   return methodNames(other.method).some(method => methods.includes(method))
+}
+
+function urls ({ url }: Partial<RouteConfig> = {}): unknown[] {
+  return url === undefined ? [] : [url].flat()
 }
 
 /** In capitals, as Fastify compares them; the shape has not been checked yet. */

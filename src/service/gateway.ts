@@ -80,6 +80,6 @@ function placed (error: unknown, { config, locate }: AppParts): unknown {
   if (!(error instanceof UpstreamUnknownError)) return error
   const routes = config.routes ?? []
   const index = routes.findIndex(({ url, upstream }) =>
-    error.message === new UpstreamUnknownError(url, upstream, upstream).message)
+    [url].flat().some(one => error.message === new UpstreamUnknownError(one, upstream, upstream).message))
   return index === -1 ? error : new ConfigInvalidError(`${locate(['routes', String(index), 'upstream'])}: ${error.message}`)
 }

@@ -45,7 +45,7 @@ export function listenerOf (options: ListenOptions): Listener {
     },
     install (app) {
       if (maxConnections !== undefined) app.server.maxConnections = maxConnections
-      const lastAnswers = LastAnswers.of(app)
+      const lastAnswers = LastAnswers.of(app.server)
       const slowBodies = requestTimeout === false
         ? undefined
         : new SlowBodies({ timeout: requestTimeout, rate: minBodyRate }, interval(requestTimeout), ({ socket }) => {

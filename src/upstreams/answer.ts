@@ -1,9 +1,11 @@
 import { STATUS_CODES, type ServerResponse } from 'node:http'
+import { Socket } from 'node:net'
 import { TLSSocket } from 'node:tls'
 import type { Readable } from 'node:stream'
 import type { FastifyReply } from 'fastify'
 import { TargetAnswerInvalidError } from '../errors.js'
 import { isHeaderValue, type HeaderList } from './headers.js'
+import { headersByName, withDispositionFirst } from './response-headers.js'
 
 /** The head of a target's answer. */
 export interface AnswerHead {
@@ -29,15 +31,7 @@ export function sendAnswer (reply: FastifyReply, { status, message, headers, bod
   checkStatus(status)
   reply.code(status)
   phraseFor(reply.raw, status, reasonPhrase(status, message))
-  const values = new Map<string, string | string[]>()
-  for (let index = 0; index < headers.length; index += 2) {
-    const name = headers[index]!.toLowerCase()
-    const value = headers[index + 1]!
-    const earlier = values.get(name)
-    if (earlier === undefined) values.set(name, value)
-    else if (typeof earlier === 'string') values.set(name, [earlier, value])
-    else earlier.push(value)
-  }
+  const values = headersByName(withDispositionFirst(headers))
   for (const [name, value] of values) {
     // Fastify itself adds to Set-Cookie.
     const set = name === 'vary' ? reply.getHeader(name) : undefined
@@ -107,10 +101,17 @@ function sendHeadWithoutBody (response: ServerResponse, body: Readable): void {
 
 /**
  * To HTTP/1.0, which knows no chunks, an ordinary end of the connection can be that of the body. A reset cannot,
- * nor can an end of TLS without a word.
+ * nor can an end of TLS without a word. A Unix socket has neither: there, only a body with a length is seen to be
+ * short.
  */
 export function breakOff ({ req, socket }: ServerResponse): void {
-  if (req.httpVersion !== '1.1' && socket !== null && !(socket instanceof TLSSocket)) socket.resetAndDestroy()
+  if (req.httpVersion === '1.1' || !(socket instanceof Socket) || socket instanceof TLSSocket) return
+  try {
+    socket.resetAndDestroy()
+  } catch {
+    // Documented to throw for what is not TCP.
+    socket.destroy()
+  }
 }
 
 /** The headers of an answer that does not pass through Fastify: the target's, and what hooks have set on the reply. */

@@ -1,4 +1,5 @@
 import type { IncomingHttpHeaders } from 'node:http'
+import { RequestInvalidError } from '../errors.js'
 
 /**
  * Which headers pass the gateway: the one place for both legs (DESIGN.md, rule 5).
@@ -32,8 +33,11 @@ export interface Forwarding {
 /**
  * What becomes of a header. `hop`, `connection` and `te` are hop-by-hop (RFC 9110 §7.6.1, and what older agents
  * treat the same way); the others are special in requests alone.
+ *
+ * `single` and `first` have one value (RFC 9110 §5.3). Node gives hooks the first of several, and a target may take
+ * the last, so of `first` that one goes on; several of `single`, which decide who asks, or for what, are refused.
  */
-type Rule = 'hop' | 'connection' | 'te' | 'expect' | 'host' | 'set-anew' | 'trusted' | 'request-id'
+type Rule = 'hop' | 'connection' | 'te' | 'expect' | 'host' | 'set-anew' | 'trusted' | 'request-id' | 'single' | 'first'
 
 const RULES: Record<string, Rule> = {
   connection: 'connection',
@@ -56,7 +60,17 @@ const RULES: Record<string, Rule> = {
   'x-forwarded-prefix': 'set-anew',
   'x-forwarded-proto': 'set-anew',
   'x-real-ip': 'trusted',
-  'x-request-id': 'request-id'
+  'x-request-id': 'request-id',
+  authorization: 'single',
+  'content-length': 'single',
+  'content-type': 'single',
+  'if-modified-since': 'single',
+  'if-unmodified-since': 'single',
+  origin: 'single',
+  from: 'first',
+  'max-forwards': 'first',
+  referer: 'first',
+  'user-agent': 'first'
 }
 
 /** The rules by the letter that a name begins with: most headers need no further look. */
@@ -117,9 +131,15 @@ function headersOf (received: HeaderList, forwarding: Forwarding, targetHost: st
   for (let index = 0; index < received.length; index += 2) {
     const name = received[index]!
     let value = received[index + 1]!
-    switch (ruleOf(name)) {
+    const rule = ruleOf(name)
+    switch (rule) {
       case undefined:
         break
+      case 'single':
+      case 'first':
+        if (!hasHeader(headers, name)) break
+        if (rule === 'first') continue
+        throw new RequestInvalidError(`${name} is there more than once`)
       case 'host':
         hasHost = true
         if (forwarding.hostOfTarget === true) value = targetHost
@@ -173,13 +193,13 @@ function ruleOf (name: string): Rule | undefined {
 }
 
 /**
- * The rule for an X- header. A target behind CGI, WSGI or Rack may not tell an underscore from a hyphen, so a
- * client must not get around the rules with one.
+ * The rule for an X- header. A target behind CGI, WSGI or Rack may not tell an underscore or a dot from a hyphen, so
+ * a client must not get around the rules with one.
  */
 function ruleOfX (name: string): Rule | undefined {
   const letter = letterOf(name, 2)
   if (letter !== F && letter !== R) return undefined
-  const lower = name.toLowerCase().replaceAll('_', '-')
+  const lower = foldedName(name)
   return RULES[lower] ?? (lower.startsWith('x-forwarded') ? 'trusted' : undefined)
 }
 
@@ -215,6 +235,25 @@ export function hasBody (headers: IncomingHttpHeaders): boolean {
     (headers['content-length'] !== undefined && headers['content-length'] !== '0')
 }
 
+/** Whether a list has a header of this name, in whatever case. */
+function hasHeader (headers: HeaderList, name: string): boolean {
+  for (let index = 0; index < headers.length; index += 2) {
+    const candidate = headers[index]!
+    if (candidate.length === name.length && candidate.toLowerCase() === name.toLowerCase()) return true
+  }
+  return false
+}
+
+/** As `hasBody()`, from the headers as they came: hooks may have changed the others. It runs for every request. */
+export function announcesBody (rawHeaders: HeaderList): boolean {
+  for (let index = 0; index < rawHeaders.length; index += 2) {
+    const name = rawHeaders[index]!
+    if (name.length === 17 && name.toLowerCase() === 'transfer-encoding') return true
+    if (name.length === 14 && name.toLowerCase() === 'content-length' && rawHeaders[index + 1] !== '0') return true
+  }
+  return false
+}
+
 /** All values of a header, in order. */
 export function headerValues (headers: HeaderList, name: string): string[] {
   const values: string[] = []
@@ -223,6 +262,11 @@ export function headerValues (headers: HeaderList, name: string): string[] {
     if (candidate.length === name.length && candidate.toLowerCase() === name) values.push(headers[index + 1]!)
   }
   return values
+}
+
+/** A name as CGI (RFC 3875 §4.1.18), and what is made after it, tells it from others: by letters and digits alone. */
+export function foldedName (name: string): string {
+  return name.toLowerCase().replace(/[^a-z0-9]/g, '-')
 }
 
 /** RFC 9110 §5.6.2: what can be the name of a header, a method or a subprotocol. */

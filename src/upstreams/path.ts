@@ -31,6 +31,7 @@ export function checkPath (url: string): string {
 }
 
 const SLASH = 0x2f
+const SEMICOLON = 0x3b
 const DOT_OR_ESCAPE = /[.%\\]/
 
 /** Where the path ends and the query begins. */
@@ -67,7 +68,9 @@ function prefixLength (url: string, end: number, prefix: string): number {
     while (index < end && decoded.length < wanted.length) {
       const escape = /^(?:%[0-9a-f]{2})+/i.exec(url.slice(index, end))
       if (escape === null) {
-        decoded += url[index++]
+        // A router that ignores duplicate slashes has; another would not have come here.
+        if (url.charCodeAt(index) !== SLASH || !decoded.endsWith('/')) decoded += url[index]
+        index++
       } else {
         const step = nextEscapedCharacter(escape[0])
         decoded += step.character
@@ -78,7 +81,8 @@ function prefixLength (url: string, end: number, prefix: string): number {
     if (decoded.toLowerCase() !== wanted.toLowerCase()) throw new PathInvalidError('it does not begin with the prefix of its route')
   }
   const next = url.charCodeAt(index)
-  if (index < end && next !== SLASH) throw new PathInvalidError('it does not begin with the prefix of its route')
+  // A router that is told to may end the path at a semicolon.
+  if (index < end && next !== SLASH && next !== SEMICOLON) throw new PathInvalidError('it does not begin with the prefix of its route')
   return index
 }
 

@@ -11,6 +11,8 @@ const MAX_ANONYMOUS = 256
 export class UpstreamRegistry {
   readonly #declared = new Map<string, Upstream>()
   readonly #anonymous = new Map<string, Upstream>()
+  /** Those that are kept no longer, and have requests under way. */
+  readonly #evicted = new Set<Upstream>()
 
   /**
    * @throws {OptionsInvalidError} when the options do not match their schema.
@@ -45,7 +47,7 @@ export class UpstreamRegistry {
 
   /** Destroys the connections of all upstreams. */
   close (): void {
-    for (const upstream of [...this.#declared.values(), ...this.#anonymous.values()]) upstream.close()
+    for (const upstream of [...this.#declared.values(), ...this.#anonymous.values(), ...this.#evicted]) upstream.close()
   }
 
   #evictOldest (): void {
@@ -53,5 +55,7 @@ export class UpstreamRegistry {
     this.#anonymous.delete(url)
     // Requests under way end by themselves; only then do the connections go.
     for (const target of upstream.targets) target.retire()
+    for (const evicted of this.#evicted) if (!evicted.busy) this.#evicted.delete(evicted)
+    if (upstream.busy) this.#evicted.add(upstream)
   }
 }

@@ -1,8 +1,9 @@
 import type { FastifyRequest } from 'fastify'
 import { OptionsInvalidError, RewriteInvalidError } from '../errors.js'
 import type { HeaderFunction, HeaderRules, RewriteFunction, RewritePattern } from '../options.js'
+import { requestTarget } from '../http/request-target.js'
 import { answerChange, type AnswerRewritingOptions, type Question } from './answer-rewriting.js'
-import { headerValues, isHeaderValue, isToken, type HeaderList } from './headers.js'
+import { foldedName, headerValues, isHeaderValue, isToken, type HeaderList } from './headers.js'
 import { checkPath, targetPath } from './path.js'
 
 /** What a route changes of what passes through it, on both legs. */
@@ -40,13 +41,13 @@ export function rewritingOf ({ rewrite, headers, ...options }: RewritingOptions,
   const { stripPrefix } = options
   const rewritePath = pathFunction(rewrite, where)
   const changeAnswer = answerChange(options)
-  const changeResponse = headerChange(headers?.response, `${where}: option 'headers.response'`)
+  const changeResponse = headerChange(headers?.response, `${where}: option 'headers.response'`, name => name.toLowerCase())
   return {
     path: request => {
-      const path = targetPath(request.raw.url!, stripPrefix)
+      const path = targetPath(requestTarget(request.raw), stripPrefix)
       return rewritePath === undefined ? path : checkPath(rewritePath(path, request))
     },
-    requestHeaders: headerChange(headers?.request, `${where}: option 'headers.request'`),
+    requestHeaders: headerChange(headers?.request, `${where}: option 'headers.request'`, foldedName),
     responseHeaders: (headers, request, question) => changeResponse(changeAnswer(headers, request, question), request)
   }
 }
@@ -68,7 +69,11 @@ function pathFunction (rewrite: RewritePattern | RewriteFunction | undefined, wh
 
 type HeaderChange = (headers: HeaderList, request: FastifyRequest) => HeaderList
 
-function headerChange (rules: HeaderRules['request'], where: string): HeaderChange {
+/**
+ * @param fold What makes two names one: in requests, the spellings that a target may not tell apart, lest a client's
+ *   own stand beside what is set.
+ */
+function headerChange (rules: HeaderRules['request'], where: string, fold: (name: string) => string): HeaderChange {
   const entries = Object.entries(rules ?? {})
   if (entries.length === 0) return headers => headers
   const byName = new Map<string, { name: string, value: string | null | HeaderFunction }>()
@@ -77,15 +82,15 @@ function headerChange (rules: HeaderRules['request'], where: string): HeaderChan
     if (!isToken(name)) throw new OptionsInvalidError(where, `'${name}' is no name of a header`)
     if (NOT_REWRITTEN.has(lower)) throw new OptionsInvalidError(where, `'${name}' belongs to the connection or to the handshake, and is the gateway's. Remove it.`)
     if (typeof value === 'string' && !isHeaderValue(value)) throw new OptionsInvalidError(where, `the value of '${name}' has characters that no header may have`)
-    byName.set(lower, { name, value })
+    byName.set(fold(name), { name, value })
   }
   return (headers, request) => {
     const changed: HeaderList = []
     for (let index = 0; index < headers.length; index += 2) {
-      if (!byName.has(headers[index]!.toLowerCase())) changed.push(headers[index]!, headers[index + 1]!)
+      if (!byName.has(fold(headers[index]!))) changed.push(headers[index]!, headers[index + 1]!)
     }
-    for (const [lower, { name, value }] of byName) {
-      const given = typeof value === 'function' ? value(present(headers, lower), request) : value
+    for (const { name, value } of byName.values()) {
+      const given = typeof value === 'function' ? value(present(headers, name.toLowerCase()), request) : value
       if (given === null || given === undefined) continue
       // What a function makes may come from the request, and must not become a header of its own.
       if (!isHeaderValue(given)) {

@@ -68,11 +68,15 @@ function parseUnixTarget (text: string): TargetAddress {
   return { origin: `unix:${socketPath}`, socketPath, secure: false, hostname: 'localhost', port: 80, host: 'localhost' }
 }
 
-/** What a target gets from its upstream: limits in milliseconds, and how it is met over TLS. */
+/** What a target gets from its upstream: limits in milliseconds, bytes and numbers, and how it is met over TLS. */
 export interface TargetPolicy {
   connectTimeout: number
   headersTimeout: number
   bodyTimeout: number
+  maxHeaderSize: number
+  maxConnections: number
+  maxQueue: number
+  queueTimeout: number
   tls: TlsClientOptions
 }
 
@@ -81,7 +85,7 @@ export class Target {
   readonly address: TargetAddress
   readonly weight: number
   readonly policy: TargetPolicy
-  readonly #pool = new ConnectionPool(this)
+  readonly #pool: ConnectionPool
   /** Of the last TLS connection. */
   #session: Buffer | undefined
   readonly #onSession = (session: Buffer): void => { this.#session = session }
@@ -90,6 +94,7 @@ export class Target {
     this.address = address
     this.weight = weight
     this.policy = policy
+    this.#pool = new ConnectionPool(this)
   }
 
   /**
@@ -106,6 +111,16 @@ export class Target {
   /** Sends a request, on a connection that is kept for the next one. */
   send (request: TargetRequest, listener: AnswerListener): Exchange {
     return this.#pool.send(request, listener)
+  }
+
+  /** Whether connections are open, or being made, for requests. */
+  get busy (): boolean {
+    return this.#pool.busy
+  }
+
+  /** Whether there is a connection that the target has authenticated for a client, and that waits for its next request. */
+  isBoundTo (client: Socket): boolean {
+    return this.#pool.isBoundTo(client)
   }
 
   /** Closes the connections once the requests under way are done. */

@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net'
 import type { UpstreamOptions } from '../options.js'
 import { Target, parseTarget, type TargetPolicy } from './target.js'
 import { tlsClientOptions } from './tls.js'
@@ -8,7 +9,7 @@ export class Upstream {
   readonly targets: readonly Target[]
   /** How long a body may stand still, in milliseconds. */
   readonly bodyTimeout: number
-  /** How often a request that failed is sent again. */
+  /** How often a request whose connection broke is sent again. */
   readonly retries: number
   readonly #turn: number[]
   readonly #totalWeight: number
@@ -19,6 +20,10 @@ export class Upstream {
       connectTimeout: options.connectTimeout ?? 5_000,
       headersTimeout: options.headersTimeout ?? 60_000,
       bodyTimeout: options.bodyTimeout ?? 60_000,
+      maxHeaderSize: options.maxHeaderSize ?? 65_536,
+      maxConnections: options.maxConnections ?? Infinity,
+      maxQueue: options.maxQueue ?? 1_000,
+      queueTimeout: options.queueTimeout ?? 10_000,
       tls: tlsClientOptions(options.tls, `Upstream '${name}'`)
     }
     this.name = name
@@ -35,9 +40,13 @@ export class Upstream {
    * The next target, by smooth weighted round robin: heavy targets are met more often, but not in a row.
    *
    * @param excluded Targets that have been tried in vain; undefined is returned when no other is left.
+   * @param client A connection that a target has authenticated for it is worth more than a fair share.
    */
-  select (excluded?: ReadonlySet<Target>): Target | undefined {
+  select (excluded?: ReadonlySet<Target>, client?: Socket): Target | undefined {
     if (this.targets.length === 1) return excluded?.has(this.targets[0]!) === true ? undefined : this.targets[0]
+    if (client !== undefined) {
+      for (const target of this.targets) if (target.isBoundTo(client) && excluded?.has(target) !== true) return target
+    }
     let best = -1
     for (let index = 0; index < this.targets.length; index++) {
       const target = this.targets[index]!
@@ -48,6 +57,11 @@ export class Upstream {
     if (best === -1) return undefined
     this.#turn[best]! -= this.#totalWeight
     return this.targets[best]
+  }
+
+  /** Whether requests are under way. */
+  get busy (): boolean {
+    return this.targets.some(target => target.busy)
   }
 
   /** Destroys the connections of all targets. */

@@ -30,7 +30,13 @@ export class Admission {
     const { protocols, compression } = this.#options
     const allowed = protocols === undefined ? offer.protocols : offer.protocols.filter(protocol => protocols.includes(protocol))
     if (allowed.length === 0 && offer.protocols.length > 0) throw new HandshakeInvalidError('none of the subprotocols is allowed here')
-    return { key: offer.key, protocols: allowed, extensions: compression === 'off' ? [] : offer.extensions }
+    const extensions = compression !== 'off'
+    return {
+      key: offer.key,
+      protocols: allowed,
+      extensions: extensions ? offer.extensions : [],
+      allowed: protocols === undefined && extensions ? undefined : { protocols, extensions }
+    }
   }
 
   /** The client's headers, with what `offer` has left of them. */

@@ -12,13 +12,19 @@ export interface DirectionEvents {
   onClose (direction: Direction): void
   /** The source has broken the protocol or a limit; nothing of the offending frame was relayed. */
   onViolation (direction: Direction, violation: string): void
-  /** The sink has been told Close, by the source or by the gateway. Nothing more is written to it. */
+  /** The sink has got its last byte: a Close frame of the source or of the gateway, or the end of the connection. */
   onTold (direction: Direction): void
   /** The source has ended its half of the connection (FIN). */
   onEnd (direction: Direction): void
 }
 
 const NOTHING = Buffer.alloc(0)
+
+/**
+ * Milliseconds that bytes must have waited for the sink for their being taken to say something of it. A busy process,
+ * or a TLS socket, lets a write wait for a moment even where the system has room.
+ */
+const WAIT = 20
 
 /**
  * One way of a relay: what is read from the source is written to the sink, unchanged and with backpressure,
@@ -33,8 +39,14 @@ export class Direction {
   /** When the last byte, and the last of a data frame, were read, as `performance.now()` counts. */
   readAt = performance.now()
   dataAt = this.readAt
-  /** The sink has got its last byte: a Close frame, or none because it is gone. */
+  /** When the sink last took bytes that had waited for it, which it only does while its peer reads. */
+  takenAt = 0
+  /** The sink has got its last byte: a Close frame, or the end of the connection, or none because it is gone. */
   told = false
+  /** The code of the Close frame that was written to the sink, the source's or the gateway's; undefined for none. */
+  closeSent: number | undefined
+  /** The peer at the sink has ended its half without a Close; the gateway writes no Close frame at it. */
+  sinkEnded = false
   /** The source has ended its half. */
   ended = false
   /** The sink does not read. */
@@ -43,8 +55,9 @@ export class Direction {
   readonly #events: DirectionEvents
   readonly #sinkIsServer: boolean
   readonly #shared: boolean
+  #blockedAt = 0
   #delayed: NodeJS.Timeout | undefined
-  #pendingClose: { code: number, reason: string } | undefined
+  #pendingClose: { code: number | undefined, reason: string } | undefined
   /** The beginning of a frame header, or a Pong that may be the gateway's, whose rest has not arrived. */
   #held: Buffer | undefined
 
@@ -64,6 +77,10 @@ export class Direction {
       this.#events.onEnd(this)
     })
     this.sink.on('drain', () => {
+      if (this.blocked) {
+        const now = performance.now()
+        if (now - this.#blockedAt >= WAIT) this.takenAt = now
+      }
       this.blocked = false
       this.#resume()
     })
@@ -93,8 +110,12 @@ export class Direction {
     this.#readOn()
   }
 
-  /** Tells the sink Close as soon as no message is open, and relays no more. */
-  stop (code: number, reason: string): void {
+  /**
+   * Tells the sink Close as soon as no message is open, and relays no more.
+   *
+   * @param code Undefined ends the sink without a Close frame.
+   */
+  stop (code: number | undefined, reason: string): void {
     if (this.told || this.#pendingClose !== undefined) return
     this.#pendingClose = { code, reason }
     if (this.scanner.atMessageBoundary) this.#tell()
@@ -104,15 +125,11 @@ export class Direction {
    * Tells the sink Close now, or ends it where that would land inside a frame: it could not be understood
    * there. It is not destroyed, lest what was written before be lost. A Close asked for before keeps its code.
    */
-  stopNow (code: number, reason: string): void {
+  stopNow (code: number | undefined, reason: string): void {
     if (this.told) return
     this.#pendingClose ??= { code, reason }
-    if (this.scanner.atFrameBoundary) {
-      this.#tell()
-    } else {
-      this.sink.end()
-      this.#becomeTold()
-    }
+    if (!this.scanner.atFrameBoundary) this.#pendingClose.code = undefined
+    this.#tell()
   }
 
   #read (read: Buffer): void {
@@ -139,6 +156,7 @@ export class Direction {
     const passed = scanner.scan(chunk, this.#pendingClose !== undefined && !this.told)
     if (passed > 0 && !this.told) this.#write(passed === chunk.length ? chunk : chunk.subarray(0, passed))
     if (scanner.close !== undefined) {
+      if (!this.told) this.closeSent = scanner.close.code
       this.#events.onClose(this)
       if (!this.told) this.#becomeTold()
     } else if (scanner.violation !== undefined) {
@@ -162,13 +180,20 @@ export class Direction {
     // A chunk beyond the high-water mark counts as too much even where the system has taken it all by now.
     if (more || this.blocked || this.sink.writableLength === 0) return
     this.blocked = true
+    this.#blockedAt = performance.now()
     this.source.pause()
     this.#events.onBlocked(this)
   }
 
   #tell (): void {
     const { code, reason } = this.#pendingClose!
-    this.sink.write(closeFrame(code, reason, this.#sinkIsServer))
+    // A peer that has ended its half may never read again, and a frame that waits for it would keep its socket open.
+    if (code === undefined || this.sinkEnded) {
+      this.sink.end()
+    } else {
+      this.sink.write(closeFrame(code, reason, this.#sinkIsServer))
+      this.closeSent = code
+    }
     this.#becomeTold()
   }
 

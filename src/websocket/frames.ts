@@ -20,9 +20,7 @@ export const CloseCode = {
   abnormal: 1006,
   policy: 1008,
   tooBig: 1009,
-  restart: 1012,
-  /** The target was lost (bad gateway). */
-  targetLost: 1014
+  restart: 1012
 } as const
 
 /** What a scanner expects of its side. */
@@ -58,6 +56,8 @@ export class FrameScanner {
   ownPing: Buffer | undefined
   /** The length of a Pong, for the gateway alone, that the scanner has stopped before. */
   skip = 0
+  /** Pongs that were left to `skip`. */
+  ownPongs = 0
 
   readonly #masked: boolean
   readonly #forbiddenRsv: number
@@ -162,6 +162,7 @@ export class FrameScanner {
         if (available < size + length) return 0
         if (this.#isOwn(chunk, offset + size, masked)) {
           this.skip = size + length
+          this.ownPongs++
           return 0
         }
       }

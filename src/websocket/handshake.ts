@@ -1,13 +1,16 @@
 import { createHash } from 'node:crypto'
-import type { IncomingMessage } from 'node:http'
+import type { IncomingHttpHeaders, IncomingMessage } from 'node:http'
 import { HandshakeInvalidError, HandshakeVersionError } from '../errors.js'
 import { hasBody, headerValues, isToken, listsToken, type HeaderList } from '../upstreams/headers.js'
 
 /** What a client has asked for, as far as the target's answer is held against it. */
 export interface Offer {
-  key: string
+  /** Undefined where there is none, or more than one: only a route that is not strict lets that pass. */
+  key: string | undefined
   protocols: string[]
   extensions: string[]
+  /** What the route's own options allow a target to choose, whatever the client has offered. */
+  allowed?: { protocols: readonly string[] | undefined, extensions: boolean } | undefined
 }
 
 /** Whether a request asks for a WebSocket, well formed or not. Anything else with an Upgrade header is plain HTTP. */
@@ -18,48 +21,76 @@ export function asksForWebSocket ({ headers }: IncomingMessage): boolean {
 /**
  * Reads the client's handshake (RFC 6455 §4.2.1).
  *
+ * @param strict False lets everything pass that a target may make sense of: versions, keys and subprotocols of any
+ * form, and HTTP/1.0. Not strict is what nginx is.
  * @throws {HandshakeInvalidError} saying what is wrong with it.
  * @throws {HandshakeVersionError} for a version other than 13.
  */
-export function readOffer (request: IncomingMessage): Offer {
+export function readOffer (request: IncomingMessage, strict = true): Offer {
   const { headers, rawHeaders } = request
   if (request.method !== 'GET') throw new HandshakeInvalidError('the method must be GET')
-  if (request.httpVersion !== '1.1') throw new HandshakeInvalidError('it must be of HTTP/1.1')
-  // Node checks this for other requests only.
-  if (headerValues(rawHeaders, 'host').length !== 1) throw new HandshakeInvalidError('it must have one Host')
+  if (strict && request.httpVersion !== '1.1') throw new HandshakeInvalidError('it must be of HTTP/1.1')
+  // Node checks this for other requests only. HTTP/1.0 knows requests without it.
+  const hosts = headerValues(rawHeaders, 'host').length
+  if (hosts > 1 || (hosts === 0 && request.httpVersion !== '1.0')) throw new HandshakeInvalidError('it must have one Host')
   if (hasBody(headers)) throw new HandshakeInvalidError('it must have no body')
   if (!listsToken(headers.connection, 'upgrade')) throw new HandshakeInvalidError("Connection must list 'upgrade'")
   if (!listsToken(headers.upgrade, 'websocket')) throw new HandshakeInvalidError("Upgrade must list 'websocket'")
-  if (headers['sec-websocket-version'] !== '13') throw new HandshakeVersionError()
   const keys = headerValues(rawHeaders, 'sec-websocket-key')
+  const protocols = listItems(headerValues(rawHeaders, 'sec-websocket-protocol'))
+  if (strict) checkOffer(headers, keys, protocols)
+  return { key: keys.length === 1 ? keys[0] : undefined, protocols, extensions: extensionNames(rawHeaders) }
+}
+
+function checkOffer (headers: IncomingHttpHeaders, keys: string[], protocols: string[]): void {
+  if (headers['sec-websocket-version'] !== '13') throw new HandshakeVersionError()
   // 16 bytes are 22 characters in base64, and two for padding.
   if (keys.length !== 1 || !/^[A-Za-z0-9+/]{22}==$/.test(keys[0]!)) {
     throw new HandshakeInvalidError('Sec-WebSocket-Key must be 16 bytes in base64')
   }
-  const protocols = listItems(headerValues(rawHeaders, 'sec-websocket-protocol'))
   if (protocols.some(protocol => !isToken(protocol)) || new Set(protocols).size !== protocols.length) {
     throw new HandshakeInvalidError('Sec-WebSocket-Protocol must list tokens, each once')
   }
-  return { key: keys[0]!, protocols, extensions: extensionNames(rawHeaders) }
 }
 
 /**
  * What is wrong with a target's 101, or undefined when it accepts this offer (RFC 6455 §4.1, the client's
  * checks at the end).
+ *
+ * @param strict False leaves these checks to the client. What the route's own options forbid is refused in any case.
  */
-export function answerFault (offer: Offer, headers: HeaderList): string | undefined {
+export function answerFault (offer: Offer, headers: HeaderList, strict = true): string | undefined {
+  return (strict ? protocolFault(offer, headers) : undefined) ?? optionFault(offer, headers)
+}
+
+function protocolFault (offer: Offer, headers: HeaderList): string | undefined {
   if (!headerValues(headers, 'upgrade').some(value => value.trim().toLowerCase() === 'websocket')) return 'no Upgrade: websocket'
   if (!headerValues(headers, 'connection').some(value => listsToken(value, 'upgrade'))) return 'no Connection: Upgrade'
   const accepts = headerValues(headers, 'sec-websocket-accept')
-  if (accepts.length !== 1 || accepts[0]!.trim() !== acceptOf(offer.key)) return 'a wrong Sec-WebSocket-Accept'
-  const protocols = headerValues(headers, 'sec-websocket-protocol')
-  if (protocols.length > 1 || protocols.some(protocol => !offer.protocols.includes(protocol.trim()))) {
+  if (offer.key === undefined || accepts.length !== 1 || accepts[0]!.trim() !== acceptOf(offer.key)) return 'a wrong Sec-WebSocket-Accept'
+  const protocols = chosenProtocols(headers)
+  if (protocols.length > 1 || protocols.some(protocol => !offer.protocols.includes(protocol))) {
     return 'a subprotocol that was not offered'
   }
-  if (extensionNames(headers).some(extension => !offer.extensions.includes(extension))) {
-    return 'an extension that was not offered'
-  }
+  // Both lists may have thousands of items.
+  const offered = new Set(offer.extensions)
+  if (extensionNames(headers).some(extension => !offered.has(extension))) return 'an extension that was not offered'
   return undefined
+}
+
+function optionFault ({ allowed }: Offer, headers: HeaderList): string | undefined {
+  if (allowed === undefined) return undefined
+  const { protocols, extensions } = allowed
+  if (protocols !== undefined && listItems(chosenProtocols(headers)).some(protocol => !protocols.includes(protocol))) {
+    return 'a subprotocol that this route does not allow'
+  }
+  if (!extensions && extensionNames(headers).length > 0) return 'an extension, which this route does not allow'
+  return undefined
+}
+
+/** The subprotocols that a 101 names. An empty header names none: Kubernetes sends one. */
+export function chosenProtocols (headers: HeaderList): string[] {
+  return headerValues(headers, 'sec-websocket-protocol').map(value => value.trim()).filter(value => value !== '')
 }
 
 /** The RSV bits, as they stand in a frame's first byte, that the extensions of a 101 use. */

@@ -70,6 +70,6 @@ export class LiveSession implements WebSocketSession {
  */
 export function checkClose (code: number, reason: string): void {
   const known = (code >= 1000 && code <= 1014 && ![1004, 1005, 1006].includes(code)) || (code >= 3000 && code <= 4999)
-  if (!Number.isInteger(code) || !known) throw new RangeError(`${code} is no close code: take one of 1000 to 1003, 1007 to 1014, or 3000 to 4999`)
+  if (!Number.isInteger(code) || !known) throw new RangeError(`${code} is not a valid close code: take one of 1000 to 1003, 1007 to 1014, or 3000 to 4999`)
   if (Buffer.byteLength(reason) > 123) throw new RangeError('a close reason is at most 123 bytes long')
 }

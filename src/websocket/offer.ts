@@ -18,17 +18,21 @@ export interface OfferOptions {
   path: string
   headers: HeaderList
   offer: Offer
+  /** Whether RFC 6455 decides which 101 is accepted, or any is (the route's option). Default: true. */
+  strict?: boolean | undefined
   /** Milliseconds until the head of the answer must be there. */
   headersTimeout: number
   /** Milliseconds that the body of a refusal may stand still. */
   bodyTimeout: number
+  /** Bytes that the head of the answer may have. */
+  maxHeaderSize: number
   /** Gives the handshake up. */
   cancellation: Cancellation
 }
 
 /**
  * Makes the client's handshake to a target, on a connection of its own. A 101 is accepted only when all of
- * it is right; the connection of any other is destroyed.
+ * it is right, or where the route is not strict; the connection of any other is destroyed.
  *
  * @throws {TargetUnreachableError} when the connection breaks before an answer.
  * @throws {TargetTimeoutError} when there is no answer in time.
@@ -36,9 +40,9 @@ export interface OfferOptions {
  */
 export function makeOffer (connection: Socket, options: OfferOptions): Promise<OfferResult> {
   return new Promise((resolve, reject) => {
-    const { path, headers, cancellation } = options
+    const { path, headers, cancellation, strict = true } = options
     const listener = new OfferListener(options, resolve, reject)
-    listener.exchange = exchangeOn(connection, options, { method: 'GET', path, headers, body: null, upgrade: true }, listener)
+    listener.exchange = exchangeOn(connection, options, { method: 'GET', path, headers, body: null, upgrade: strict ? true : 'lenient' }, listener)
     if (cancellation.cancelled) listener.exchange.cancel()
     else cancellation.listener = () => listener.exchange!.cancel()
   })
@@ -64,7 +68,8 @@ class OfferListener implements AnswerListener {
 
   onSwitch ({ message, headers }: AnswerHead, { socket, rest }: SwitchedConnection): void {
     this.#settle()
-    const fault = answerFault(this.#options.offer, headers)
+    const { offer, strict } = this.#options
+    const fault = answerFault(offer, headers, strict)
     if (fault === undefined) return this.#resolve({ accepted: true, socket, head: rest, message, headers })
     socket.destroy()
     this.#reject(new TargetAnswerInvalidError({ cause: new Error(fault) }))
@@ -87,7 +92,7 @@ class OfferListener implements AnswerListener {
   onError (error: Error): void {
     this.#settle()
     if (this.#body === undefined) this.#reject(error)
-    else this.#body.destroy(error)
+    else this.#body.fail(error)
   }
 
   #settle (): void {

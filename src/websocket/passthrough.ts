@@ -7,15 +7,15 @@ import type { WebSocketOptions } from '../options.js'
 import { mergedHeaders, reasonPhrase, sendAnswer, type Answer } from '../upstreams/answer.js'
 import type { Cancellation } from '../upstreams/cancellation.js'
 import { forwardingOf, type ForwardingPolicy } from '../upstreams/forwarding.js'
-import { handshakeHeaders, headerValues, listsToken, responseHeaders, type HeaderList } from '../upstreams/headers.js'
+import { handshakeHeaders, headerPairs, headerValues, listsToken, responseHeaders, type HeaderList } from '../upstreams/headers.js'
+import { showHeaders } from '../upstreams/response-headers.js'
 import type { Rewriting } from '../upstreams/rewriting.js'
 import { readShared, unread } from '../upstreams/shared-reads.js'
 import type { Target } from '../upstreams/target.js'
 import type { Upstream } from '../upstreams/upstream.js'
 import type { Admission } from './admission.js'
 import { RETRY_AFTER } from './draining.js'
-import { CloseCode } from './frames.js'
-import { readOffer, rsvBits, type Offer } from './handshake.js'
+import { chosenProtocols, readOffer, rsvBits, type Offer } from './handshake.js'
 import { LiveSession } from './live-session.js'
 import { makeOffer, type OfferResult } from './offer.js'
 import type { SessionOptions } from './session.js'
@@ -47,7 +47,7 @@ export async function passThrough (request: FastifyRequest, reply: FastifyReply,
   // For every answer but a 101: behind a handshake nothing else may come on the connection.
   reply.header('connection', 'close')
   try {
-    const offer = route.admission.offer(request, offerOf(request, reply))
+    const offer = route.admission.offer(request, offerOf(request, reply, route.websocket.strict))
     const path = route.rewriting.path(request)
     const leave = route.admission.enter(request.ip)
     let opened = false
@@ -118,9 +118,9 @@ async function shakeHands (request: FastifyRequest, reply: FastifyReply, admitte
   }
 }
 
-function offerOf (request: FastifyRequest, reply: FastifyReply): Offer {
+function offerOf (request: FastifyRequest, reply: FastifyReply, strict: boolean | undefined): Offer {
   try {
-    return readOffer(request.raw)
+    return readOffer(request.raw, strict)
   } catch (error) {
     if (error instanceof HandshakeVersionError) {
       // RFC 6455 §4.4.
@@ -135,24 +135,33 @@ function nameUpgrade (reply: FastifyReply): FastifyReply {
   return reply.header('upgrade', 'websocket').header('connection', 'close, upgrade')
 }
 
-/** Makes the offer to one target after another until one answers. A target that was silent is not replaced: it may have acted. */
+/**
+ * Makes the offer to one target after another until one answers. Where no connection comes about, every other is
+ * tried; where one breaks, so many as `retries` says. A target that was silent is not replaced: it may have acted.
+ */
 async function firstAnswer (upstream: Upstream, request: FastifyRequest, { route, offer, path }: Admitted, cancellation: Cancellation): Promise<{ result: OfferResult, target: Target, headers: HeaderList }> {
   const { rewriting, admission, websocket } = route
   const forwarding = forwardingOf(request, route.forwarding)
+  const { bodyTimeout } = upstream
   const tried = new Set<Target>()
+  let broken = 0
   let failure: unknown
   for (;;) {
     const target = upstream.select(tried)
     if (target === undefined) throw failure
     tried.add(target)
+    let sent = false
     try {
       const received = admission.headers(request.raw.rawHeaders, offer)
       const headers = rewriting.requestHeaders(handshakeHeaders(received, forwarding, target.address.host), request)
       const connection = await target.connect(cancellation, websocket.connectTimeout)
-      const { handshakeTimeout: headersTimeout = 10_000 } = websocket
-      return { result: await makeOffer(connection, { path, headers, offer, headersTimeout, bodyTimeout: upstream.bodyTimeout, cancellation }), target, headers }
+      sent = true
+      const { handshakeTimeout: headersTimeout = 60_000, strict } = websocket
+      const { maxHeaderSize } = target.policy
+      return { result: await makeOffer(connection, { path, headers, offer, strict, headersTimeout, bodyTimeout, maxHeaderSize, cancellation }), target, headers }
     } catch (error) {
       if (cancellation.cancelled || !(error instanceof TargetUnreachableError)) throw error
+      if (sent && broken++ >= upstream.retries) throw error
       failure = error
     }
   }
@@ -172,28 +181,31 @@ interface SessionEnds { upstream: Upstream, target: Target, end: SessionOptions[
 function openSession (request: FastifyRequest, reply: FastifyReply, pending: PendingUpgrade, accepted: Extract<OfferResult, { accepted: true }>, headers: HeaderList, { route, sessions, leave }: Admitted, { upstream, target, end }: SessionEnds): void {
   const response = reply.raw
   const { websocket } = route
-  const head = headOf101(reply, accepted.message, headers)
+  const sent = headersOf101(reply, headers)
 
   reply.hijack()
   response.detachSocket(pending.socket as Socket)
   pending.release()
   const client = prepareForFrames(pending.socket, pending.head)
   const server = prepareForFrames(accepted.socket, accepted.head)
-  client.write(head, 'latin1')
+  client.write(headOf101(accepted.message, sent), 'latin1')
+  // For onResponse hooks; what the reply tells of itself would hide it.
+  for (const name of Object.keys(reply.getHeaders())) reply.removeHeader(name)
+  showHeaders(response, sent)
 
   const session = new LiveSession({
     request,
     route: route.url,
     upstream: upstream.name,
     target: target.address.origin,
-    subprotocol: headerValues(accepted.headers, 'sec-websocket-protocol')[0]?.trim()
+    subprotocol: chosenProtocols(accepted.headers)[0]
   }, {
     client,
     target: server,
     allowedRsv: rsvBits(accepted.headers),
     end,
     closeTimeout: websocket.closeTimeout ?? 5_000,
-    lossCode: websocket.lossCode ?? CloseCode.targetLost,
+    codes: { loss: websocket.lossCode, idle: websocket.idleCode, lifetime: websocket.lifetimeCode },
     strict: websocket.strict,
     maxFrameSize: websocket.maxFrameSize,
     maxMessageSize: websocket.maxMessageSize,
@@ -201,7 +213,7 @@ function openSession (request: FastifyRequest, reply: FastifyReply, pending: Pen
     watch: {
       idleTimeout: websocket.idleTimeout,
       pingInterval: websocket.pingInterval ?? 30_000,
-      pongTimeout: websocket.pongTimeout ?? 30_000,
+      pongTimeout: websocket.pongTimeout ?? 90_000,
       stallTimeout: websocket.stallTimeout ?? 60_000
     }
   }, (session, end) => {
@@ -229,10 +241,10 @@ function callHook (request: FastifyRequest, hook: () => unknown): void {
   }
 }
 
-/** The answer to the client: the target's headers, with the upgrade of this hop. */
-function headOf101 (reply: FastifyReply, message: string, headers: HeaderList): string {
+/** The headers of the answer to the client: the target's, with the upgrade of this hop. */
+function headersOf101 (reply: FastifyReply, headers: HeaderList): HeaderList {
   reply.removeHeader('connection')
-  const lines = [`HTTP/1.1 101 ${reasonPhrase(101, message)}`, 'Upgrade: websocket', 'Connection: Upgrade']
+  const sent: HeaderList = ['Upgrade', 'websocket', 'Connection', 'Upgrade']
   const merged = mergedHeaders(reply, headers)
   for (let index = 0; index < merged.length; index += 2) {
     const name = merged[index]!
@@ -241,14 +253,28 @@ function headOf101 (reply: FastifyReply, message: string, headers: HeaderList): 
     if (name.toLowerCase() === 'content-length') continue
     // A hook may have set anything.
     validateHeaderValue(name, value)
-    lines.push(`${name}: ${value}`)
+    sent.push(name, value)
   }
+  return sent
+}
+
+function headOf101 (message: string, headers: HeaderList): string {
+  const lines = [`HTTP/1.1 101 ${reasonPhrase(101, message)}`, ...headerPairs(headers).map(([name, value]) => `${name}: ${value}`)]
   return `${lines.join('\r\n')}\r\n\r\n`
 }
 
-/** Limits meant for HTTP end here, and a small frame is not to wait for another (Nagle). */
+/**
+ * Milliseconds of silence after which the system probes a connection; Node makes it ten probes, a second apart. Shorter
+ * than the default `pingInterval`: behind a Ping that is not acknowledged it does not probe.
+ */
+const KEEP_ALIVE_DELAY = 15_000
+
+/**
+ * Limits meant for HTTP end here, a small frame is not to wait for another (Nagle), and a host that has vanished is
+ * found before `pongTimeout`.
+ */
 function prepareForFrames (socket: Duplex, head: Buffer): Duplex {
-  if ('setTimeout' in socket) (socket as Socket).setTimeout(0).setNoDelay(true)
+  if ('setTimeout' in socket) (socket as Socket).setTimeout(0).setNoDelay(true).setKeepAlive(true, KEEP_ALIVE_DELAY)
   unread(socket, head)
   return readShared(socket)
 }

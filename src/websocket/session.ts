@@ -14,8 +14,8 @@ export interface SessionOptions {
   allowedRsv: number
   /** Milliseconds a peer may take to answer a Close. */
   closeTimeout: number
-  /** The close code for a client whose target is lost. */
-  lossCode?: number
+  /** Close codes of endings: for whoever loses its peer (default: no Close frame at all), and by time (default: 1001). */
+  codes?: { loss?: number | undefined, idle?: number | undefined, lifetime?: number | undefined }
   strict?: boolean | undefined
   maxFrameSize?: number | undefined
   maxMessageSize?: number | undefined
@@ -30,9 +30,10 @@ export interface SessionOptions {
 /**
  * One open WebSocket: the relay between its two connections, and the rules of its ending.
  *
- * However it ends, each peer that can still be written to is told a Close at a frame boundary, and both
- * sockets are gone after at most two standstills of `closeTimeout`: one until Close is said in the place of
- * whoever failed to, one until the socket is destroyed.
+ * An ending that a peer made is passed on as that peer made it: a Close as it is, a loss as the end of the other
+ * connection, behind all that was relayed. Only an ending that the gateway makes has a code of the gateway's, sent at
+ * a frame boundary. Both sockets are gone after at most two standstills of `closeTimeout`: one until Close is said in
+ * the place of whoever failed to, one until the socket is destroyed.
  */
 export class Session implements DirectionEvents, WatchEvents {
   readonly #client: Duplex
@@ -47,6 +48,9 @@ export class Session implements DirectionEvents, WatchEvents {
   #rate: RateLimit | undefined
   #timer: NodeJS.Timeout | undefined
   #lastCall = false
+  /** What of a peer's last bytes waited for the other when it was last looked at, and since when. */
+  #unsent = 0
+  #unsentSince = 0
   readonly #openSockets: Set<Duplex>
 
   constructor (options: SessionOptions) {
@@ -92,18 +96,18 @@ export class Session implements DirectionEvents, WatchEvents {
   /**
    * Ends the session: each side is told Close as soon as no message to it is open.
    *
-   * @param code A close code that may stand on the wire.
+   * @param code A close code that may stand on the wire; undefined ends both connections without a Close frame.
    * @param text At most 123 bytes; it must not tell anything internal.
    */
-  close (reason: EndReason, code: number, text = ''): void {
-    this.#beginEnd('gateway', reason, code)
+  close (reason: EndReason, code: number | undefined, text = ''): void {
+    this.#beginEnd('gateway', reason, code ?? CloseCode.abnormal)
     this.#upward.stop(code, text)
     this.#downward.stop(code, text)
   }
 
   /** Ends the session at once: a Close where one is possible, then both sockets are destroyed. */
-  destroy (code: number = CloseCode.goingAway): void {
-    this.#beginEnd('gateway', 'drain', code)
+  destroy (code: number | undefined): void {
+    this.#beginEnd('gateway', 'drain', code ?? CloseCode.abnormal)
     this.#upward.stopNow(code, '')
     this.#downward.stopNow(code, '')
     this.#client.destroy()
@@ -113,6 +117,7 @@ export class Session implements DirectionEvents, WatchEvents {
   onProgress (direction: Direction): void {
     if (this.#rate !== undefined && direction === this.#upward) this.#holdToRate(this.#rate)
     if (this.#timer === undefined || direction.told) return
+    if (this.#cause!.reason === 'rate') return
     // Behind the message that was open, a peer's Close is to be answered (RFC 6455 §5.5.1).
     if (this.#cause!.reason === 'close' && this.#messages !== this.#messagesBeforeEnd) return
     // What counts is standstill: the last of a long message may still be on its way.
@@ -128,7 +133,11 @@ export class Session implements DirectionEvents, WatchEvents {
     this.#finish()
   }
 
-  onTold (): void {
+  onTold (direction: Direction): void {
+    if (this.#nameOf(direction.source) === this.#cause!.by) {
+      this.#unsent = direction.sink.writableLength
+      this.#unsentSince = performance.now()
+    }
     this.#finish()
   }
 
@@ -136,26 +145,29 @@ export class Session implements DirectionEvents, WatchEvents {
     const code = direction.scanner.violationCode
     const tooBig = code === CloseCode.tooBig
     this.#beginEnd(this.#nameOf(direction.source), tooBig ? 'too-big' : 'protocol-error', code)
-    // Whoever broke the protocol hears of it; to the other side its peer is simply lost. That a message is
-    // missing because it was too big, both should know.
+    // The gateway ends this, and why concerns both (RFC 6455 §7.4.1); whoever broke the protocol hears the details.
     this.#reverse(direction).stopNow(code, violation)
-    direction.stopNow(tooBig ? code : this.#lossCode(direction), '')
+    direction.stopNow(code, '')
     this.#finish()
   }
 
   onEnd (direction: Direction): void {
+    if (direction.scanner.close === undefined) this.#reverse(direction).sinkEnded = true
     this.#beginEnd(this.#nameOf(direction.source), 'lost', CloseCode.abnormal)
-    direction.stopNow(this.#lossCode(direction), '')
+    direction.stopNow(this.#options.codes?.loss, '')
+    // A client that has ended its half may still read. A target that has cannot answer the client any more, and
+    // waits for the end of its connection.
+    if (direction === this.#downward && direction.scanner.close === undefined) this.#upward.stopNow(undefined, '')
     this.#finish()
   }
 
   onIdle (): void {
-    this.close('idle', CloseCode.goingAway)
+    this.close('idle', this.#options.codes?.idle ?? CloseCode.goingAway)
   }
 
   onTimeUp (): void {
     const { reason } = this.#options.end!
-    this.close(reason, reason === 'expired' ? CloseCode.policy : CloseCode.goingAway)
+    this.close(reason, reason === 'expired' ? CloseCode.policy : this.#options.codes?.lifetime ?? CloseCode.goingAway)
   }
 
   onSilence (direction: Direction): void {
@@ -177,10 +189,13 @@ export class Session implements DirectionEvents, WatchEvents {
 
   #holdToRate (rate: RateLimit): void {
     const { scanner, wireBytes, readAt } = this.#upward
-    const wait = rate.wait(scanner.messages, wireBytes, readAt)
+    // A copy of the Pong for the gateway goes nowhere, but costs as much as another frame.
+    const wait = rate.wait(scanner.messages, scanner.frames + scanner.ownPongs, wireBytes, readAt)
     if (wait === 0) return
-    if (rate.action === 'close') this.close('rate', CloseCode.policy)
-    else this.#upward.delay(wait)
+    if (rate.action === 'delay') return this.#upward.delay(wait)
+    this.close('rate', CloseCode.policy)
+    // A message without an end, of frames without payload for example, is not waited for.
+    if (scanner.atFrameBoundary) this.#upward.stopNow(CloseCode.policy, '')
   }
 
   #onSocketClose (socket: Duplex): void {
@@ -189,7 +204,7 @@ export class Session implements DirectionEvents, WatchEvents {
     from.ended = true
     this.#reverse(from).sinkLost()
     this.#beginEnd(this.#nameOf(socket), 'lost', CloseCode.abnormal)
-    from.stopNow(this.#lossCode(from), '')
+    from.stopNow(this.#options.codes?.loss, '')
     if (this.#openSockets.size > 0) {
       this.#finish()
     } else {
@@ -216,27 +231,41 @@ export class Session implements DirectionEvents, WatchEvents {
   }
 
   #onStandstill (): void {
-    if (this.#lastCall) {
+    if (this.#flushes()) {
+      this.#timer!.refresh()
+      return
+    }
+    if (this.#lastCall || (this.#upward.told && this.#downward.told)) {
       this.#client.destroy()
       this.#target.destroy()
       return
     }
     this.#lastCall = true
     // A peer that has said Close gets its own code back, in the place of the one that does not answer.
-    const code = this.#cause!.reason === 'close' ? this.#cause!.code : CloseCode.goingAway
+    const code = this.#cause!.reason === 'close' ? this.#cause!.code : undefined
     this.#upward.stopNow(code, '')
     this.#downward.stopNow(code, '')
     this.#finish()
     this.#timer!.refresh()
   }
 
+  /** Whether the last that a peer has sent, before it ended the session, is still on its way to a slow reader. */
+  #flushes (): boolean {
+    const { by } = this.#cause!
+    if (by === 'gateway') return false
+    const { told, sink } = by === 'client' ? this.#upward : this.#downward
+    if (!told || sink.destroyed) return false
+    const before = this.#unsent
+    const now = performance.now()
+    this.#unsent = sink.writableLength
+    if (this.#unsent !== before) this.#unsentSince = now
+    // Behind it, the reader has a whole `closeTimeout`.
+    return this.#unsent === 0 ? before > 0 : now - this.#unsentSince < (this.#options.watch?.stallTimeout ?? 0)
+  }
+
   /** Messages that have passed, both ways. */
   get #messages (): number {
     return this.#upward.scanner.messages + this.#downward.scanner.messages
-  }
-
-  #lossCode (direction: Direction): number {
-    return direction === this.#upward ? CloseCode.goingAway : this.#options.lossCode ?? CloseCode.targetLost
   }
 
   #reverse (direction: Direction): Direction {
@@ -250,6 +279,7 @@ export class Session implements DirectionEvents, WatchEvents {
   #report (): SessionEnd {
     return {
       ...this.#cause!,
+      closeSent: { client: this.#downward.closeSent, target: this.#upward.closeSent },
       duration: Math.round(performance.now() - this.#openedAt),
       fromClient: this.fromClient,
       fromTarget: this.fromTarget

@@ -9,8 +9,11 @@ export interface DrainOptions {
   timeout?: number
   /** Milliseconds over which the sessions are told Close, evenly. Default: 0, all at once. */
   spread?: number
-  /** The close code: 1001 going away, or 1012 service restart. Default: 1001. */
-  code?: number
+  /**
+   * The close code, one that may stand on the wire; false ends the connections without a Close frame, for clients that
+   * only come back after an unclean end. Default: 1012, service restart, after which clients come back.
+   */
+  code?: number | false
 }
 
 /** Which sessions are meant: all for which it is true. */
@@ -68,8 +71,9 @@ export class Sessions {
    *
    * @throws {RangeError} for a code that is none.
    */
-  async drain ({ timeout = 30_000, spread = 0, code = CloseCode.goingAway }: DrainOptions = {}): Promise<void> {
-    checkClose(code, '')
+  async drain ({ timeout = 30_000, spread = 0, code: given = CloseCode.restart }: DrainOptions = {}): Promise<void> {
+    const code = given === false ? undefined : given
+    if (code !== undefined) checkClose(code, '')
     this.stopping = true
     for (const handshake of this.handshakes) handshake.cancel()
     const sessions = [...this.#live]

@@ -2,6 +2,10 @@ import { ServerResponse, type IncomingMessage, type Server } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { TLSSocket } from 'node:tls'
+import { LastAnswers } from '../http/client-errors.js'
+import { prepareTarget } from '../http/request-target.js'
+import { PendingResponses } from '../pending-responses.js'
+import { RouteTable } from '../route-table.js'
 import { hasBody, listsToken } from '../upstreams/headers.js'
 import { refuseDraining } from './draining.js'
 import { asksForWebSocket } from './handshake.js'
@@ -38,6 +42,7 @@ export class Upgrades {
   readonly #pending = new WeakMap<IncomingMessage, PendingUpgrade>()
   readonly #prepared = new WeakSet<ServerResponse>()
   readonly #neighbours: UpgradeListener[] = []
+  readonly #responses: PendingResponses
   #closing = false
   readonly #onUpgrade: UpgradeListener = (request, socket, head) => this.#dispatch(request, socket, head)
 
@@ -56,6 +61,7 @@ export class Upgrades {
   private constructor (server: Server, options: UpgradesOptions) {
     this.#server = server
     this.#options = options
+    this.#responses = PendingResponses.of(server)
     // By default Node hides what stands behind the thousandth header, though it counts: a body's length would
     // be lost on the way, and the body be taken for another request. The size of a head is limited anyway.
     server.maxHeadersCount ??= 0
@@ -65,7 +71,7 @@ export class Upgrades {
       // The listener is added after this event; no request can come between.
       if (event === 'upgrade') queueMicrotask(() => this.#adopt())
     })
-    this.#leavePlainRequestsToHttp()
+    this.#leaveBodiesToHttp()
   }
 
   /** Whether there are other listeners, to which an upgrade may belong. */
@@ -123,24 +129,42 @@ export class Upgrades {
   }
 
   /**
-   * Where Node can be told which requests are upgrades (22.21, 24.9), the others never leave HTTP: Node 26
-   * could not take them back, for it has begun to read their body. The property is what http.createServer
-   * makes of its documented option of that name; an app that is there already leaves no other way in, and
-   * older versions take the path over giveBack().
+   * Where Node can be told which requests are upgrades (22.21, 24.9), the others that have a body never leave HTTP:
+   * Node 26 could not take them back, for it has begun to read it. The property is what http.createServer makes of
+   * its documented option of that name; an app that is there already leaves no other way in. All others take the
+   * path over giveBack(), because Node drops what has come in one packet behind a request that is left to HTTP.
    */
-  #leavePlainRequestsToHttp (): void {
+  #leaveBodiesToHttp (): void {
     const server = this.#server as Server & { shouldUpgradeCallback?: (request: IncomingMessage) => boolean }
     const before = server.shouldUpgradeCallback
     if (before === undefined) return
-    server.shouldUpgradeCallback = request => before.call(server, request) && (isHandshake(request) || this.#isForNeighbours(request))
+    let left: IncomingMessage | undefined
+    server.shouldUpgradeCallback = request => {
+      if (!before.call(server, request)) return false
+      if (!hasBody(request.headers) || this.#isForNeighbours(request)) return true
+      left = request
+      return false
+    }
+    // A client that has sent more must know that it is not served (RFC 9112 §9.6).
+    const onRequest = (request: IncomingMessage, response: ServerResponse): void => {
+      if (request !== left) return
+      left = undefined
+      response.shouldKeepAlive = false
+    }
+    server.prependListener('request', onRequest)
   }
 
   #dispatch (request: IncomingMessage, socket: Duplex, head: Buffer): void {
     // Node has removed its own error listener; a reset during a hook must not end the process.
     socket.on('error', onSocketError)
+    const lastAnswers = LastAnswers.of(this.#server)
+    if (lastAnswers.isOver(socket)) return lastAnswers.leave(socket)
+    prepareTarget(request, RouteTable.of(this.#server))
     const response = new ServerResponse(request)
-    // Node hands over an upgrade also while requests before it are being answered, and their answers would meet
-    // with the 101. No client that means well sends one before it has them.
+    // Node hands over an upgrade also while requests before it are being answered, and their responses would meet
+    // with the 101.
+    if (this.#responses.wait(socket, () => this.#dispatchNext(request, socket, head))) return
+    // One of them, of which we have not been told.
     if (isAssigned(socket, response)) {
       socket.destroy()
       return
@@ -164,6 +188,16 @@ export class Upgrades {
     this.prepare(request, response)
     if (this.#closing) refuseDraining(response)
     else this.#options.routing(request, response)
+  }
+
+  /** An upgrade behind other requests, whose responses are done. */
+  #dispatchNext (request: IncomingMessage, socket: Duplex, head: Buffer): void {
+    // One of them was the connection's last, or the client has left.
+    if (!socket.writable) return
+    // Node has set the limit for a connection between two requests.
+    (socket as Socket).setTimeout(this.#server.timeout)
+    socket.off('error', onSocketError)
+    this.#dispatch(request, socket, head)
   }
 
   /** Asks the other listeners, and tells whether one of them has taken the upgrade. */
@@ -233,9 +267,12 @@ function linger (socket: Duplex): void {
 /** Milliseconds that a client has for seeing our end of a connection and ending its own. */
 const LINGER = 1000
 
-/** A handshake by its form: what else asks for a WebSocket is refused as the plain request it is. */
+/**
+ * A handshake by its form: what else asks for a WebSocket is refused as the plain request it is. A route that is not
+ * strict takes one of HTTP/1.0, too; any other refuses it.
+ */
 function isHandshake (request: IncomingMessage): boolean {
-  return request.method === 'GET' && request.httpVersion === '1.1' && !hasBody(request.headers) && asksForWebSocket(request)
+  return request.method === 'GET' && (request.httpVersion === '1.1' || request.httpVersion === '1.0') && !hasBody(request.headers) && asksForWebSocket(request)
 }
 
 /** Whether a response stands on the connection, other than this one. */

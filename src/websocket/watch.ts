@@ -16,7 +16,7 @@ export interface WatchEvents {
   onIdle (): void
   /** The session's time is up. */
   onTimeUp (): void
-  /** The source of this direction was pinged in vain. */
+  /** The source of this direction was pinged, and neither sent nor took a byte for `pongTimeout`. */
   onSilence (direction: Direction): void
   /** The sink of this direction has read nothing for `stallTimeout`. */
   onStall (direction: Direction): void
@@ -79,7 +79,7 @@ export class Watch {
     const [upward, downward] = this.#ways
     this.#wakeBy(Math.min(
       this.#lookAtTime(now), this.#lookAtIdleness(now),
-      this.#lookAtSilence(upward, now), this.#lookAtSilence(downward, now),
+      this.#lookAtSilence(upward, downward, now), this.#lookAtSilence(downward, upward, now),
       this.#lookAtStall(upward, now), this.#lookAtStall(downward, now)))
   }
 
@@ -112,12 +112,14 @@ export class Watch {
     return Infinity
   }
 
-  #lookAtSilence (way: Watched, now: number): number {
+  /** @param back The other way, whose sink the source of `way` is. */
+  #lookAtSilence (way: Watched, back: Watched, now: number): number {
     const { pingInterval, pongTimeout } = this.#limits
     const { direction } = way
     if (pingInterval === false || this.#over || direction.ended) return Infinity
-    // From a source that is not read nothing can come, so it is not silent.
-    const heardAt = direction.source.isPaused() ? now : direction.readAt
+    // From a source that is not read nothing can come, so it is not silent. A slow reader's Pong waits behind all
+    // that it has not read yet, so what it takes is a sign of life as well.
+    const heardAt = direction.source.isPaused() ? now : Math.max(direction.readAt, back.direction.takenAt)
     if (way.pingedAt !== undefined && heardAt > way.pingedAt) way.pingedAt = undefined
     if (way.pingedAt === undefined) {
       if (now < heardAt + pingInterval) return heardAt + pingInterval

@@ -22,13 +22,13 @@ export interface AnswerRead {
 }
 
 /** Reads the bytes of an answer, cut at some places. */
-export function readAnswer (bytes: Buffer, bodyless = false, cuts: number[] = []): { read: AnswerRead, fault: string | undefined } {
+export function readAnswer (bytes: Buffer, bodyless = false, cuts: number[] = [], maxHeaderSize = 16 * 1024): { read: AnswerRead, fault: string | undefined } {
   const read: AnswerRead = { interim: [], head: undefined, body: '', at: 'a body' }
   const reader = new AnswerReader({
     onInterim: ({ status, message, headers }) => { read.interim.push([status, message, headers]) },
     onHead: ({ status, message, headers }) => { read.head = [status, message, headers] },
     onBody: chunk => { read.body += chunk.toString('latin1') }
-  })
+  }, maxHeaderSize)
   reader.begin(bodyless)
   let length = 0
   for (const piece of pieces(bytes, cuts)) {

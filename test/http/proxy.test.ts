@@ -191,7 +191,7 @@ const faults: Record<string, { answer: (socket: import('node:net').Socket) => vo
   'half a head': { answer: socket => socket.end('HTTP/1.1 200 OK\r\nX-'), status: 502, code: 'SLUICE_TARGET_ANSWER_INVALID' },
   silence: { answer: () => {}, status: 504, code: 'SLUICE_TARGET_TIMEOUT' },
   'half a head, then silence': { answer: socket => socket.write('HTTP/1.1 200 OK\r\nX-'), status: 504, code: 'SLUICE_TARGET_TIMEOUT' },
-  'too long a head': { answer: socket => socket.end(`HTTP/1.1 200 OK\r\nX: ${'x'.repeat(200_000)}\r\n\r\n`), status: 502, code: 'SLUICE_TARGET_ANSWER_INVALID' },
+  'too long a head': { answer: socket => socket.end(`HTTP/1.1 200 OK\r\nX: ${'x'.repeat(200_000)}\r\n\r\n`), status: 502, code: 'SLUICE_TARGET_HEADERS_TOO_LARGE' },
   'a 101 nobody asked for': { answer: socket => socket.end('HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n'), status: 502, code: 'SLUICE_TARGET_ANSWER_INVALID' }
 }
 for (const [name, { answer, status, code }] of Object.entries(faults)) {

@@ -1,9 +1,10 @@
 import { createServer, type AddressInfo, type Server, type Socket } from 'node:net'
+import { PassThrough } from 'node:stream'
 import t, { type Test } from 'tap'
 import type { ProxyRouteOptions, UpstreamOptions } from '../../src/index.js'
-import { gatewayApp } from '../helpers/backends.js'
+import { echoBackend, gatewayApp } from '../helpers/backends.js'
 import { startGateway } from '../helpers/gateway.js'
-import { rawTarget, refusingPort } from '../helpers/raw-target.js'
+import { blackHole, rawTarget, refusingPort } from '../helpers/raw-target.js'
 import { Wire } from '../helpers/wire.js'
 
 /** A target that does as told with each request's first bytes; `requests` counts them. */
@@ -158,4 +159,105 @@ t.test('a request that a timeout of the app has answered before its upstream was
   t.equal((await fetch(`${address}/late`, { method: 'POST' })).status, 503)
   t.equal((await fetch(`${address}/next`)).status, 200)
   t.equal(seen.requests, 1)
+})
+
+// Issue 8, item 16
+
+const refusing = async () => `http://127.0.0.1:${await refusingPort()}`
+
+t.test('a request with a body goes to the next target where no connection could be made, whatever its method', async t => {
+  const echo = await echoBackend(t)
+  const address = await through(t, [await refusing(), await refusing(), echo.url], { retries: 0 })
+  const large = 'x'.repeat(3_000_000)
+  for (const method of ['POST', 'PUT', 'PATCH', 'DELETE']) {
+    for (const body of ['body', large, new Blob([large]).stream()]) {
+      const response = await fetch(address, { method, body, duplex: 'half' } as RequestInit)
+      t.equal(response.status, 200, method)
+      const seen = await response.json() as { body: string }
+      t.equal(seen.body, body === 'body' ? body : large)
+    }
+  }
+})
+
+t.test('every other target is tried once, however many retries there are', async t => {
+  const good = await target(t, answer)
+  const bad = [await refusing(), await refusing(), await refusing(), await refusing()]
+  for (const retries of [0, 1, 10]) {
+    const address = await through(t, [...bad, good.url], { retries })
+    for (let count = 0; count < 5; count++) t.equal((await fetch(address)).status, 200)
+    t.equal((await fetch(await through(t, bad, { retries }), { method: 'POST', body: 'x' })).status, 502)
+  }
+})
+
+t.test('a connection that could not be made is no retry: one that breaks afterwards is', async t => {
+  const bad = await target(t, reset)
+  const good = await target(t, answer)
+  const targets = [await refusing(), bad.url, await refusing(), good.url]
+  t.equal((await fetch(await through(t, targets, { retries: 1 }))).status, 200)
+  t.equal((await fetch(await through(t, targets, { retries: 0 }))).status, 502)
+  t.same([bad.requests, good.requests], [2, 1])
+})
+
+t.test('a body that comes while a connection is tried is whole, and the time for it begins afterwards', async t => {
+  const good = await rawTarget(t)
+  const { port } = await startGateway(t, { targets: [`http://127.0.0.1:${await blackHole(t)}`, good.url], upstream: { connectTimeout: 300, bodyTimeout: 100 } })
+  const client = await Wire.connect(t, port)
+  client.write('POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 8\r\n\r\nbo')
+  await new Promise(resolve => setTimeout(resolve, 50))
+  client.write('dy')
+  const server = await good.next()
+  await server.head()
+  t.equal((await server.bytes(4)).toString(), 'body')
+  client.write('more')
+  t.equal((await server.bytes(4)).toString(), 'more')
+  server.write('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok')
+  t.equal((await client.head()).start, 'HTTP/1.1 200 OK')
+})
+
+t.test('so is one that its client waits with', async t => {
+  const good = await rawTarget(t)
+  const { port } = await startGateway(t, { targets: [await refusing(), good.url] })
+  const client = await Wire.connect(t, port)
+  client.write('POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\nExpect: 100-continue\r\n\r\n')
+  const server = await good.next()
+  await server.head()
+  server.write('HTTP/1.1 100 Continue\r\n\r\n')
+  t.equal((await client.head()).start, 'HTTP/1.1 100 Continue')
+  client.write('body')
+  t.equal((await server.bytes(4)).toString(), 'body')
+  server.write('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok')
+  t.equal((await client.head()).start, 'HTTP/1.1 200 OK')
+})
+
+t.test('a client that leaves while the second connection is tried ends that', async t => {
+  const last = await rawTarget(t)
+  const hole = `http://127.0.0.1:${await blackHole(t)}`
+  for (const head of ['GET / HTTP/1.1\r\nHost: x\r\n\r\n', 'POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\nbo']) {
+    const gateway = await startGateway(t, { targets: [await refusing(), hole, last.url] })
+    const client = await Wire.connect(t, gateway.port)
+    const routed = new Promise(resolve => gateway.app.server.once('request', resolve))
+    client.write(head)
+    await routed
+    // By now the first has refused.
+    await new Promise(resolve => setTimeout(resolve, 100))
+    client.reset()
+    await gateway.idle()
+    t.equal(last.connections, 0)
+    t.notOk(gateway.log.some(({ level }) => Number(level) >= 40))
+  }
+})
+
+t.test("a hook's body that fails while a connection is tried is the answer at once, and no target is tried behind it", async t => {
+  const last = await rawTarget(t)
+  const stream = new PassThrough()
+  const gateway = await startGateway(t, {
+    targets: [`http://127.0.0.1:${await blackHole(t)}`, last.url],
+    route: { preParsing: (_request, _reply, _payload, done) => { done(null, stream) } }
+  })
+  const client = await Wire.connect(t, gateway.port)
+  client.write('POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\nbody')
+  await new Promise(resolve => setTimeout(resolve, 50))
+  stream.destroy(Object.assign(new Error('It has a virus'), { statusCode: 422 }))
+  t.match((await client.head()).start, /^HTTP\/1.1 422/)
+  t.equal(last.connections, 0)
 })

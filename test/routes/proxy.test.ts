@@ -17,10 +17,15 @@ t.test('registers the routes of the configuration', async t => {
   const { url } = await echoBackend(t)
   const filled = await app([
     { url: '/api/*', upstream: url, stripPrefix: '/api', websocket: true },
-    { url: '/read', upstream: url, method: 'GET' }
+    { url: '/read', upstream: url, method: 'GET' },
+    { url: ['/both', '/both/*'], upstream: url }
   ])
   t.match((await filled.inject('/api/users')).json(), { url: '/users' })
   t.match((await filled.inject('/read')).json(), { url: '/read' })
+  // Issue 8, item 15.
+  t.match((await filled.inject('/both')).json(), { url: '/both' })
+  t.match((await filled.inject('/both/a')).json(), { url: '/both/a' })
+  t.equal((await filled.inject('/bothx')).statusCode, 404)
   t.equal((await filled.inject({ url: '/read', method: 'POST' })).statusCode, 404)
 })
 

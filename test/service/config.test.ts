@@ -55,6 +55,8 @@ t.test('two routes cannot serve the same', async t => {
   t.strictSame(told({ routes: [{ url: '/*', upstream, method: 'get' }, { url: '/*', upstream, method: 'GET' }] }),
     [`routes.1.url: ${message}`])
   t.strictSame(told({ routes: [{ url: '/*', upstream, method: 'GET' }, { url: '/*', upstream, method: 'POST' }] }), [])
+  t.strictSame(told({ routes: [{ url: ['/a', '/*'], upstream }, { url: ['/b', '/*'], upstream }] }), [`routes.1.url: ${message}`])
+  t.strictSame(told({ routes: [{ url: ['/a', '/a/*'], upstream }, { url: '/*', upstream }] }), [])
 })
 
 t.test('all kinds of problems are found at once, and none hides behind a wrong type', async t => {

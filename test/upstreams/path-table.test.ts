@@ -75,8 +75,8 @@ const tables: Table[] = [
       '/api/a?b#c': 400,
       '/api/%zz': 400,
       '/api/%c0%ae%c0%ae/x': 400,
-      'http://gateway.test/api/a': 400,
-      'http://evil.test/api/a': 400,
+      'http://gateway.test/api/a': '/api/a',
+      'http://evil.test/api/a': '/api/a',
       'https://evil.test:1/api/../x': 400,
       '//evil.test/api/a': 404,
       'api/a': 400
@@ -180,8 +180,7 @@ const tables: Table[] = [
     url: '/api/*',
     route: { stripPrefix: '/api' },
     router: { ignoreDuplicateSlashes: true },
-    // What stands before the prefix is not taken for a part of it.
-    paths: { '/api/a': '/a', '/api//a': '//a', '/api/a//b': '/a//b', '//api/a': 400, '//api//../a': 400, '/api//..//a': 400 }
+    paths: { '/api/a': '/a', '/api//a': '//a', '/api/a//b': '/a//b', '//api/a': '/a', '///api//a': '//a', '//%61pi/a': '/a', '//api//../a': 400, '/api//..//a': 400 }
   },
   {
     name: 'ignoreDuplicateSlashes, no prefix removed',
@@ -195,6 +194,42 @@ const tables: Table[] = [
     route: { stripPrefix: '/api' },
     router: { useSemicolonDelimiter: true },
     paths: { '/api/a;b': '/a;b', '/api/;/../x': 400, '/api/a;/../../x': 400, '/api/..;x': 400, '/api;/a': 404 }
+  },
+  {
+    name: 'useSemicolonDelimiter, the prefix alone',
+    url: '/api',
+    route: { stripPrefix: '/api' },
+    router: { useSemicolonDelimiter: true },
+    paths: { '/api': '/', '/api;b=c': '/;b=c', '/api;/..': 400, '/apix;b': 404 }
+  },
+  {
+    // Issue 8, item 15.
+    name: 'escapes that are not UTF-8',
+    url: '/api/*',
+    route: { stripPrefix: '/api' },
+    paths: { '/api/caf%E9': '/caf%E9', '/api/%ff/%fe?%E9': '/%ff/%fe?%E9', '/api/caf%C3%A9': '/caf%C3%A9', '/api/%c0%ae%c0%ae/x': 400, '/api/%e0%80%ae': 400, '/api/%': 400, '/api/%zz': 400 }
+  },
+  {
+    name: 'escaped characters that may stand for themselves',
+    url: '/@scope/*',
+    route: { stripPrefix: '/@scope' },
+    paths: { '/@scope/a': '/a', '/%40scope/a': '/a', '/%40scope/%40b': '/%40b', '/@scope%2fa': 404 }
+  },
+  {
+    name: 'whole URLs',
+    url: '/api/*',
+    route: { stripPrefix: '/api' },
+    paths: {
+      'http://a.test/api/b?c=http://d.test/': '/b?c=http://d.test/',
+      'HTTPS://a.test:8443/api/': '/',
+      'http://a.test/api/caf%E9': '/caf%E9',
+      'http://a.test': 404,
+      'http://a.test?/api/': 404,
+      'http://a.test/api/../x': 400,
+      'http://user@a.test/api/b': 400,
+      'http://a.test:x/api/b': 400,
+      'http:///api/b': 400
+    }
   }
 ]
 

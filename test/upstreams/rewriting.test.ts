@@ -4,6 +4,7 @@ import t, { type Test } from 'tap'
 import { WebSocket } from 'ws'
 import type { ProxyRouteOptions } from '../../src/index.js'
 import { echoBackend, gatewayApp, type Seen } from '../helpers/backends.js'
+import { ask } from '../helpers/ask.js'
 import { openSocket } from '../helpers/sockets.js'
 
 async function through (t: Test, url: string, options: Omit<ProxyRouteOptions, 'upstream'>) {
@@ -54,6 +55,19 @@ t.test('headers: set, removed and rewritten, on both legs and both ways', async 
 
   await openSocket(address, [], { headers })
   t.match(handshakes[0]!.headers, wanted)
+})
+
+// Issue 8, item 26.
+t.test('a header that is set replaces every spelling that a target may not tell from it', async t => {
+  const { address, handshakes } = await through(t, '/*', { headers: { request: { 'X-User-Id': 'known', 'X-Gone': null } } })
+  const headers = { 'x-user-id': 'a', X_User_Id: 'b', 'X-User_ID': 'c', 'x.user.id': 'd', 'X~User-Id': 'e', x_gone: 'f', 'X.Gone': 'g', 'X-Userid': 'stays' }
+  const wanted = ['X-User-Id', 'known']
+  const found = (rawHeaders: string[]) => rawHeaders.filter((_item, index) => /^x.(user.id|gone)$/i.test(rawHeaders[index - index % 2]!))
+  const seen = JSON.parse((await ask(address, { headers })).body.toString()) as Seen
+  t.same(found(seen.rawHeaders), wanted)
+  t.equal(seen.headers['x-userid'], 'stays')
+  await openSocket(address, [], { headers })
+  t.same(found(handshakes[0]!.rawHeaders), wanted)
 })
 
 t.test('headers of the 101', async t => {

@@ -118,6 +118,15 @@ t.test('maxLifetime: 1001', async t => {
   t.ok(took >= 119, `${took} ms`)
 })
 
+// Issue 8, A2.
+t.test('lifetimeCode and idleCode are sent in the place of 1001', async t => {
+  for (const code of [1000, 1012, 4000]) {
+    await checkTimeUp(t, { maxLifetime: 50, lifetimeCode: code, idleCode: 4999 }, code, 'lifetime')
+    await checkTimeUp(t, { idleTimeout: 50, idleCode: code, lifetimeCode: 4999 }, code, 'idle')
+  }
+  await checkTimeUp(t, { lifetimeCode: 4000, until: async () => new Date(Date.now() + 50) }, 1008, 'expired')
+})
+
 t.test('lifetimeJitter shortens it', async t => {
   const took = await checkTimeUp(t, { maxLifetime: 2 ** 31 - 1, lifetimeJitter: 2 ** 31 - 1, until: async () => new Date(Date.now() + 50) }, 1008, 'expired')
   t.ok(took < 5000, 'the earlier end counts')
@@ -232,7 +241,9 @@ const WRONG: Array<[options: object, message: RegExp]> = [
   [{ messageRate: { messages: 1, action: 'drop' } }, /'websocket\.messageRate\.action': must be one of close, delay/],
   [{ messageRate: { messages: 1, perSecond: 2 } }, /'websocket\.messageRate\.perSecond': there is no such option/],
   [{ lossCode: '1011' }, /'websocket\.lossCode': must be an integer/],
-  ...[999, 1004, 1005, 1006, 1015, 2000, 5000].map((lossCode): typeof WRONG[0] => [{ lossCode }, /'websocket\.lossCode': .*1000 to 1003, 1007 to 1014, or 3000 to 4999/]),
+  ...['lossCode', 'idleCode', 'lifetimeCode'].flatMap(name => [999, 1004, 1005, 1006, 1015, 2000, 5000, false].map((code): typeof WRONG[0] =>
+    [{ [name]: code }, new RegExp(`'websocket\\.${name}': .*1000 to 1003, 1007 to 1014, or 3000 to 4999`)])),
+  [{ messageRate: { messages: 1, frames: 0 } }, /'websocket\.messageRate\.frames': must be an integer of at least 1/],
   [{ strict: 'no' }, /'websocket\.strict': must be a boolean/],
   [{ until: new Date() }, /'websocket\.until': must be a function/],
   [{ onSession: 'x' }, /'websocket\.onSession': must be a function/],
@@ -265,12 +276,14 @@ const DECLARATIVE: WebSocketOptions = {
   lifetimeJitter: 0,
   maxFrameSize: 1,
   maxMessageSize: 1,
-  messageRate: { messages: 0.5, burst: 1, bytes: 1, action: 'delay' },
+  messageRate: { messages: 0.5, burst: 1, frames: 1, bytes: 1, action: 'delay' },
   maxSessions: 1,
   maxSessionsPerClient: 1,
   closeTimeout: 1,
   stallTimeout: 1,
   lossCode: 1011,
+  idleCode: 4000,
+  lifetimeCode: 1012,
   strict: false
 }
 

@@ -1,5 +1,7 @@
 import t, { type Test } from 'tap'
 import type { Duplex } from 'node:stream'
+import Fastify from 'fastify'
+import sluice from '../../src/index.js'
 import { checkEnd, openSession, resources, startGateway, type OpenSession } from '../helpers/gateway.js'
 import { exchange, handshake } from '../helpers/raw-client.js'
 import { goodAnswer, rawTarget } from '../helpers/raw-target.js'
@@ -37,11 +39,11 @@ for (const [name, stop] of [
   t.test(`during ${name} a new handshake gets 503, with Retry-After and Connection: close`, async t => {
     const session = await openSession(t, PATIENT)
     const stopped = stop(session)
-    t.equal(await session.client.close(), '1001')
+    t.equal(await session.client.close(), '1012')
     checkRefusal(t, await exchange(t, session.gateway.port, handshake()))
     // What the client has sent early does not cut its answer off.
     checkRefusal(t, await exchange(t, session.gateway.port, Buffer.concat([Buffer.from(handshake()), masked(0x82, Buffer.alloc(30_000))])))
-    await answerClose(session, 1001)
+    await answerClose(session, 1012)
     await stopped
     t.equal(session.target.connections, 1, 'no target was dialled')
   })
@@ -71,8 +73,8 @@ t.test('a handshake under way when drain() begins gets 503, and its target is le
   await dialled.over()
   dialled.end()
   t.equal(gateway.app.gateway.sessions.size, 1)
-  t.equal(await session.client.close(), '1001')
-  await answerClose(session, 1001)
+  t.equal(await session.client.close(), '1012')
+  await answerClose(session, 1012)
   await drained
 })
 
@@ -98,10 +100,10 @@ t.test("during app.close() a neighbour's handshake is the neighbour's", async t 
   }
   const session = await openSession(t, { ...PATIENT, setup })
   const closed = session.gateway.app.close()
-  t.equal(await session.client.close(), '1001')
+  t.equal(await session.client.close(), '1012')
   t.equal((await exchange(t, session.gateway.port, handshake({ path: '/neighbour' }))).status, 418)
   checkRefusal(t, await exchange(t, session.gateway.port, handshake()))
-  await answerClose(session, 1001)
+  await answerClose(session, 1012)
   await closed
 })
 
@@ -111,12 +113,12 @@ t.test('a spread tells one session after another, in the order they opened', asy
   const told: number[] = []
   const drained = gateway.app.gateway.drain({ spread: 900 })
   await Promise.all(all.map(async (session, index) => {
-    t.equal(await session.client.close(), '1001')
+    t.equal(await session.client.close(), '1012')
     told.push(index)
     for (const [later, { client, server }] of all.entries()) {
       if (later > index) t.equal(client.length + server.length, 0, `session ${later} is not told with session ${index}`)
     }
-    await answerClose(session, 1001)
+    await answerClose(session, 1012)
   }))
   await drained
   t.same(told, [0, 1, 2, 3, 4, 5])
@@ -128,24 +130,93 @@ t.test('until a session is told, its messages pass', async t => {
   const all = await openSessions(t, 2)
   const [first, second] = all as [OpenSession, OpenSession]
   const drained = first.gateway.app.gateway.drain({ spread: 600 })
-  t.equal(await first.client.close(), '1001')
+  t.equal(await first.client.close(), '1012')
   second.client.write(masked(0x81, 'up'))
   second.server.write(frame(0x81, 'down'))
   t.equal((await second.server.frame()).payload.toString(), 'up')
   t.equal((await second.client.frame()).payload.toString(), 'down')
-  t.equal(await second.client.close(), '1001')
-  for (const session of all) await answerClose(session, 1001)
+  t.equal(await second.client.close(), '1012')
+  for (const session of all) await answerClose(session, 1012)
   await drained
 })
 
-t.test('the code may be 1012', async t => {
+// Issue 8, A2.
+t.test('the code is 1012, or any that may stand on the wire', async t => {
+  for (const code of [undefined, 1001, 1012, 1013, 4000]) {
+    const session = await openSession(t, PATIENT)
+    const sent = code ?? 1012
+    const drained = session.gateway.app.gateway.drain(code === undefined ? {} : { code })
+    t.equal(await session.client.close(), String(sent))
+    t.equal(await session.server.close(), String(sent))
+    await answerClose(session, sent)
+    await drained
+    await checkEnd(t, session, { by: 'gateway', reason: 'drain', code: sent, closeSent: { client: sent, target: sent } })
+  }
+})
+
+for (const drainCode of [undefined, 1001, 4000, false] as const) {
+  t.test(`app.close(), and drainCode ${drainCode ?? 'by default'}`, async t => {
+    const session = await openSession(t, { ...PATIENT, plugin: drainCode === undefined ? {} : { drainCode } })
+    const closed = session.gateway.app.close()
+    for (const wire of [session.client, session.server]) {
+      if (drainCode === false) t.equal(await wire.rest(), '')
+      else t.equal(await wire.close(), String(drainCode ?? 1012))
+    }
+    await answerClose(session, 1012)
+    await closed
+    await checkEnd(t, session, { by: 'gateway', reason: 'drain', code: drainCode === false ? 1006 : drainCode ?? 1012 })
+  })
+}
+
+for (const drainCode of [999, 1005, 1006, 1015, 5000, true, '1012']) {
+  t.test(`drainCode ${JSON.stringify(drainCode)} is an error`, async t => {
+    const app = Fastify()
+    t.teardown(() => app.close())
+    await t.rejects(async () => { await app.register(sluice, { drainCode: drainCode as never }) }, /option 'drainCode': must be/)
+  })
+}
+
+// Issue 8, A2: for clients that only come back after an unclean end.
+t.test('the code false ends without a Close, behind the message in flight', async t => {
   const session = await openSession(t, PATIENT)
-  const drained = session.gateway.app.gateway.drain({ code: 1012 })
-  t.equal(await session.client.close(), '1012')
-  t.equal(await session.server.close(), '1012')
-  await answerClose(session, 1012)
+  const { client, server, gateway } = session
+  const up = Buffer.concat([masked(0x01, 'one'), masked(0x80, Buffer.alloc(70_000, 1))])
+  const down = frame(0x82, Buffer.alloc(90_000, 2))
+  client.write(up.subarray(0, 5000))
+  server.write(down.subarray(0, 5000))
+  await server.has(5000)
+  await client.has(5000)
+  const drained = gateway.app.gateway.drain({ code: false })
+  client.write(Buffer.concat([up.subarray(5000), masked(0x81, 'too late')]))
+  server.write(Buffer.concat([down.subarray(5000), frame(0x81, 'too late')]))
+  t.ok((await server.bytes(up.length)).equals(up))
+  t.ok((await client.bytes(down.length)).equals(down))
+  for (const wire of [client, server]) {
+    t.equal(await wire.rest(), '')
+    t.equal(wire.error, undefined, 'not a reset')
+    wire.end()
+  }
   await drained
-  await checkEnd(t, session, { by: 'gateway', reason: 'drain', code: 1012 })
+  await checkEnd(t, session, { by: 'gateway', reason: 'drain', code: 1006 })
+  t.same(gateway.ends[0]!.closeSent, {})
+})
+
+t.test('the code false, and peers that stay: cut after closeTimeout', async t => {
+  const session = await openSession(t)
+  const started = performance.now()
+  await session.gateway.app.gateway.drain({ code: false })
+  const took = performance.now() - started
+  t.ok(took > 190 && took < 2000, `${took} ms`)
+  await checkEnd(t, session, { by: 'gateway', reason: 'drain', code: 1006 })
+})
+
+t.test('the code false, and a timeout inside a message: cut', async t => {
+  const session = await openSession(t, PATIENT)
+  session.server.write(frame(0x01, 'half'))
+  await session.client.frame()
+  await session.gateway.app.gateway.drain({ code: false, timeout: 100 })
+  t.equal(await session.client.rest(), '')
+  await checkEnd(t, session, { by: 'gateway', reason: 'drain', code: 1006 })
 })
 
 t.test('a code that may not stand on the wire is a RangeError, and nothing is drained', async t => {
@@ -180,9 +251,9 @@ t.test('a message in flight is finished first', async t => {
 t.test('after the timeout, what has not answered is destroyed', async t => {
   const session = await openSession(t, PATIENT)
   await session.gateway.app.gateway.drain({ timeout: 100 })
-  t.equal(await session.client.close(), '1001')
-  t.equal(await session.server.close(), '1001')
-  await checkEnd(t, session, { by: 'gateway', reason: 'drain', code: 1001 })
+  t.equal(await session.client.close(), '1012')
+  t.equal(await session.server.close(), '1012')
+  await checkEnd(t, session, { by: 'gateway', reason: 'drain', code: 1012 })
 })
 
 t.test('a timeout shorter than the spread: the rest is told the same code, and destroyed', async t => {
@@ -203,20 +274,20 @@ t.test('two drains at a time: both resolve, the shorter limit holds, and there i
   const second = gateway.app.gateway.drain({ timeout: 100, code: 1012 })
   await Promise.all([first, second])
   for (const wire of [client, server]) {
-    t.equal(await wire.close(), '1001')
+    t.equal(await wire.close(), '1012')
     t.equal(await wire.rest(), '')
   }
-  await checkEnd(t, session, { by: 'gateway', reason: 'drain', code: 1001 })
+  await checkEnd(t, session, { by: 'gateway', reason: 'drain', code: 1012 })
 })
 
 t.test('app.close() during a drain does not wait for its spread', async t => {
   const all = await openSessions(t, 2)
   const { app } = all[0]!.gateway
   const drained = app.gateway.drain({ spread: 60_000, timeout: 60_000 })
-  t.equal(await all[0]!.client.close(), '1001')
+  t.equal(await all[0]!.client.close(), '1012')
   const closed = app.close()
-  t.equal(await all[1]!.client.close(), '1001')
-  for (const session of all) await answerClose(session, 1001)
+  t.equal(await all[1]!.client.close(), '1012')
+  for (const session of all) await answerClose(session, 1012)
   await Promise.all([drained, closed])
   t.equal(resources().timers, 0)
 })
@@ -233,15 +304,15 @@ t.test('a drain ends with the last session, though its spread has not', async t 
   const all = await openSessions(t, 3)
   const [told, closes, vanishes] = all as [OpenSession, OpenSession, OpenSession]
   const drained = told.gateway.app.gateway.drain({ spread: 60_000 })
-  t.equal(await told.client.close(), '1001')
-  await answerClose(told, 1001)
+  t.equal(await told.client.close(), '1012')
+  await answerClose(told, 1012)
   closes.client.write(masked(0x88, closing(1000)))
   t.equal(await closes.server.close(), '1000')
   closes.server.write(frame(0x88, closing(1000))).end()
   t.equal(await closes.client.close(), '1000')
   closes.client.end()
   vanishes.client.reset()
-  t.equal(await vanishes.server.close(), '1001')
+  t.equal(await vanishes.server.rest(), '')
   vanishes.server.end()
   await drained
   t.equal(told.gateway.ends.length, 3)
@@ -259,8 +330,8 @@ t.test('connections that handshakes were refused on are gone after a drain', asy
   await refused.over()
   refused.end()
   await refused.gone()
-  t.equal(await session.client.close(), '1001')
-  await answerClose(session, 1001)
+  t.equal(await session.client.close(), '1012')
+  await answerClose(session, 1012)
   await drained
   await gateway.idle()
 })

@@ -3,7 +3,7 @@ import { acceptOf, answerFault, rsvBits } from '../../src/websocket/handshake.js
 import { openSession, startGateway, type RunningGateway } from '../helpers/gateway.js'
 import { ACCEPT, KEY, exchange, handshake } from '../helpers/raw-client.js'
 import { goodAnswer, rawTarget, type RawTarget } from '../helpers/raw-target.js'
-import { Wire, valuesOf, type Teardown } from '../helpers/wire.js'
+import { Wire, frame, masked, valuesOf, type Teardown } from '../helpers/wire.js'
 
 async function start (t: Teardown): Promise<{ gateway: RunningGateway, target: RawTarget }> {
   const target = await rawTarget(t)
@@ -96,7 +96,8 @@ t.test('what is wrong with a 101', async t => {
   t.equal(fault('sec-websocket-protocol', 'chat'), undefined)
   t.equal(fault('Sec-WebSocket-Extensions', 'permessage-deflate; server_max_window_bits=10'), undefined)
   t.match(fault('Sec-WebSocket-Protocol', 'superchat'), /subprotocol/, 'subprotocols are case-sensitive')
-  t.match(fault('Sec-WebSocket-Protocol', ''), /subprotocol/)
+  t.equal(fault('Sec-WebSocket-Protocol', ''), undefined, 'an empty header names none (issue 8, item 5)')
+  t.equal(fault('Sec-WebSocket-Protocol', ' ', 'Sec-WebSocket-Protocol', 'chat'), undefined)
   t.match(fault('Sec-WebSocket-Protocol', 'chat', 'Sec-WebSocket-Protocol', 'chat'), /subprotocol/)
   t.match(fault('Sec-WebSocket-Protocol', 'chat, Superchat'), /subprotocol/, 'one, not a list')
   t.match(fault('Sec-WebSocket-Extensions', 'x-other'), /extension/)
@@ -110,4 +111,108 @@ t.test('the RSV bits that extensions use', async t => {
   t.equal(rsvBits([]), 0)
   t.equal(rsvBits(['Sec-WebSocket-Extensions', 'permessage-deflate; client_no_context_takeover']), 0x40)
   t.equal(rsvBits(['Sec-WebSocket-Extensions', 'x-unknown']), 0x70)
+})
+
+// Issue 8, item 5
+
+t.test('an empty Sec-WebSocket-Protocol in a 101 is none, as Kubernetes sends it', async t => {
+  for (const protocol of ['', 'v4.channel.k8s.io']) {
+    const { answer, gateway } = await openSession(t, { headers: { 'Sec-WebSocket-Protocol': protocol }, answer: ['Sec-WebSocket-Protocol: '] })
+    t.equal(answer.start, 'HTTP/1.1 101 Switching Protocols')
+    t.same(valuesOf(answer, 'sec-websocket-protocol'), [''], 'as it came')
+    t.match(gateway.app.gateway.sessions.list(), [{ subprotocol: undefined }])
+  }
+})
+
+const LENIENT = { websocket: { strict: false, closeTimeout: 200 } }
+
+t.test('with strict: false a target gets the handshake as it is, and decides', async t => {
+  const target = await rawTarget(t)
+  const gateway = await startGateway(t, { targets: [target.url], route: LENIENT })
+  const charger = Buffer.alloc(32, 'k').toString('base64')
+  for (const request of [
+    handshake({ headers: { 'Sec-WebSocket-Key': charger } }),
+    handshake({ headers: { 'Sec-WebSocket-Key': 'SGVsbG8sIHdvcmxkIQ==' } }),
+    handshake({ lines: ['Sec-WebSocket-Version: 13'] }),
+    handshake({ headers: { 'Sec-WebSocket-Version': '8' }, lines: ['Sec-WebSocket-Version: 8'] }),
+    handshake({ headers: { 'Sec-WebSocket-Version': '7' } }),
+    handshake({ headers: { 'Sec-WebSocket-Protocol': 'two words, two words, a/b' } }),
+    handshake({ start: 'GET /ws HTTP/1.0' }),
+    handshake({ start: 'GET /ws HTTP/1.0', headers: { Host: '' } })
+  ]) {
+    const client = await Wire.connect(t, gateway.port)
+    client.write(request).write(masked(0x81, 'early'))
+    const server = await target.next()
+    const seen = await server.head()
+    t.equal(seen.start, 'GET /ws HTTP/1.1')
+    for (const name of ['sec-websocket-key', 'sec-websocket-version', 'sec-websocket-protocol']) {
+      t.same(valuesOf(seen, name), [...request.matchAll(new RegExp(`^${name}: (.*)\r$`, 'gim'))].map(([, value]) => value), name)
+    }
+    t.equal(valuesOf(seen, 'host').length, 1)
+    t.equal(server.length, 0, 'nothing of the client comes before the 101')
+    server.write(goodAnswer(seen)).write(frame(0x81, 'hello'))
+    t.equal((await client.head()).start, 'HTTP/1.1 101 Switching Protocols')
+    t.equal((await client.frame()).payload.toString(), 'hello')
+    t.equal((await server.frame()).payload.toString(), 'early')
+  }
+})
+
+t.test('with strict: false what is no handshake is refused still', async t => {
+  const target = await rawTarget(t)
+  const gateway = await startGateway(t, { targets: [target.url], route: LENIENT })
+  for (const request of [
+    handshake({ start: 'POST /ws HTTP/1.1' }),
+    handshake({ lines: ['Content-Length: 5'] }) + 'hello',
+    handshake({ lines: ['Transfer-Encoding: chunked'] }) + '0\r\n\r\n',
+    handshake({ start: 'GET /ws HTTP/1.0', lines: ['Content-Length: 5'] }) + 'hello',
+    handshake({ lines: ['Host: other.test'] }),
+    handshake({ headers: { Host: '' } }),
+    handshake({ headers: { Connection: 'keep-alive' } })
+  ]) {
+    t.equal((await exchange(t, gateway.port, request)).status, 400, request)
+  }
+  t.equal(target.connections, 0)
+})
+
+t.test('with strict: false nothing but a 101 opens a tunnel', async t => {
+  const target = await rawTarget(t)
+  const gateway = await startGateway(t, { targets: [target.url], route: LENIENT })
+  for (const [answer, status] of [
+    ['HTTP/1.1 200 OK\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nContent-Length: 0\r\n\r\n', 200],
+    ['HTTP/1.1 426 Upgrade Required\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nContent-Length: 0\r\n\r\n', 426],
+    ['HTTP/1.1 200 OK\nContent-Length: 0\n\n', 502],
+    ['HTTP/1.1 1010 Switching Protocols\r\n\r\n', 502],
+    ['HTTP/1.1 101x\r\n\r\n', 502],
+    ['HTTP/2 101 Switching Protocols\r\n\r\n', 502]
+  ] as const) {
+    const client = await Wire.connect(t, gateway.port)
+    client.write(handshake()).write(masked(0x81, 'early'))
+    const server = await target.next()
+    await server.head()
+    server.write(answer)
+    t.match((await client.head()).start, `HTTP/1.1 ${status} `, answer)
+    await client.rest()
+    client.end()
+    t.equal(await server.rest(), '', 'no byte of the client has reached it')
+    server.end()
+  }
+})
+
+t.test("with strict: false the route's own options hold", async t => {
+  const target = await rawTarget(t)
+  const gateway = await startGateway(t, { targets: [target.url], route: { websocket: { strict: false, protocols: ['chat', 'feed'], compression: 'off' } } })
+  for (const [line, status] of [
+    ['Sec-WebSocket-Protocol: chat', 101],
+    ['Sec-WebSocket-Protocol: feed', 101],
+    ['Sec-WebSocket-Protocol: other', 502],
+    ['Sec-WebSocket-Protocol: chat, other', 502],
+    ['Sec-WebSocket-Extensions: permessage-deflate', 502]
+  ] as const) {
+    const client = await Wire.connect(t, gateway.port)
+    client.write(handshake({ headers: { 'Sec-WebSocket-Protocol': 'chat, other', 'Sec-WebSocket-Extensions': 'permessage-deflate' } }))
+    const server = await target.next()
+    server.write(goodAnswer(await server.head(), [line]))
+    t.match((await client.head()).start, ` ${status} `, line)
+    client.reset()
+  }
 })

@@ -4,8 +4,8 @@ import { closing, frame, masked, type Frame, type Wire } from '../helpers/wire.j
 
 /** What a session's two sides are, seen from the one that sends. */
 const SIDES = [
-  { side: 'client', make: masked, other: frame, loss: '1001' },
-  { side: 'target', make: frame, other: masked, loss: '1014' }
+  { side: 'client', make: masked, other: frame },
+  { side: 'target', make: frame, other: masked }
 ] as const
 
 const open = (t: Parameters<typeof openSession>[0], websocket: object, settings: object = {}) =>
@@ -114,7 +114,7 @@ for (const { side, make, other } of SIDES) {
     }
     sender.write(Buffer.from([0x82, side === 'client' ? 0xff : 0x7f, 0x80, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0]))
     t.match(await sender.close(), /^1002 /, 'an end that cannot be found is still a violation')
-    t.match(await reader.close(), side === 'client' ? '1001' : '1014')
+    t.equal(await reader.close(), '1002')
     sender.end()
     reader.write(other(0x88, closing(1000))).end()
     await checkEnd(t, session, { by: side, reason: 'protocol-error', code: 1002 })
@@ -157,18 +157,37 @@ t.test('a message that is too big while a frame to its sender is open: the sende
   await checkEnd(t, session, { by: 'client', reason: 'too-big' })
 })
 
-for (const lossCode of [1011, 1001, 4000, undefined]) {
-  t.test(`lossCode ${lossCode ?? 'by default'}`, async t => {
-    const told = lossCode ?? 1014
-    const session = await open(t, lossCode === undefined ? {} : { lossCode })
-    session.server.reset()
-    t.equal(await session.client.close(), String(told))
-    session.client.write(masked(0x88, closing(told))).end()
-    await checkEnd(t, session, { by: 'target', reason: 'lost', code: 1006 })
+// Issue 8, A1: for those who want one, in both directions.
+for (const lossCode of [1011, 1001, 1014, 4000]) {
+  for (const { side, other } of SIDES) {
+    t.test(`lossCode ${lossCode}, when the ${side} is lost`, async t => {
+      const session = await open(t, { lossCode })
+      const [lost, left] = side === 'client' ? [session.client, session.server] : [session.server, session.client]
+      lost.reset()
+      t.equal(await left.close(), String(lossCode))
+      left.write(other(0x88, closing(lossCode)))
+      t.equal(await left.rest(), '')
+      left.end()
+      await checkEnd(t, session, { by: side, reason: 'lost', code: 1006 })
+      // Issue 8, A3.
+      t.same(session.gateway.ends[0]!.closeSent, { [side === 'client' ? 'target' : 'client']: lossCode })
+    })
 
-    const violated = await open(t, lossCode === undefined ? {} : { lossCode })
+    t.test(`lossCode ${lossCode}, when the ${side} ends its half`, async t => {
+      const session = await open(t, { lossCode })
+      const [lost, left] = side === 'client' ? [session.client, session.server] : [session.server, session.client]
+      lost.end()
+      t.equal(await left.close(), String(lossCode))
+      left.end()
+      await checkEnd(t, session, { by: side, reason: 'lost', code: 1006 })
+      t.same(session.gateway.ends[0]!.closeSent, { [side === 'client' ? 'target' : 'client']: lossCode })
+    })
+  }
+
+  t.test(`lossCode ${lossCode} is no matter of violations`, async t => {
+    const violated = await open(t, { lossCode })
     violated.server.write(masked(0x81, 'x'))
-    t.equal(await violated.client.close(), String(told))
+    t.equal(await violated.client.close(), '1002')
     violated.client.end()
     violated.server.end()
     await checkEnd(t, violated, { by: 'target', reason: 'protocol-error' })

@@ -8,6 +8,7 @@ type Misbehaviour = (server: Wire, request: Head) => void
 
 const UNREACHABLE = [502, 'SLUICE_TARGET_UNREACHABLE'] as const
 const INVALID = [502, 'SLUICE_TARGET_ANSWER_INVALID'] as const
+const TOO_LARGE = [502, 'SLUICE_TARGET_HEADERS_TOO_LARGE'] as const
 const TIMEOUT = [504, 'SLUICE_TARGET_TIMEOUT'] as const
 
 const CASES: Record<string, [misbehave: Misbehaviour, answer: readonly [status: number, code: string]]> = {
@@ -20,8 +21,8 @@ const CASES: Record<string, [misbehave: Misbehaviour, answer: readonly [status: 
   'sends half a head and resets': [server => { server.write('HTTP/1.1 101 Switching Protocols\r\nUpgr').socket.end(() => server.reset()) }, INVALID],
   'sends half a head and stays silent': [server => server.write('HTTP/1.1 101 Switching Protocols\r\nUpgr'), TIMEOUT],
   'sends interim answers alone': [server => server.write('HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 100 Continue\r\n\r\n'), TIMEOUT],
-  'sends a head of 100 KB': [server => server.write(`HTTP/1.1 101 Switching Protocols\r\nX: ${'x'.repeat(100_000)}\r\n\r\n`), INVALID],
-  'sends a head without end': [server => server.write('HTTP/1.1 101 Switching Protocols\r\n').write('X: y\r\n'.repeat(20_000)), INVALID],
+  'sends a head of 100 KB': [server => server.write(`HTTP/1.1 101 Switching Protocols\r\nX: ${'x'.repeat(100_000)}\r\n\r\n`), TOO_LARGE],
+  'sends a head without end': [server => server.write('HTTP/1.1 101 Switching Protocols\r\n').write('X: y\r\n'.repeat(20_000)), TOO_LARGE],
   'sends a 101 without Sec-WebSocket-Accept': [(server, request) => server.write(goodAnswer(request).replace(/Sec-.*\r\n/, '')), INVALID],
   'sends a wrong Sec-WebSocket-Accept': [(server, request) => server.write(goodAnswer(request).replace(/Accept: ./, 'Accept: _')), INVALID],
   'sends a 101 without Upgrade': [(server, request) => server.write(goodAnswer(request).replace('Upgrade: websocket\r\n', '')), INVALID],

@@ -2,7 +2,7 @@ import t from 'tap'
 import type { FastifyInstance } from 'fastify'
 import { openSession, startGateway } from '../helpers/gateway.js'
 import { ACCEPT, KEY, exchange, handshake } from '../helpers/raw-client.js'
-import { goodAnswer, rawTarget } from '../helpers/raw-target.js'
+import { goodAnswer, rawTarget, refusingPort } from '../helpers/raw-target.js'
 import { Wire, masked, valuesOf } from '../helpers/wire.js'
 
 const CLIENTS_OWN = {
@@ -234,4 +234,39 @@ t.test('onResponse hooks run once, when the session is over', async t => {
   server.end()
   await gateway.ended()
   t.equal(responses, 1)
+})
+
+// Issue 8, item 16
+t.test('a handshake is made to every other target while no connection can be made, and after a broken one as often as retries says', async t => {
+  const refusing = async () => `http://127.0.0.1:${await refusingPort()}`
+  for (const retries of [0, 1, 2]) {
+    const good = await rawTarget(t)
+    const reached = await startGateway(t, { targets: [await refusing(), await refusing(), await refusing(), good.url], upstream: { retries } })
+    const client = await Wire.connect(t, reached.port)
+    client.write(handshake())
+    const server = await good.next()
+    server.write(goodAnswer(await server.head()))
+    t.equal((await client.head()).start, 'HTTP/1.1 101 Switching Protocols')
+    client.reset()
+
+    const broken = [await rawTarget(t), await rawTarget(t)]
+    const gateway = await startGateway(t, { targets: [broken[0]!.url, await refusing(), broken[1]!.url, good.url], upstream: { retries } })
+    const other = await Wire.connect(t, gateway.port)
+    other.write(handshake())
+    const breaks = Math.min(retries + 1, 2)
+    for (const target of broken.slice(0, breaks)) {
+      const wire = await target.next()
+      await wire.head()
+      wire.reset()
+    }
+    if (retries < 2) {
+      t.equal((await other.head()).start, 'HTTP/1.1 502 Bad Gateway')
+    } else {
+      const server = await good.next()
+      server.write(goodAnswer(await server.head()))
+      t.equal((await other.head()).start, 'HTTP/1.1 101 Switching Protocols')
+      other.reset()
+    }
+    t.same(broken.map(({ connections }) => connections), breaks === 2 ? [1, 1] : [1, 0])
+  }
 })

@@ -17,16 +17,32 @@ t.test('TokenBucket', async t => {
 t.test('RateLimit counts messages and bytes', async t => {
   const messages = new RateLimit({ messages: 2 }, 0)
   t.equal(messages.action, 'close')
-  t.equal(messages.wait(2, 1e9, 0), 0, 'the burst is that of a second')
-  t.equal(messages.wait(3, 1e9, 0), 500)
-  t.equal(messages.wait(3, 1e9, 500), 0, 'nothing new')
+  t.equal(messages.wait(2, 2, 1e9, 0), 0, 'the burst is that of a second')
+  t.equal(messages.wait(3, 3, 1e9, 0), 500)
+  t.equal(messages.wait(3, 3, 1e9, 500), 0, 'nothing new')
   const slow = new RateLimit({ messages: 0.5 }, 0)
-  t.equal(slow.wait(1, 0, 0), 0, 'less than one a second still lets one pass')
-  t.equal(slow.wait(2, 0, 0), 2000)
+  t.equal(slow.wait(1, 1, 0, 0), 0, 'less than one a second still lets one pass')
+  t.equal(slow.wait(2, 2, 0, 0), 2000)
   const bytes = new RateLimit({ messages: 1000, bytes: 100, action: 'delay' }, 0)
   t.equal(bytes.action, 'delay')
-  t.equal(bytes.wait(1, 100, 0), 0)
-  t.equal(bytes.wait(2, 150, 0), 500)
+  t.equal(bytes.wait(1, 1, 100, 0), 0)
+  t.equal(bytes.wait(2, 2, 150, 0), 500)
+})
+
+// Issue 8, C22.
+t.test('RateLimit counts frames', async t => {
+  const given = new RateLimit({ messages: 2, frames: 4 }, 0)
+  t.equal(given.wait(0, 4, 0, 0), 0, 'the burst is that of a second')
+  t.equal(given.wait(0, 5, 0, 0), 250)
+  const burst = new RateLimit({ messages: 2, burst: 20, frames: 4 }, 0)
+  t.equal(burst.wait(20, 20, 0, 0), 0, 'a burst of messages may have as many frames')
+  t.equal(burst.wait(20, 21, 0, 0), 250)
+  const least = new RateLimit({ messages: 0.1 }, 0)
+  t.equal(least.wait(0, 100, 0, 0), 0, 'by default at least 100')
+  t.equal(least.wait(0, 101, 0, 0), 10)
+  const tenfold = new RateLimit({ messages: 50, burst: 200 }, 0)
+  t.equal(tenfold.wait(200, 2000, 0, 0), 0, 'or ten for each message')
+  t.equal(tenfold.wait(200, 2001, 0, 0), 2)
 })
 
 const open = (t: Parameters<typeof openSession>[0], messageRate: MessageRate, more: object = {}) =>
@@ -74,6 +90,74 @@ t.test("'close': bytes", async t => {
   client.reset()
   server.end()
   await checkEnd(t, session, { reason: 'rate' })
+})
+
+// Issue 8, C22: none of these is a message, or ends one.
+const CHEAP: Record<string, Buffer> = {
+  pings: masked(0x89),
+  pongs: masked(0x8a, 'unasked'),
+  'continuations without payload': masked(0x00),
+  'continuations of a byte': masked(0x00, 'x')
+}
+for (const [name, cheap] of Object.entries(CHEAP)) {
+  t.test(`'close': a client that sends no message but ${name}`, async t => {
+    const session = await open(t, { messages: 1 }, { closeTimeout: 300 })
+    const { client, server } = session
+    client.write(masked(0x01, 'begun'))
+    await server.frame()
+    const flood = Buffer.concat(Array.from({ length: 1000 }, () => cheap))
+    const floods = setInterval(() => { client.write(flood) }, 5)
+    t.teardown(() => { clearInterval(floods) })
+    client.socket.once('close', () => { clearInterval(floods) })
+    t.equal(await client.close(), '1008')
+    // Cut after closeTimeout, though it goes on.
+    await checkEnd(t, session, { by: 'gateway', reason: 'rate', code: 1008, fromClient: { messages: 0 } })
+  })
+}
+
+t.test("'close': copies of the Pong for the gateway count, though they go no further", async t => {
+  const session = await open(t, { messages: 1 }, { closeTimeout: 200, pingInterval: 30 })
+  const { client } = session
+  const { opcode, payload } = await client.frame()
+  t.equal(opcode, 9)
+  client.write(Buffer.concat(Array.from({ length: 200 }, () => masked(0x8a, payload))))
+  for (;;) {
+    const next = await client.frame()
+    if (next.opcode === 9) continue
+    t.equal(next.payload.readUInt16BE(), 1008)
+    break
+  }
+  await checkEnd(t, session, { by: 'gateway', reason: 'rate', fromClient: { frames: 0 } })
+})
+
+t.test("'delay': frames", async t => {
+  const session = await open(t, { messages: 1000, frames: 100, burst: 1, action: 'delay' })
+  const { client, server } = session
+  const started = performance.now()
+  const ping = masked(0x89)
+  client.write(Buffer.concat(Array.from({ length: 150 }, () => ping)))
+  await server.has(150 * 6)
+  await server.bytes(150 * 6)
+  client.write(masked(0x81, 'behind'))
+  t.equal((await server.frame()).payload.toString(), 'behind')
+  t.ok(performance.now() - started > 480, '50 more than a second has')
+  client.reset()
+  server.reset()
+  await session.gateway.ended()
+})
+
+t.test('a client that fragments its messages is within its rate', async t => {
+  const session = await open(t, { messages: 20, burst: 20 })
+  const { client, server } = session
+  const message = Buffer.concat([masked(0x01, 'a'), ...Array.from({ length: 7 }, () => masked(0x00, 'b')), masked(0x89), masked(0x80, 'c')])
+  for (let count = 0; count < 20; count++) client.write(message)
+  await server.bytes(20 * message.length)
+  client.write(masked(0x88, closing(1000)))
+  t.equal(await server.close(), '1000')
+  client.reset()
+  server.reset()
+  await session.gateway.ended()
+  t.match(session.gateway.ends[0], { reason: 'close', fromClient: { messages: 20 } })
 })
 
 t.test('what the target sends has no limit', async t => {

@@ -7,23 +7,23 @@ import { Wire, closing, frame, masked, valuesOf } from '../helpers/wire.js'
 
 const PATIENT = { route: { websocket: { closeTimeout: 60_000 } } }
 
-t.test('app.close() tells 1001 to every client and every target', async t => {
+t.test('app.close() tells 1012 to every client and every target', async t => {
   const first = await openSession(t, PATIENT)
   const all = [first]
   while (all.length < 20) all.push(await openSession(t, { on: first }))
   const closed = first.gateway.app.close()
   await Promise.all(all.map(async ({ client, server }) => {
-    t.equal(await client.close(), '1001')
-    t.equal(await server.close(), '1001')
-    client.write(masked(0x88, closing(1001)))
-    server.write(frame(0x88, closing(1001))).end()
+    t.equal(await client.close(), '1012')
+    t.equal(await server.close(), '1012')
+    client.write(masked(0x88, closing(1012)))
+    server.write(frame(0x88, closing(1012))).end()
     t.equal(await client.rest(), '', "the target's answer is not a second Close")
     t.equal(await server.rest(), '', "nor is the client's")
     client.end()
   }))
   await closed
   t.equal(first.gateway.ends.length, 20)
-  for (const end of first.gateway.ends) t.match(end, { by: 'gateway', reason: 'drain', code: 1001 })
+  for (const end of first.gateway.ends) t.match(end, { by: 'gateway', reason: 'drain', code: 1012, closeSent: { client: 1012, target: 1012 } })
 })
 
 t.test('a message that is on its way is finished first', async t => {
@@ -41,10 +41,10 @@ t.test('a message that is on its way is finished first', async t => {
   server.write(Buffer.concat([down.subarray(1500), frame(0x81, 'too late')]))
   t.ok((await server.bytes(up.length)).equals(up))
   t.ok((await client.bytes(down.length)).equals(down))
-  t.equal(await server.close(), '1001')
-  t.equal(await client.close(), '1001')
-  client.write(masked(0x88, closing(1001)))
-  server.write(frame(0x88, closing(1001))).end()
+  t.equal(await server.close(), '1012')
+  t.equal(await client.close(), '1012')
+  client.write(masked(0x88, closing(1012)))
+  server.write(frame(0x88, closing(1012))).end()
   await client.over()
   client.end()
   await closed
@@ -57,9 +57,9 @@ t.test('the beginning of a header is not a message on its way', async t => {
   client.write(Buffer.concat([masked(0x81, 'a'), masked(0x82, Buffer.alloc(500)).subarray(0, 3)]))
   await server.frame()
   const closed = gateway.app.close()
-  t.equal(await server.close(), '1001')
-  t.equal(await client.close(), '1001')
-  client.write(Buffer.concat([masked(0x82, Buffer.alloc(500)).subarray(3), masked(0x88, closing(1001))]))
+  t.equal(await server.close(), '1012')
+  t.equal(await client.close(), '1012')
+  client.write(Buffer.concat([masked(0x82, Buffer.alloc(500)).subarray(3), masked(0x88, closing(1012))]))
   server.end()
   await client.over()
   client.end()
@@ -69,7 +69,7 @@ t.test('the beginning of a header is not a message on its way', async t => {
 
 /** Peers that make closing hard, with the others behaving well enough. */
 const HARD: Record<string, (session: Awaited<ReturnType<typeof openSession>>) => Promise<void>> = {
-  'never answers Close (client)': async ({ server }) => { server.close().then(() => { server.write(frame(0x88, closing(1001))).end() }, t.threw) },
+  'never answers Close (client)': async ({ server }) => { server.close().then(() => { server.write(frame(0x88, closing(1012))).end() }, t.threw) },
   'never answers Close (both)': async () => {},
   'stalls inside a frame (client)': async ({ client, server }) => { client.write(masked(0x82, Buffer.alloc(1000)).subarray(0, 100)); await server.has(100) },
   'stalls inside a frame (target)': async ({ client, server }) => { server.write(frame(0x82, Buffer.alloc(1000)).subarray(0, 100)); await client.has(100) },
@@ -77,7 +77,7 @@ const HARD: Record<string, (session: Awaited<ReturnType<typeof openSession>>) =>
   'never reads (client)': async ({ client, server }) => { client.socket.pause(); for (let count = 0; count < 32; count++) server.write(frame(0x82, Buffer.alloc(1 << 20))) },
   'never reads (target)': async ({ client, server }) => { server.socket.pause(); for (let count = 0; count < 32; count++) client.write(masked(0x82, Buffer.alloc(1 << 20))) },
   'pings without end and never closes (client)': async ({ client }) => { const pings = setInterval(() => { client.write(masked(0x89)) }, 10); client.socket.once('close', () => { clearInterval(pings) }) },
-  'ends its half and waits (client)': async ({ client, server }) => { client.end(); await server.has(4) },
+  'ends its half and waits (client)': async ({ client, server }) => { client.end(); await server.over() },
   'has closed already and waits (target)': async ({ client, server }) => { server.write(frame(0x88, closing(1000))); await client.close() }
 }
 
@@ -105,9 +105,9 @@ t.test('drainTimeout bounds it all', async t => {
   const started = performance.now()
   await session.gateway.app.close()
   t.ok(performance.now() - started < 1500)
-  t.equal(await session.client.close(), '1001')
-  t.equal(await session.server.close(), '1001')
-  await checkEnd(t, session, { by: 'gateway', reason: 'drain', code: 1001 })
+  t.equal(await session.client.close(), '1012')
+  t.equal(await session.server.close(), '1012')
+  await checkEnd(t, session, { by: 'gateway', reason: 'drain', code: 1012 })
 })
 
 t.test('handshakes during close() get 503', async t => {
@@ -118,7 +118,7 @@ t.test('handshakes during close() get 503', async t => {
   const unanswered = await target.next()
   await unanswered.head()
   const closed = gateway.app.close()
-  t.equal(await client.close(), '1001')
+  t.equal(await client.close(), '1012')
 
   t.match((await dialling.head()).start, / 503 /, 'one that is under way')
   await dialling.over()
@@ -134,8 +134,8 @@ t.test('handshakes during close() get 503', async t => {
   await waiting.over()
   waiting.end()
 
-  client.write(masked(0x88, closing(1001))).end()
-  server.write(frame(0x88, closing(1001))).end()
+  client.write(masked(0x88, closing(1012))).end()
+  server.write(frame(0x88, closing(1012))).end()
   await closed
   t.equal(target.connections, 2)
 })

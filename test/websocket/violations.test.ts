@@ -20,27 +20,28 @@ const VIOLATIONS: Record<string, (own: typeof frame, others: typeof frame) => Bu
 
 const client = masked as typeof frame
 
+// Issue 8, A1: the gateway ends these, so both sides hear of it.
 for (const [name, make] of Object.entries(VIOLATIONS)) {
-  t.test(`${name}, from the client: 1002 to it, 1001 to the target`, async t => {
+  t.test(`${name}, from the client: 1002 to it, and to the target`, async t => {
     const session = await openSession(t)
     session.client.write(Buffer.concat([masked(0x81, 'good'), make(client, frame), masked(0x81, 'never')]))
     t.equal((await session.server.frame()).payload.toString(), 'good')
-    t.equal(await session.server.close(), '1001')
+    t.equal(await session.server.close(), '1002')
     t.match(await session.client.close(), /^1002 /)
     await session.client.over()
     session.client.end()
-    session.server.write(frame(0x88, closing(1001))).end()
+    session.server.write(frame(0x88, closing(1002))).end()
     t.equal(await session.server.rest(), '', 'nothing of the frame, nor behind it, was sent on')
-    await checkEnd(t, session, { by: 'client', reason: 'protocol-error', code: 1002, fromClient: { frames: 1, messages: 1 } })
+    await checkEnd(t, session, { by: 'client', reason: 'protocol-error', code: 1002, closeSent: { client: 1002, target: 1002 }, fromClient: { frames: 1, messages: 1 } })
   })
 
-  t.test(`${name}, from the target: 1002 to it, 1014 to the client`, async t => {
+  t.test(`${name}, from the target: 1002 to it, and to the client`, async t => {
     const session = await openSession(t)
     session.server.write(Buffer.concat([frame(0x81, 'good'), make(frame, client), frame(0x81, 'never')]))
     t.equal((await session.client.frame()).payload.toString(), 'good')
-    t.equal(await session.client.close(), '1014')
+    t.equal(await session.client.close(), '1002')
     t.match(await session.server.close(), /^1002 /)
-    session.client.write(masked(0x88, closing(1014)))
+    session.client.write(masked(0x88, closing(1002)))
     t.equal(await session.client.rest(), '')
     session.client.end()
     session.server.end()
@@ -53,7 +54,7 @@ t.test('a new message inside a fragmented one', async t => {
   session.client.write(Buffer.concat([masked(0x01, 'a'), masked(0x89, 'ping'), masked(0x81, 'b')]))
   t.equal((await session.server.frame()).payload.toString(), 'a')
   t.equal((await session.server.frame()).opcode, 9)
-  t.equal(await session.server.close(), '1001')
+  t.equal(await session.server.close(), '1002')
   t.match(await session.client.close(), /^1002 /)
   session.client.end()
   session.server.end()
@@ -66,7 +67,7 @@ t.test('a violation while a frame to its sender is half sent: the sender is cut 
   await session.client.has(500)
   session.client.write(frame(0x81, 'unmasked'))
   t.equal((await session.client.rest()).length, 500)
-  t.equal(await session.server.close(), '1001')
+  t.equal(await session.server.close(), '1002')
   await session.server.over()
   session.server.end()
   await checkEnd(t, session, { by: 'client', reason: 'protocol-error' })
@@ -88,7 +89,7 @@ t.test('RSV1 with permessage-deflate passes', async t => {
   session.client.write(masked(0xc1, 'x'))
   t.equal((await session.server.frame()).first, 0xc1)
   session.client.write(masked(0xa1, 'x'))
-  t.equal(await session.server.close(), '1001')
+  t.equal(await session.server.close(), '1002')
   session.client.reset()
   session.server.end()
   await checkEnd(t, session, { reason: 'protocol-error' })

@@ -7,6 +7,8 @@ export class AnswerBody extends Readable {
   /** Nobody reads it. */
   blocked = false
   readonly #exchange: Exchange
+  /** What comes behind the chunks that are here. */
+  #breakOff: (() => void) | undefined
 
   constructor (exchange: Exchange) {
     super()
@@ -21,6 +23,25 @@ export class AnswerBody extends Readable {
     const more = this.push(kept(chunk))
     if (!more) this.blocked = true
     return more
+  }
+
+  /**
+   * The target has broken off. Whoever reads gets what came before that, and then the error.
+   *
+   * @param onTaken Is given the error's turn; by default, that comes at once.
+   */
+  fail (error: Error, onTaken: (destroy: () => void) => void = destroy => destroy()): void {
+    this.#breakOff = () => {
+      this.#breakOff = undefined
+      onTaken(() => this.destroy(error))
+    }
+    if (this.readableLength === 0) this.#breakOff()
+  }
+
+  override read (size?: number): Buffer | null {
+    const chunk = super.read(size) as Buffer | null
+    if (this.#breakOff !== undefined && this.readableLength === 0) this.#breakOff()
+    return chunk
   }
 
   override _read (): void {

@@ -6,17 +6,18 @@ export interface ReceivedHead extends AnswerHead {
   version: '1.0' | '1.1'
 }
 
-/** No head of an answer, and no trailers, are longer, in bytes; Node's own limit. */
-export const MAX_HEAD = 16 * 1024
-
 const START = 'HTTP/1.'
 const CR = 0x0d
 const STATUS_LINE = /^HTTP\/(1\.[01]) ([1-9]\d\d)(?: (.*))?$/
 
-/** Whether bytes may be the beginning of an answer: of its first line, that is. */
-export function mayBeAnswer (bytes: Buffer): boolean {
+/**
+ * Whether bytes may be the beginning of an answer.
+ *
+ * @param from Where those begin that have not been looked at before.
+ */
+export function mayBeAnswer (bytes: Buffer, from = 0): boolean {
   const length = Math.min(bytes.length, START.length)
-  const end = bytes.indexOf('\n')
+  const end = bytes.indexOf('\n', from)
   return bytes.toString('latin1', 0, length) === START.slice(0, length) && (end === -1 || bytes[end - 1] === CR)
 }
 

@@ -1,8 +1,10 @@
 import type { AnswerHead } from '../answer.js'
 import type { HeaderList } from '../headers.js'
-import { MAX_HEAD, mayBeAnswer, readAnswerHead, readFields } from './answer-head.js'
+import { mayBeAnswer, readAnswerHead, readFields } from './answer-head.js'
 import { ChunkReader } from './chunks.js'
 import { framingOf } from './framing.js'
+import { HeadBytes } from './head-bytes.js'
+import { isSwitch, readSwitch } from './lenient-switch.js'
 
 /** Who is given the parts of an answer. A chunk's memory is used again as soon as the call returns. */
 export interface AnswerParts {
@@ -14,10 +16,10 @@ export interface AnswerParts {
 
 type State = 'head' | 'length' | 'chunks' | 'until end' | 'trailers' | 'over'
 
-const NOTHING = Buffer.alloc(0)
 const NONE: HeaderList = []
 const END_OF_LINE = Buffer.from('\r\n')
-const END_OF_HEAD = Buffer.from('\r\n\r\n')
+/** As many interim responses as one that says every second that it is at work sends within the longest usual wait. */
+const MAX_INTERIM = 100
 
 /**
  * Reads answers off a connection, one for each request, however their bytes arrive. It takes nothing that RFC
@@ -26,6 +28,8 @@ const END_OF_HEAD = Buffer.from('\r\n\r\n')
 export class AnswerReader {
   /** What is wrong with the answer; nothing more is read of it. */
   fault: string | undefined
+  /** The fault is that the head, or the trailers, are longer than they may be. */
+  tooLarge = false
   /** Whether anything of the answer, or of an interim one before it, has come. */
   begun = false
   /** The answer is a 101 that was asked for; what stands behind it is of another protocol. */
@@ -35,18 +39,30 @@ export class AnswerReader {
   /** Whether the connection may carry another request, and for how many seconds; behind the head. */
   persistent = false
   keepAlive: number | undefined
+  /** A body may still come that must not. */
+  announcesBody = false
+  /** The target authenticates the connection rather than the request. */
+  authenticates = false
   readonly #parts: AnswerParts
   readonly #chunks: ChunkReader
   #state: State = 'over'
   #bodyless = false
-  #upgrade = false
-  /** What has arrived of a head or of trailers. */
-  #partial: Buffer = NOTHING
+  #upgrade: boolean | 'lenient' = false
+  readonly #head: HeadBytes
+  readonly #maxHeaderSize: number
+  /** The first line of a head has come. */
+  #hasLine = false
+  /** How many interim responses have come, and how long they were. */
+  #interim = 0
+  #interimSize = 0
   /** Bytes of the body still to come. */
   #missing = 0
 
-  constructor (parts: AnswerParts) {
+  /** @param maxHeaderSize Bytes that a head may have, the interim responses before it together, and the trailers. */
+  constructor (parts: AnswerParts, maxHeaderSize: number) {
     this.#parts = parts
+    this.#maxHeaderSize = maxHeaderSize
+    this.#head = new HeadBytes(maxHeaderSize)
     this.#chunks = new ChunkReader(chunk => parts.onBody(chunk))
   }
 
@@ -68,15 +84,17 @@ export class AnswerReader {
    * Awaits an answer.
    *
    * @param bodyless To a HEAD: it has no body.
-   * @param upgrade To a request for another protocol: it may be a 101.
+   * @param upgrade To a request for another protocol: it may be a 101, with 'lenient' one of any form.
    */
-  begin (bodyless: boolean, upgrade = false): void {
+  begin (bodyless: boolean, upgrade: boolean | 'lenient' = false): void {
     this.#state = 'head'
     this.#upgrade = upgrade
     this.switching = undefined
     this.#bodyless = bodyless
     this.begun = false
-    this.#partial = NOTHING
+    this.authenticates = false
+    this.#head.begin()
+    this.#interim = this.#interimSize = 0
     this.trailers = NONE
   }
 
@@ -104,7 +122,10 @@ export class AnswerReader {
         at = this.#chunks.read(bytes, at)
         this.fault = this.#chunks.fault
         // A line that is empty ends the trailers, also where there are none before it.
-        if (this.#chunks.over && this.#state === 'chunks') this.#await('trailers', END_OF_LINE)
+        if (this.#chunks.over && this.#state === 'chunks') {
+          this.#state = 'trailers'
+          this.#head.begin(END_OF_LINE)
+        }
         return at
       case 'until end':
         this.#parts.onBody(at === 0 ? bytes : bytes.subarray(at))
@@ -116,36 +137,40 @@ export class AnswerReader {
     }
   }
 
-  #await (state: 'head' | 'trailers', partial: Buffer): void {
-    this.#state = state
-    this.#partial = partial
-  }
-
   #readHead (bytes: Buffer, at: number): number {
-    const found = this.#upToEmptyLine(bytes, at)
-    if (found === undefined) {
+    if (this.#upgrade === 'lenient' && isSwitch(this.#head.bytes, bytes, at)) return this.#readSwitch(bytes, at)
+    const before = this.#head.length
+    const end = this.#upToEmptyLine(bytes, at)
+    if (end === undefined) {
       // Whoever speaks something else, or ends lines otherwise, may never send an empty line.
-      if (!mayBeAnswer(this.#partial)) this.fault ??= 'it is not HTTP'
+      if (before === 0) this.#hasLine = false
+      if (this.fault === undefined && !this.#hasLine) this.#checkLine(before)
       return bytes.length
     }
-    const head = readAnswerHead(found.text)
+    const { text } = this.#head
+    const head = readAnswerHead(text)
     if (head === undefined) return this.#fail('its head is not as RFC 9112 has it', at)
     if (head.status === 101) {
       // HTTP/1.0 knows no upgrade (RFC 9110 §7.8).
       if (!this.#upgrade || head.version !== '1.1') return this.#fail('it is a 101 that nobody asked for', at)
       this.switching = head
       this.#state = 'over'
-      return found.end
+      return end
     }
     if (head.status < 200) {
+      this.#interimSize += text.length
+      if (++this.#interim > MAX_INTERIM) return this.#fail(`more than ${MAX_INTERIM} interim responses came before it`, at)
+      if (this.#interimSize > this.#maxHeaderSize) return this.#failTooLarge('the interim responses before it are', at)
       this.#parts.onInterim(head)
-      return found.end
+      return end
     }
     const framing = framingOf(head, this.#bodyless)
     if (typeof framing === 'string') return this.#fail(framing, at)
-    const { body, persistent, keepAlive } = framing
+    const { body, persistent, announcesBody, keepAlive, authenticates } = framing
     this.persistent = persistent
+    this.announcesBody = announcesBody
     this.keepAlive = keepAlive
+    this.authenticates = authenticates
     if (body === 'chunked') {
       this.#chunks.begin()
       this.#state = 'chunks'
@@ -157,7 +182,29 @@ export class AnswerReader {
     }
     this.#parts.onHead(head)
     if (body === 0) this.#state = 'over'
-    return found.end
+    return end
+  }
+
+  /** @param from Where the bytes begin that have not been looked at before. */
+  #checkLine (from: number): void {
+    const { bytes } = this.#head
+    if (!mayBeAnswer(bytes, from)) this.fault = 'it is not HTTP'
+    this.#hasLine = bytes.includes('\n', from)
+  }
+
+  /** A 101 whose form is its reader's business: where its head ends is certain, and it has no body. */
+  #readSwitch (bytes: Buffer, at: number): number {
+    const before = this.#head.length
+    const all = Buffer.concat([this.#head.bytes, bytes.subarray(at)])
+    const found = readSwitch(all)
+    if ((found?.end ?? all.length) > this.#maxHeaderSize) return this.#failTooLarge('its head is', at)
+    if (found === undefined) {
+      this.#head.add(bytes.subarray(at))
+      return bytes.length
+    }
+    this.switching = found.head
+    this.#state = 'over'
+    return at + found.end - before
   }
 
   #readLength (bytes: Buffer, at: number): number {
@@ -169,34 +216,25 @@ export class AnswerReader {
   }
 
   #readTrailers (bytes: Buffer, at: number): number {
-    const found = this.#upToEmptyLine(bytes, at)
-    if (found === undefined) return bytes.length
-    const lines = found.text.split('\r\n')
-    const trailers = readFields(lines, 1)
+    const end = this.#upToEmptyLine(bytes, at)
+    if (end === undefined) return bytes.length
+    const trailers = readFields(this.#head.text.split('\r\n'), 1)
     if (trailers === undefined) return this.#fail('its trailers are not as RFC 9112 has them', at)
     this.trailers = trailers
     this.#state = 'over'
-    return found.end
+    return end
   }
 
-  /** The text before the next empty line, and where that ends; undefined until all of it has arrived. */
-  #upToEmptyLine (bytes: Buffer, at: number): { text: string, end: number } | undefined {
-    const before = this.#partial.length
-    const rest = at === 0 ? bytes : bytes.subarray(at)
-    const all = before === 0 ? rest : Buffer.concat([this.#partial, rest])
-    const end = all.indexOf(END_OF_HEAD, Math.max(0, before - END_OF_HEAD.length + 1))
-    // The last bytes may begin the empty line.
-    if ((end === -1 ? all.length - END_OF_HEAD.length + 1 : end) > MAX_HEAD) {
-      this.fault = 'its head or its trailers are too long'
-      return undefined
-    }
-    if (end === -1) {
-      // The bytes may be gone when the next ones come.
-      this.#partial = before === 0 ? Buffer.from(all) : all
-      return undefined
-    }
-    this.#partial = NOTHING
-    return { text: all.toString('latin1', 0, end), end: at + end + END_OF_HEAD.length - before }
+  /** Where the next empty line ends; undefined until it has come. */
+  #upToEmptyLine (bytes: Buffer, at: number): number | undefined {
+    const end = this.#head.take(bytes, at)
+    if (this.#head.tooLong) this.#failTooLarge('its head or its trailers are', at)
+    return end
+  }
+
+  #failTooLarge (what: string, at: number): number {
+    this.tooLarge = true
+    return this.#fail(`${what} longer than maxHeaderSize of the upstream, ${this.#maxHeaderSize} bytes`, at)
   }
 
   #fail (fault: string, at: number): number {

@@ -3,6 +3,8 @@ type State = 'size' | 'extension' | 'end of line' | 'data' | 'CR' | 'LF' | 'over
 
 /** Bytes that the extensions of one chunk may have, behind the first semicolon. */
 const MAX_EXTENSION = 16 * 1024
+/** Bytes that the extensions of a body may have together, beyond two for each byte of its data. */
+const MAX_EXCESS = 64 * 1024
 /**
  * Extensions as a sender must write them: without space, and with every quote closed. Some would look for the end
  * of a quote on the next line.
@@ -19,6 +21,8 @@ export class ChunkReader {
   #size = 0
   #digits = 0
   #extensions = ''
+  /** Bytes of extensions beyond those that the data makes up for. */
+  #excess = 0
   readonly #onData: (data: Buffer) => void
 
   /** @param onData Is given the body. */
@@ -34,6 +38,7 @@ export class ChunkReader {
   /** Begins with a new body. */
   begin (): void {
     this.#nextChunk()
+    this.#excess = 0
     this.fault = undefined
   }
 
@@ -88,7 +93,7 @@ export class ChunkReader {
         return
       }
       case 'extension':
-        if (byte === CR && EXTENSIONS.test(this.#extensions)) this.#endOfSize(byte)
+        if (byte === CR && EXTENSIONS.test(this.#extensions)) this.#endOfExtensions()
         else if (isText(byte) && this.#extensions.length <= MAX_EXTENSION) this.#extensions += String.fromCharCode(byte)
         else this.fault = 'the extensions of a chunk are not as RFC 9112 has them, or too long'
         return
@@ -105,6 +110,12 @@ export class ChunkReader {
         if (byte === LF) this.#nextChunk()
         else this.fault = 'a chunk does not end in CR LF'
     }
+  }
+
+  #endOfExtensions (): void {
+    this.#excess = Math.max(0, this.#excess + this.#extensions.length - 2 * this.#size)
+    if (this.#excess > MAX_EXCESS) this.fault = 'the extensions of its chunks are too long'
+    else this.#endOfSize(CR)
   }
 
   #endOfSize (byte: number): void {

@@ -1,18 +1,20 @@
 import type { Socket } from 'node:net'
-import { TargetAnswerInvalidError, TargetTimeoutError, TargetUnreachableError } from '../../errors.js'
+import { TargetAnswerInvalidError, TargetHeadersTooLargeError, TargetTimeoutError, TargetUnreachableError } from '../../errors.js'
 import type { AnswerHead } from '../answer.js'
 import { readChunks } from '../shared-reads.js'
 import { Alarm } from './alarm.js'
 import { AnswerReader, type AnswerParts } from './answer-reader.js'
+import { authenticatesConnection } from './connection-auth.js'
 import type { AnswerListener, Exchange, TargetRequest } from './exchange.js'
 import { PendingExchange } from './pending-exchange.js'
 import { requestHead } from './request-head.js'
 import { writeRequest } from './request-writer.js'
 
-/** What a connection takes from its target, in milliseconds. */
+/** What a connection takes from its target, in milliseconds and bytes. */
 export interface ConnectionLimits {
   headersTimeout: number
   bodyTimeout: number
+  maxHeaderSize: number
 }
 
 /** Who keeps connections. */
@@ -47,6 +49,11 @@ export function exchangeOn (socket: Socket, limits: ConnectionLimits, request: T
   }
 }
 
+function faultOf ({ tooLarge }: AnswerReader, fault: string): Error {
+  const cause = new Error(`the response: ${fault}`)
+  return tooLarge ? new TargetHeadersTooLargeError({ cause }) : new TargetAnswerInvalidError({ cause })
+}
+
 function ignore (): void {
   // 'close' follows.
 }
@@ -55,6 +62,10 @@ function ignore (): void {
 export class TargetConnection implements AnswerParts {
   /** Until when it may be used again, as `performance.now()` counts. */
   idleUntil = 0
+  /** The target authenticates it: the requests of one client alone may go out on it (RFC 4559 §6). */
+  authenticated = false
+  /** That client's connection, once it is known. */
+  client: Socket | undefined
   readonly #socket: Socket
   readonly #keeper: ConnectionKeeper
   readonly #reader: AnswerReader
@@ -67,10 +78,10 @@ export class TargetConnection implements AnswerParts {
   /** The client does not read. */
   #held = false
 
-  constructor (socket: Socket, { headersTimeout, bodyTimeout }: ConnectionLimits, keeper: ConnectionKeeper) {
+  constructor (socket: Socket, { headersTimeout, bodyTimeout, maxHeaderSize }: ConnectionLimits, keeper: ConnectionKeeper) {
     this.#socket = socket
     this.#keeper = keeper
-    this.#reader = new AnswerReader(this)
+    this.#reader = new AnswerReader(this, maxHeaderSize)
     this.#headAlarm = new Alarm(headersTimeout, () => this.#fail(new TargetTimeoutError({ cause: new Error(`no head of an answer within ${headersTimeout} ms`) })))
     this.#bodyAlarm = new Alarm(bodyTimeout, () => this.#fail(new TargetTimeoutError({ cause: new Error(`nothing of the body within ${bodyTimeout} ms`) })))
     socket.on('error', this.#lost).on('end', this.#onEnd).on('close', this.#onClose).on('drain', this.#onDrain)
@@ -87,7 +98,8 @@ export class TargetConnection implements AnswerParts {
     this.#exchange = exchange
     this.#held = false
     this.#sending = true
-    const { method, upgrade } = exchange.request
+    const { method, upgrade, headers } = exchange.request
+    if (!this.authenticated) this.authenticated = authenticatesConnection(headers)
     this.#reader.begin(method === 'HEAD', upgrade)
     exchange.begin(this)
     writeRequest(this.#socket, exchange, () => {
@@ -141,7 +153,7 @@ export class TargetConnection implements AnswerParts {
     const reader = this.#reader
     const length = reader.read(chunk)
     if (this.#exchange !== exchange) return
-    if (reader.fault !== undefined) return this.#fail(new TargetAnswerInvalidError({ cause: new Error(`the answer: ${reader.fault}`) }))
+    if (reader.fault !== undefined) return this.#fail(faultOf(reader, reader.fault))
     if (reader.switching !== undefined) return this.#handOver(exchange, reader.switching, chunk.subarray(length))
     if (reader.over) return this.#complete(exchange, length === chunk.length)
     if (reader.inHead) return
@@ -155,13 +167,17 @@ export class TargetConnection implements AnswerParts {
 
   /** @param clean Whether nothing stands behind the answer. */
   #complete (exchange: PendingExchange, clean: boolean): void {
-    const { persistent, keepAlive, trailers } = this.#reader
+    const { persistent, announcesBody, authenticates, keepAlive, trailers } = this.#reader
+    if (authenticates) this.authenticated = true
+    if (this.authenticated) this.client = exchange.request.client
     this.#exchange = undefined
     this.#headAlarm.unset()
     this.#bodyAlarm.unset()
     // A target may have answered before it has read all of the request, and never read the rest.
     const sent = !this.#sending && this.#socket.writableLength === 0
-    if (clean && persistent && sent && !this.#socket.destroyed) this.#keeper.onIdle(this, keepAlive)
+    // What still comes of a response would go to the next client, unless that is the same.
+    const mayShare = persistent && (!announcesBody || this.client !== undefined)
+    if (clean && mayShare && sent && !this.#socket.destroyed) this.#keeper.onIdle(this, keepAlive)
     else this.destroy()
     exchange.complete(trailers)
   }

@@ -9,10 +9,12 @@ export interface TargetRequest {
   /** A Content-Length frames the body; without one, it is sent in chunks. */
   headers: HeaderList
   body: OutgoingBody | null
-  /** The headers ask for another protocol: a 101 is a good answer (RFC 9110 §7.8). */
-  upgrade?: boolean
+  /** The headers ask for another protocol: a 101 is a good answer (RFC 9110 §7.8), and with 'lenient' one of any form. */
+  upgrade?: boolean | 'lenient'
   /** Not on a connection that has been kept alive: all of these may have ended at once. Default: false. */
   anew?: boolean
+  /** The client's connection. One to the target that authenticates this client is used for no other. */
+  client?: Socket | undefined
   /** Where the client waits for 100 Continue (RFC 9110 §10.1.1): the target wants the body. */
   onContinue?: (() => void) | undefined
   /** Where the client has announced trailers: their names, and what they are once the body has ended. */
@@ -25,7 +27,7 @@ export interface OutgoingBody {
   flow (sink: BodySink): void
   /** The sink can take more. */
   resume (): void
-  /** Nobody wants the rest. Called in any case. */
+  /** Nobody wants the rest. Called in any case once it flows; before that, it may still go to another target. */
   stop (): void
 }
 
@@ -64,7 +66,9 @@ export interface AnswerListener {
   /**
    * There is no answer, or it ends before its end:
    * {TargetUnreachableError} when the connection cannot be made or breaks, or the request was cancelled,
-   * {TargetTimeoutError} when the target is silent for too long, and
+   * {TargetBusyError} when there may be no further connection, and none became free in time,
+   * {TargetTimeoutError} when the target is silent for too long,
+   * {TargetHeadersTooLargeError} when its head is too long, and
    * {TargetAnswerInvalidError} when what comes is not HTTP.
    */
   onError (error: Error): void
@@ -74,6 +78,8 @@ export interface AnswerListener {
 export interface Exchange {
   /** A connection was there, and the request has been written to it, or some of it. */
   readonly sent: boolean
+  /** It has had to wait for a connection, as all that there may be were in use. */
+  readonly queued: boolean
   /** Goes on with the answer's body. */
   resume (): void
   /** Cancels the request, at any stage. Afterwards it does nothing. */

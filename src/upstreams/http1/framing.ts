@@ -1,5 +1,6 @@
 import { listsToken } from '../headers.js'
 import type { ReceivedHead } from './answer-head.js'
+import { namesConnectionScheme } from './connection-auth.js'
 
 /** How the body of an answer is told from what follows it (RFC 9112 §6.3). */
 export interface Framing {
@@ -7,8 +8,15 @@ export interface Framing {
   body: number | 'chunked' | 'until end'
   /** Whether the connection may carry another request. */
   persistent: boolean
+  /**
+   * The head announces a body that must not follow it (RFC 9112 §6.3). A target may send it all the same, and later:
+   * to another client, it would look like a response.
+   */
+  announcesBody: boolean
   /** Seconds that the target says it will keep the connection; undefined when it does not. */
   keepAlive: number | undefined
+  /** The target authenticates the connection, not the request (RFC 4559 §6). */
+  authenticates: boolean
 }
 
 /** What is not quite clear is refused: a length, and where the next answer begins, must be beyond doubt. */
@@ -23,6 +31,7 @@ export function framingOf ({ version, status, headers }: ReceivedHead, bodyless:
   let coding: string | undefined
   let persistent = version === '1.1'
   let keepAlive: number | undefined
+  let authenticates = false
   for (let index = 0; index < headers.length; index += 2) {
     const value = headers[index + 1]!
     switch (connectionHeader(headers[index]!)) {
@@ -39,6 +48,9 @@ export function framingOf ({ version, status, headers }: ReceivedHead, bodyless:
         break
       case 'keep-alive':
         keepAlive = timeoutOf(value) ?? keepAlive
+        break
+      case 'www-authenticate':
+        if (namesConnectionScheme(value)) authenticates = true
     }
   }
   if (length !== undefined && !/^\d{1,15}$/.test(length)) return 'its Content-Length is no number'
@@ -51,17 +63,22 @@ export function framingOf ({ version, status, headers }: ReceivedHead, bodyless:
   const body = bodyless || status === 204 || status === 304
     ? 0
     : coding !== undefined ? 'chunked' : length !== undefined ? Number(length) : 'until end'
-  // A 204 has no body (RFC 9110 §15.3.5). A target that tells the length of one may send it, too, and later.
-  const contradicts = status === 204 && (coding !== undefined || Number(length ?? 0) > 0)
-  return { body, persistent: persistent && body !== 'until end' && !contradicts, keepAlive }
+  return { body, persistent: persistent && body !== 'until end', announcesBody: announcesBody(status, bodyless, length, coding), keepAlive, authenticates }
 }
 
-const CONNECTION_HEADERS = ['connection', 'content-length', 'keep-alive', 'transfer-encoding'] as const
+function announcesBody (status: number, bodyless: boolean, length: string | undefined, coding: string | undefined): boolean {
+  if (!bodyless && status !== 204 && status !== 304) return false
+  if (coding !== undefined || Number(length ?? 0) > 0) return true
+  // To a GET, a head without either has a body up to the end of the connection.
+  return bodyless && length === undefined && status !== 204 && status !== 304
+}
+
+const CONNECTION_HEADERS = ['connection', 'content-length', 'keep-alive', 'transfer-encoding', 'www-authenticate'] as const
 
 /** The name of a header that says something of the connection; undefined for the others. */
 function connectionHeader (name: string): typeof CONNECTION_HEADERS[number] | undefined {
   switch (name.length) {
-    case 10: case 14: case 17: {
+    case 10: case 14: case 16: case 17: {
       const lower = name.toLowerCase()
       return CONNECTION_HEADERS.find(candidate => candidate === lower)
     }

@@ -13,6 +13,7 @@ export class PendingExchange implements Exchange {
   readonly head: string
   /** Gives up the dialling of a connection for it. */
   readonly cancellation = new Cancellation()
+  queued = false
   #connection: TargetConnection | undefined
   #over = false
 
@@ -66,6 +67,7 @@ export class PendingExchange implements Exchange {
 
   #end (): void {
     this.#over = true
-    this.request.body?.stop()
+    // A body that has not been begun can go to another target.
+    if (this.sent) this.request.body?.stop()
   }
 }

@@ -1,9 +1,11 @@
+import { Socket } from 'node:net'
 import { TargetUnreachableError } from '../../errors.js'
 import type { Target } from '../target.js'
 import { TargetConnection, type ConnectionKeeper } from './connection.js'
 import type { AnswerListener, Exchange, TargetRequest } from './exchange.js'
 import { PendingExchange } from './pending-exchange.js'
 import { requestHead } from './request-head.js'
+import { WaitingRequests } from './waiting-requests.js'
 
 /** Milliseconds that a connection is kept for another request where the target does not say how long it keeps it. */
 const KEPT = 4_000
@@ -25,14 +27,22 @@ export class ConnectionPool implements ConnectionKeeper {
   #idle: TargetConnection[] = []
   /** Those that will from the next turn of the event loop on, unless their targets end them right behind an answer. */
   #resting: TargetConnection[] = []
+  /** Those that the target has authenticated, while they wait for the next request of their clients. */
+  readonly #bound = new Map<Socket, TargetConnection>()
+  /** Clients whose leaving ends them. */
+  readonly #watched = new WeakSet<Socket>()
   /** Requests that wait for a connection to be made. */
   readonly #dialling = new Set<PendingExchange>()
+  /** Requests that wait until another connection may be made, or one is free. */
+  readonly #waiting: WaitingRequests
   #sweeper: NodeJS.Timeout | undefined
   #keeps = true
   #closed = false
 
   constructor (target: Target) {
     this.#target = target
+    const { maxQueue, queueTimeout } = target.policy
+    this.#waiting = new WaitingRequests(maxQueue, queueTimeout)
   }
 
   /** Sends a request. */
@@ -49,10 +59,26 @@ export class ConnectionPool implements ConnectionKeeper {
       queueMicrotask(() => exchange.fail(new TargetUnreachableError({ cause: fault ?? new Error('the upstream is closed') })))
       return exchange
     }
-    const connection = request.anew === true ? undefined : this.#takeIdle()
-    if (connection === undefined) this.#dial(exchange)
-    else connection.start(exchange)
+    const connection = request.anew === true ? undefined : this.#takeBound(request.client) ?? this.#takeIdle()
+    if (connection !== undefined) {
+      connection.start(exchange)
+    } else if (this.#hasRoom) {
+      this.#dial(exchange)
+    } else {
+      this.#waiting.add(exchange)
+      // A connection that this request may not use makes room: once it is closed, another is made.
+      if (exchange.queued) (this.#idle.pop() ?? this.#bound.values().next().value)?.destroy()
+    }
     return exchange
+  }
+
+  /** Whether connections are open, or being made. */
+  get busy (): boolean {
+    return this.#connections.size > 0 || this.#dialling.size > 0 || this.#waiting.size > 0
+  }
+
+  isBoundTo (client: Socket): boolean {
+    return this.#bound.size > 0 && this.#bound.has(client)
   }
 
   /** Keeps no connection any more. Requests under way go on. */
@@ -60,6 +86,7 @@ export class ConnectionPool implements ConnectionKeeper {
     this.#keeps = false
     for (const connection of this.#idle) connection.destroy()
     this.#idle = []
+    for (const connection of this.#bound.values()) connection.destroy()
     clearInterval(this.#sweeper)
   }
 
@@ -67,11 +94,13 @@ export class ConnectionPool implements ConnectionKeeper {
   close (): void {
     this.#closed = true
     this.retire()
+    for (let exchange; (exchange = this.#waiting.shift()) !== undefined;) exchange.cancel()
     for (const exchange of this.#dialling) exchange.cancel()
     for (const connection of this.#connections) connection.destroy()
   }
 
   onIdle (connection: TargetConnection, keepAlive: number | undefined): void {
+    if (connection.authenticated) return this.#bind(connection)
     const kept = keepAlive === undefined ? KEPT : Math.min(keepAlive * 1_000 - ON_THE_WAY, LONGEST_KEPT)
     if (!this.#keeps || kept <= 0) return connection.destroy()
     connection.idleUntil = performance.now() + kept
@@ -79,17 +108,57 @@ export class ConnectionPool implements ConnectionKeeper {
   }
 
   onClosed (connection: TargetConnection): void {
+    const { client } = connection
+    if (client !== undefined && this.#bound.get(client) === connection) this.#bound.delete(client)
     this.#connections.delete(connection)
+    this.#serveWaiting()
+  }
+
+  get #hasRoom (): boolean {
+    return this.#connections.size + this.#dialling.size < this.#target.policy.maxConnections
+  }
+
+  #serveWaiting (): void {
+    while (this.#waiting.size > 0 && this.#hasRoom) this.#dial(this.#waiting.shift()!)
   }
 
   #endRest (): void {
     const rested = this.#resting
     this.#resting = []
     for (const connection of rested) {
-      if (this.#keeps && connection.usable) this.#idle.push(connection)
-      else connection.destroy()
+      if (!this.#keeps || !connection.usable) {
+        connection.destroy()
+        continue
+      }
+      const next = this.#waiting.shift()
+      if (next === undefined) {
+        this.#idle.push(connection)
+      } else if (next.request.anew === true) {
+        connection.destroy()
+        this.#dial(next)
+      } else {
+        connection.start(next)
+      }
     }
     if (this.#idle.length > 0) this.#sweeper ??= setInterval(() => this.#sweep(), SWEEP).unref()
+  }
+
+  /** Keeps a connection for its client, for as long as that one's own connection lasts, or the target keeps it. */
+  #bind (connection: TargetConnection): void {
+    const { client } = connection
+    if (!this.#keeps || this.#waiting.size > 0 || !(client instanceof Socket) || client.destroyed) return connection.destroy()
+    if (!this.#watched.has(client)) {
+      this.#watched.add(client)
+      client.once('close', () => this.#bound.get(client)?.destroy())
+    }
+    this.#bound.set(client, connection)
+  }
+
+  #takeBound (client: Socket | undefined): TargetConnection | undefined {
+    if (client === undefined || this.#bound.size === 0) return undefined
+    const connection = this.#bound.get(client)
+    this.#bound.delete(client)
+    return connection?.usable === true ? connection : undefined
   }
 
   #takeIdle (): TargetConnection | undefined {
@@ -117,11 +186,15 @@ export class ConnectionPool implements ConnectionKeeper {
     this.#target.connect(exchange.cancellation)
       .then(socket => {
         const connection = new TargetConnection(socket, this.#target.policy, this)
+        this.#dialling.delete(exchange)
         this.#connections.add(connection)
         if (exchange.over) connection.destroy()
         else connection.start(exchange)
       })
-      .catch((error: Error) => exchange.fail(error))
-      .finally(() => this.#dialling.delete(exchange))
+      .catch((error: Error) => {
+        this.#dialling.delete(exchange)
+        exchange.fail(error)
+        this.#serveWaiting()
+      })
   }
 }

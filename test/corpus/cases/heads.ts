@@ -97,7 +97,7 @@ const fine: Case[] = [
   { name: 'a value with a tab', send: request('GET /t/a', ['X: a\tb']) + NEXT, expect: ['GET /t/a', 'GET /t/next'] },
   { name: 'an empty value', send: request('GET /t/a', ['X:']) + NEXT, expect: ['GET /t/a', 'GET /t/next'] },
   { name: 'an empty Host', send: request('GET /t/a', ['Host:']) + NEXT, expect: ['GET /t/a', 'GET /t/next'] },
-  { name: 'a Host that is no host', send: request('GET /t/a', ['Host: a b/c@d']) + NEXT, expect: ['GET /t/a', 'GET /t/next'], or: [[400, 'GET /t/next']] },
+  { name: 'a Host that is no host', send: request('GET /t/a', ['Host: a b/c@d']) + NEXT, expect: [400, 'GET /t/next'] },
   { name: 'a Host that Connection lists', send: request('GET /t/a', ['Connection: host']) + NEXT, expect: ['GET /t/a', 'GET /t/next'] },
   { name: 'a name of every character allowed', send: request('GET /t/a', ["!#$%&'*+-.^_`|~09AZaz: 1"]) + NEXT, expect: ['GET /t/a', 'GET /t/next'] },
   { name: 'a name of Object.prototype', send: request('GET /t/a', ['__proto__: 1', 'constructor: 2', 'toString: 3']) + NEXT, expect: ['GET /t/a', 'GET /t/next'] },

@@ -1,4 +1,4 @@
-import { HIDDEN, NEXT, request, type Case } from '../case.js'
+import { HIDDEN, NEXT, request, UPGRADE, type Case } from '../case.js'
 
 /** Requests behind answers that come early, or from the gateway itself. */
 
@@ -48,6 +48,21 @@ const garbage: Case[] = [
   ['a head that is too long', request('GET /t/b', [`X: ${'a'.repeat(20_000)}`])]
 ].map(([name, second]) => ({ name: `behind a request, ${name}`, send: request('GET /t/a') + second!, expect: ['GET /t/a', name === 'a head that is too long' ? 431 : 400], or: [['GET /t/a']] }))
 
+/** Issue 8, item 19: once the framing of a request is in doubt, nothing behind it is served. */
+const doubtful: Case[] = [
+  ['two codings', request('POST /t/a', ['Transfer-Encoding: gzip, chunked'], '0\r\n\r\n'), 400],
+  ['two lines', request('POST /t/a', ['Transfer-Encoding: identity', 'Transfer-Encoding: chunked'], '0\r\n\r\n'), 400],
+  ['chunks of HTTP/1.0', 'POST /t/a HTTP/1.0\r\nHost: a\r\nConnection: keep-alive\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n', 400],
+  ['two codings on a path that nobody serves', request('POST /404', ['Transfer-Encoding: gzip, chunked'], '0\r\n\r\n'), 404],
+  ['two codings, refused by a hook', request('POST /t/401', ['Transfer-Encoding: gzip, chunked'], '0\r\n\r\n'), 401],
+  ['two codings and an upgrade', request('POST /t/a', ['Connection: Upgrade', 'Upgrade: h2c', 'Transfer-Encoding: gzip, chunked'], '0\r\n\r\n'), 400]
+].flatMap(([name, first, status]): Case[] => [
+  { name: `behind ${name}: a request`, send: first as string + HIDDEN, expect: [status as number] },
+  { name: `behind ${name}: a handshake`, send: first as string + request('GET /t/good-101', UPGRADE), expect: [status as number] },
+  { name: `behind ${name}: a request, in a packet of its own`, send: [first as string, HIDDEN], expect: [status as number] },
+  { name: `behind a request and ${name}: a request`, send: NEXT + (first as string) + HIDDEN, expect: ['GET /t/next', status as number], ...(name as string).includes('upgrade') && { or: [[]], may: ['GET /t/next'] } }
+])
+
 const others: Case[] = [
   { name: 'ten at once', send: Array.from({ length: 10 }, (_, index) => request(`GET /t/${index}`)).join(''), expect: Array.from({ length: 10 }, (_, index) => `GET /t/${index}`) },
   { name: 'bodies and none in turn', send: LATER + NEXT + LATER + NEXT, expect: ['POST /t/later hello', 'GET /t/next', 'POST /t/later hello', 'GET /t/next'] },
@@ -57,4 +72,4 @@ const others: Case[] = [
   { name: 'a 404 before its chunks break', send: [request('POST /404', ['Transfer-Encoding: chunked']), 'zz\r\n'], expect: [404, 400], or: [[404]] }
 ]
 
-export const pipelines: Case[] = [...early, ...last, ...garbage, ...others]
+export const pipelines: Case[] = [...early, ...last, ...garbage, ...doubtful, ...others]

@@ -1,8 +1,10 @@
 import t from 'tap'
-import { MAX_HEAD } from '../../../src/upstreams/http1/answer-head.js'
 import { AnswerReader, type AnswerParts } from '../../../src/upstreams/http1/answer-reader.js'
 import { cutsOf, however, pieces } from '../../helpers/pieces.js'
 import { readAnswer, type AnswerRead } from '../../helpers/read-answer.js'
+
+/** Bytes that the readers here take as a head. */
+const MAX_HEAD = 16 * 1024
 
 const OK = 'HTTP/1.1 200 OK\r\n'
 const CHUNKED = `${OK}Transfer-Encoding: chunked\r\n\r\n`
@@ -53,7 +55,7 @@ t.test('a 101 that was asked for, and what stands behind it, however it is cut',
   const head = 'HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nContent-Length: 5\r\n\r\n'
   const bytes = Buffer.from(`${HINTS}${head}HTTP/1.1 200 OK\r\n\r\n`)
   const read = however(cutsOf(bytes.length), cuts => {
-    const reader = new AnswerReader({ onInterim: () => {}, onHead: () => t.fail('no head'), onBody: () => t.fail('no body') })
+    const reader = new AnswerReader({ onInterim: () => {}, onHead: () => t.fail('no head'), onBody: () => t.fail('no body') }, MAX_HEAD)
     reader.begin(false, true)
     let length = 0
     for (const piece of pieces(bytes, cuts)) {
@@ -67,7 +69,7 @@ t.test('a 101 that was asked for, and what stands behind it, however it is cut',
 
 t.test('a 101 of HTTP/1.0, or one that nobody asked for, is a fault', async t => {
   for (const [version, upgrade] of [['1.0', true], ['1.1', false]] as const) {
-    const reader = new AnswerReader({ onInterim: () => {}, onHead: () => {}, onBody: () => {} })
+    const reader = new AnswerReader({ onInterim: () => {}, onHead: () => {}, onBody: () => {} }, MAX_HEAD)
     reader.begin(false, upgrade)
     reader.read(Buffer.from(`HTTP/${version} 101 Switching Protocols\r\nUpgrade: websocket\r\n\r\n`))
     t.match(reader, { switching: undefined, fault: 'it is a 101 that nobody asked for' })
@@ -154,7 +156,7 @@ function reading (parts: Partial<AnswerParts> = {}): { reader: AnswerReader, giv
     onInterim (head) { given.push(`interim ${head.status}`); parts.onInterim?.(head) },
     onHead (head) { given.push(`head ${head.status}`); parts.onHead?.(head) },
     onBody (chunk) { given.push(`body ${chunk.toString('latin1')}`); parts.onBody?.(chunk) }
-  })
+  }, MAX_HEAD)
   return { reader, given }
 }
 
@@ -285,7 +287,7 @@ t.test('a head has a limit', async t => {
     t.same(however(cutsAbout(length), cuts => {
       const { read, fault } = readAnswer(Buffer.from(`${before}${longest}x\r\n\r\n`), false, cuts)
       return [read.head, fault]
-    }), [undefined, 'its head or its trailers are too long'])
+    }), [undefined, 'its head or its trailers are longer than maxHeaderSize of the upstream, 16384 bytes'])
   }
 })
 
@@ -298,7 +300,7 @@ t.test('one that does not end is refused as soon as it is too long', async t => 
     length++
     if (reader.fault !== undefined) break
   }
-  t.match(reader.fault, /too long/)
+  t.match(reader.fault, /longer than maxHeaderSize/)
   t.equal(length, MAX_HEAD + '\r\n\r\n'.length)
 })
 
@@ -314,7 +316,7 @@ t.test('trailers have a limit', async t => {
   t.same(however(cutsAbout(length), cuts => {
     const { read, fault } = readAnswer(Buffer.from(`${before}${longest}x\r\n\r\n`), false, cuts)
     return [read.body, fault]
-  }), ['a', 'its head or its trailers are too long'])
+  }), ['a', 'its head or its trailers are longer than maxHeaderSize of the upstream, 16384 bytes'])
 })
 
 t.test('a body has none', async t => {
@@ -322,5 +324,35 @@ t.test('a body has none', async t => {
   for (const text of [`${OK}Content-Length: 300000\r\n\r\n${body}`, `${OK}\r\n${body}`, `${CHUNKED}493e0\r\n${body}\r\n0\r\n\r\n`]) {
     const cuts = Array.from({ length: 5 }, (_, index) => (index + 1) * 60_000)
     t.match(readAnswer(Buffer.from(text), false, cuts), { read: { body }, fault: undefined })
+  }
+})
+
+// Issue 8, item 22
+t.test('interim responses have a limit in number, and in bytes', async t => {
+  const final = `${OK}Content-Length: 1\r\n\r\na`
+  const interim = (count: number, size: number) => `HTTP/1.1 103 \r\n${line(size - 'HTTP/1.1 103 \r\n'.length)}\r\n\r\n`.repeat(count)
+  for (const [text, fault] of [
+    ['HTTP/1.1 102 Processing\r\n\r\n'.repeat(100), undefined],
+    ['HTTP/1.1 102 Processing\r\n\r\n'.repeat(101), 'more than 100 interim responses came before it'],
+    [interim(4, MAX_HEAD / 4), undefined],
+    [interim(4, MAX_HEAD / 4 + 1), 'the interim responses before it are longer than maxHeaderSize of the upstream, 16384 bytes']
+  ] as const) {
+    for (const cuts of [[], [1, 20, 5_000], Array.from({ length: text.length }, (_, index) => index + 1)]) t.equal(readAnswer(Buffer.from(text + final), false, cuts).fault, fault)
+  }
+  const { reader, given } = reading()
+  for (let count = 0; count < 3; count++) {
+    reader.begin(false)
+    reader.read(Buffer.from('HTTP/1.1 102 Processing\r\n\r\n'.repeat(60) + final))
+    t.ok(reader.over, 'each response has its own')
+  }
+  t.equal(given.length, 3 * 62)
+})
+
+t.test('whether a fault is that of a size', async t => {
+  for (const [text, tooLarge] of [[`${OK}${line(MAX_HEAD)}\r\n\r\n`, true], [`${CHUNKED}0\r\n${line(MAX_HEAD)}\r\n\r\n`, true], [`${OK}A\r\n\r\n`, false]] as const) {
+    const { reader } = reading()
+    reader.begin(false)
+    reader.read(Buffer.from(text))
+    t.equal(reader.tooLarge, tooLarge)
   }
 })

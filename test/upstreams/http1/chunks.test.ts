@@ -143,3 +143,20 @@ t.test('reads from a place on, and gives parts of the bytes, not copies', async 
   t.same(given.map(String), ['hello'])
   t.equal(given[0]!.buffer, bytes.buffer)
 })
+
+// Issue 8, item 22
+t.test('extensions have a limit in sum, beyond what the data makes up for', async t => {
+  const chunks = (count: number, extension: number, size: number) => `${size.toString(16)};${'x'.repeat(extension - 1)}\r\n${'d'.repeat(size)}\r\n`.repeat(count)
+  for (const [text, fault] of [
+    [chunks(64, 1024, 1), undefined],
+    [chunks(66, 1024, 1), 'the extensions of its chunks are too long'],
+    [chunks(1_000, 15_000, 1), 'the extensions of its chunks are too long'],
+    // Such as a signature for each chunk, however many there are.
+    [chunks(10_000, 90, 64), undefined]
+  ] as const) t.equal(read(`${text}0\r\n`).fault, fault)
+  const reader = new ChunkReader(() => {})
+  for (let count = 0; count < 3; count++) {
+    reader.begin()
+    t.match(read(`${chunks(60, 1024, 1)}0\r\n`, [], reader), { over: true, fault: undefined }, 'each body has its own')
+  }
+})

@@ -22,14 +22,27 @@ const BODIES: Array<[headers: HeaderList, body: Framing['body']]> = [
 
 t.test('how the end of a body is known', async t => {
   for (const [headers, body] of BODIES) {
-    t.same(framing(headers), { body, persistent: body !== 'until end', keepAlive: undefined }, String(headers))
+    t.same(framing(headers), { body, persistent: body !== 'until end', announcesBody: false, keepAlive: undefined, authenticates: false }, String(headers))
     t.same(framing(['A', 'b', ...headers, 'C', 'd']), framing(headers), 'wherever it is said')
   }
 })
 
-t.test('a 204 that tells of a body is the last answer of its connection', async t => {
-  for (const headers of [['Content-Length', '5'], ['Transfer-Encoding', 'chunked']]) t.match(framing(headers, { status: 204 }), { body: 0, persistent: false })
-  for (const headers of [[], ['Content-Length', '0']]) t.match(framing(headers, { status: 204 }), { body: 0, persistent: true })
+// Issue 8, item 20
+t.test('a head that announces a body that must not come', async t => {
+  for (const how of [{ status: 204 }, { status: 304 }, { bodyless: true }, { bodyless: true, status: 304 }]) {
+    for (const headers of [LENGTH, CHUNKED]) t.match(framing(headers, how), { body: 0, announcesBody: true })
+    t.match(framing(['Content-Length', '0'], how), { body: 0, persistent: true, announcesBody: false })
+  }
+  for (const how of [{ status: 204 }, { status: 304 }, { bodyless: true, status: 304 }]) t.match(framing([], how), { persistent: true, announcesBody: false })
+  t.match(framing([], { bodyless: true }), { body: 0, announcesBody: true }, 'to a GET, one without a length goes on to the end of the connection')
+  for (const headers of [[], LENGTH, CHUNKED]) t.match(framing(headers), { announcesBody: false }, 'a body that may come')
+})
+
+// Issue 8, item 21
+t.test('whether a target authenticates the connection', async t => {
+  for (const value of ['NTLM', 'Negotiate', 'negotiate', 'NTLM TlRMTVNTUAACAAAA', 'Basic realm="a", NTLM', 'Basic realm="a",\tNegotiate abc']) t.match(framing([...LENGTH, 'WWW-Authenticate', value]), { authenticates: true }, value)
+  t.match(framing([...LENGTH, 'WWW-Authenticate', 'Basic realm="a"', 'www-authenticate', 'ntlm']), { authenticates: true })
+  for (const value of ['Basic realm="NTLM"', 'NTLMx', 'Bearer', '']) t.match(framing([...LENGTH, 'WWW-Authenticate', value]), { authenticates: false }, value)
 })
 
 t.test('an answer to HEAD, a 204 and a 304 have no body', async t => {
@@ -110,5 +123,5 @@ const KEPT: Array<[values: string[], keepAlive: number | undefined]> = [
 ]
 
 t.test('for how long the target keeps the connection', async t => {
-  for (const [values, keepAlive] of KEPT) t.same(framing([...LENGTH, ...values.flatMap(value => ['Keep-Alive', value])]), { body: 5, persistent: true, keepAlive }, String(values))
+  for (const [values, keepAlive] of KEPT) t.same(framing([...LENGTH, ...values.flatMap(value => ['Keep-Alive', value])]), { body: 5, persistent: true, announcesBody: false, keepAlive, authenticates: false }, String(values))
 })

@@ -1,0 +1,150 @@
+import type { Server } from 'node:http'
+import type { RouteOptions } from 'fastify'
+import findMyWay, { type HTTPMethod } from 'find-my-way'
+import { PathInvalidError } from './errors.js'
+import { pathEnd, readingsOf } from './upstreams/path-readings.js'
+
+/** What the table needs to know of the options of the app's router. */
+export interface RouterOptions {
+  ignoreTrailingSlash?: boolean
+  ignoreDuplicateSlashes?: boolean
+  maxParamLength?: number
+}
+
+/** One place in the router: the patterns of the routes that stand there, which differ in case alone. */
+type Place = Set<string>
+
+/** What a path has that can be read in more than one way, another case included; anything else is not looked at any further. */
+const UNUSUAL = /[%\\;A-Z]|\/\//
+
+const tables = new WeakMap<Server, RouteTable>()
+
+/**
+ * The URL patterns of all routes of an app, to ask which of them another spelling of a path would reach. Fastify has
+ * no way to ask its router, so this is a second one, of the same library. It minds neither case nor constraints nor
+ * the length of parameters: a target may not, either. It is made when a path first needs it.
+ */
+export class RouteTable {
+  readonly #routes: Array<{ method: string, url: string }> = []
+  readonly #proxied = new Set<string>()
+  #options: RouterOptions = {}
+  #router: findMyWay.Instance<findMyWay.HTTPVersion.V1> | undefined
+  #hasUpperCase = false
+
+  /** That of a server. */
+  static of (server: Server): RouteTable {
+    let table = tables.get(server)
+    if (table === undefined) tables.set(server, table = new RouteTable())
+    return table
+  }
+
+  /** Takes over the options of the app's router. */
+  configure (options: RouterOptions): void {
+    this.#options = options
+    this.#router = undefined
+  }
+
+  /** Adds a route of the app. */
+  add ({ method, url }: Pick<RouteOptions, 'method' | 'url'>): void {
+    for (const one of [method].flat()) this.#routes.push({ method: one.toUpperCase(), url })
+    if (/[A-Z]/.test(url)) this.#hasUpperCase = true
+    this.#router = undefined
+  }
+
+  /** Marks a route as one that sends its requests to a target. */
+  addProxied (url: string): void {
+    this.#proxied.add(url)
+  }
+
+  /** Whether the route that a path would reach, however it is spelt, is proxied. */
+  isProxied (method: string, path: string): boolean {
+    const place = this.#find(method, path)
+    return place !== undefined && [...place].some(url => this.#proxied.has(url))
+  }
+
+  /** Whether another spelling of a path leads to a proxied route that this one does not lead to. */
+  leadsElsewhere (method: string, path: string, other: string): boolean {
+    return this.isProxied(method, other) && this.#find(method, path) !== this.#find(method, other)
+  }
+
+  /**
+   * Refuses a path that a target might read as that of another route, whose hooks have not seen the request.
+   *
+   * @param matched The URL pattern of the route that the router has chosen; only asked for where it matters.
+   * @throws {PathInvalidError} when one of the readings belongs to another route.
+   */
+  check (method: string, target: string, matched: () => string): void {
+    if (!this.#hasUpperCase && target.length <= (this.#options.maxParamLength ?? 100) && !UNUSUAL.test(target)) return
+    const path = target.slice(0, pathEnd(target))
+    const readings = readingsOf(path)
+    if (readings === undefined) throw new PathInvalidError('it can be read in too many ways')
+    const route = matched()
+    for (const reading of readings) {
+      if (!this.#isOf(route, method, reading) || (method === 'HEAD' && !this.#isOf(route, 'GET', reading))) {
+        throw new PathInvalidError('read in another way, it belongs to another route')
+      }
+    }
+  }
+
+  #isOf (route: string, method: string, path: string): boolean {
+    const place = this.#find(method, path)
+    return place === undefined || place.has(route)
+  }
+
+  #find (method: string, path: string): Place | undefined {
+    this.#router ??= this.#makeRouter()
+    // What is left of a reading may be no path at all, and what is no UTF-8 is text to it.
+    const found = path.startsWith('/') ? this.#router.find(method as HTTPMethod, withoutBadEscapes(path)) : null
+    return found?.store instanceof Set ? found.store as Place : undefined
+  }
+
+  #makeRouter (): findMyWay.Instance<findMyWay.HTTPVersion.V1> {
+    const { ignoreTrailingSlash = false, ignoreDuplicateSlashes = false } = this.#options
+    const router = findMyWay({
+      ignoreTrailingSlash,
+      ignoreDuplicateSlashes,
+      caseSensitive: false,
+      allowUnsafeRegex: true,
+      // A parameter may be as long as its target wants it.
+      maxParamLength: Number.MAX_SAFE_INTEGER
+    })
+    const places = new Map<string, Place>()
+    for (const { method, url } of this.#routes) {
+      const key = `${method} ${url.toLowerCase()}`
+      const known = places.get(key)
+      if (known !== undefined) {
+        known.add(url)
+        continue
+      }
+      const place: Place = new Set([url])
+      try {
+        router.on(method as HTTPMethod, url, () => {}, place)
+        places.set(key, place)
+      } catch {
+        // It is there under another name, as '/:a' is '/:b', or '/x/' is '/x' where trailing slashes do not count.
+        const found = router.find(method as HTTPMethod, url.toLowerCase())
+        if (found?.store instanceof Set) (found.store as Place).add(url)
+      }
+    }
+    return router
+  }
+}
+
+/** Beginnings of characters of ASCII in more bytes than UTF-8 allows, dots and slashes among them, which some decode. */
+const OVERLONG = /%(?:c[01]%[89ab]|e0%[89]|f0%8)/i
+
+/**
+ * A path as the router wants it: escapes that are not UTF-8, such as those of Latin-1, become text. What is malformed
+ * stays, and the router refuses it.
+ */
+export function withoutBadEscapes (path: string): string {
+  if (!path.includes('%') || OVERLONG.test(path)) return path
+  return path.replace(/(?:%[89a-f][0-9a-f])+/gi, escapes => {
+    try {
+      decodeURIComponent(escapes)
+      return escapes
+    } catch {
+      return escapes.replaceAll('%', '%25')
+    }
+  })
+}
