@@ -6,7 +6,7 @@ import type { LogLevel } from '../options.js'
 export interface LogOutput {
   write (line: string): unknown
   /** Whether it is a terminal. */
-  isTTY?: boolean
+  isTTY?: boolean | undefined
 }
 
 /**
@@ -14,7 +14,7 @@ export interface LogOutput {
  *
  * @param level The least level that is logged. Default: info.
  */
-export function loggerOptions (level: LogLevel = 'info', output: LogOutput = process.stdout): FastifyServerOptions['logger'] {
+export function loggerOptions (level: LogLevel = 'info', output: LogOutput = process.stdout): NonNullable<FastifyServerOptions['logger']> {
   if (output.isTTY !== true) return { level, stream: output as { write (line: string): void } }
   // In the process itself, not in a worker thread as pino's transports: the last lines before exit arrive.
   const pretty = prettyFactory({ colorize: true, ignore: 'pid,hostname', translateTime: 'SYS:HH:MM:ss.l' })
