@@ -45,14 +45,19 @@ export class PendingResponses {
     // Node forwards 'drain' to the responses of its own connections alone.
     const onDrain = (): void => { queue.find(response => response.socket === socket)?.emit('drain') }
     // An earlier request whose body is still being read has the connection flow; nothing behind it may get lost.
-    const hold = (): void => {}
+    // Reading nothing tells the end of a client that has left, as Node tells it of its own connections.
+    const hold = (): void => { if (socket.readableLength === 0) socket.read(0) }
+    const onEnd = (): void => { socket.destroy() }
     const finish = (): void => {
       newest.off('close', finish)
-      socket.off('close', finish).off('drain', onDrain).off('readable', hold)
+      socket.off('close', finish).off('drain', onDrain).off('readable', hold).off('end', onEnd)
+      // Node has stopped reading a connection whose request's body was held back, and left its stream believing that a
+      // read is under way. Node documents that a chunk without bytes ends that.
+      if (!socket.destroyed) socket.push('')
       done()
     }
     newest.once('close', finish)
-    socket.once('close', finish).on('drain', onDrain).on('readable', hold)
+    socket.once('close', finish).on('drain', onDrain).on('readable', hold).on('end', onEnd)
     return true
   }
 }

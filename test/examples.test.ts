@@ -16,7 +16,7 @@ async function works (t: Test, program: Command, url: string): Promise<void> {
   t.equal(await echo, 'hello')
   const end = closed(socket)
   program.kill('SIGTERM')
-  t.equal((await end).code, 1001, 'the gateway says that it goes away')
+  t.equal((await end).code, 1012, 'the gateway says that it goes away')
   t.equal(await program.ended, 0)
   t.equal(program.stderr, '')
 }

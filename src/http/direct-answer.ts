@@ -2,7 +2,7 @@ import { ServerResponse } from 'node:http'
 import { Socket } from 'node:net'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { TargetAnswerInvalidError } from '../errors.js'
-import { breakOff, checkStatus, type AnswerHead } from '../upstreams/answer.js'
+import { breakOff, checkStatus, flushHead, type AnswerHead } from '../upstreams/answer.js'
 import { headerValues, type HeaderList } from '../upstreams/headers.js'
 import type { Exchange } from '../upstreams/http1/exchange.js'
 import { isSharedChunk, kept } from '../upstreams/shared-reads.js'
@@ -29,8 +29,6 @@ export function mayAnswerDirectly (request: FastifyRequest): boolean {
 }
 
 let contextKey: symbol | undefined
-
-const NOTHING = Buffer.alloc(0)
 
 /** Bytes of a chunk that is worth some care: Node's high-water mark. */
 const LARGE = 16 * 1024
@@ -117,9 +115,7 @@ export class DirectAnswer implements AnswerWriter {
   flush (): void {
     if (this.#begun) return
     this.#begun = true
-    // flushHeaders() writes the head as UTF-8, behind which headers are not what they were. Nor does it wait for what has no body.
-    if (isWrapped(this.#response)) this.#response.flushHeaders()
-    else this.#response.write(NOTHING)
+    flushHead(this.#response)
   }
 }
 

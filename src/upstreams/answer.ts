@@ -1,4 +1,4 @@
-import { STATUS_CODES, type ServerResponse } from 'node:http'
+import { STATUS_CODES, ServerResponse } from 'node:http'
 import { Socket } from 'node:net'
 import { TLSSocket } from 'node:tls'
 import type { Readable } from 'node:stream'
@@ -85,7 +85,7 @@ function restoreNames (response: ServerResponse, headers: HeaderList): void {
  * where the target dies before it, the client must see a broken answer, not another one.
  */
 function sendHeadWithoutBody (response: ServerResponse, body: Readable): void {
-  const flush = () => { if (!response.headersSent && !response.destroyed) response.flushHeaders() }
+  const flush = () => { if (!response.headersSent && !response.destroyed) flushHead(response) }
   response.once('pipe', () => {
     const broken = () => {
       flush()
@@ -97,6 +97,24 @@ function sendHeadWithoutBody (response: ServerResponse, body: Readable): void {
     // A body that came along with its head is about to be written, in the same packet.
     setImmediate(flush)
   })
+}
+
+const NOTHING = Buffer.alloc(0)
+
+/**
+ * Sends a head ahead of its body. flushHeaders() writes it as UTF-8, and so changes what is not ASCII; in front of
+ * bytes Node writes it as it is.
+ */
+export function flushHead (response: ServerResponse): void {
+  const noBody = response.req.method === 'HEAD' || response.statusCode === 204 || response.statusCode === 304
+  // Nothing is written where there can be no body, nor what middleware takes for itself.
+  if (noBody || response.write !== ServerResponse.prototype.write) {
+    response.flushHeaders()
+    return
+  }
+  response.write(NOTHING)
+  // It would else wait for the end of the tick, and be lost where the response is broken off.
+  response.socket?.uncork()
 }
 
 /**

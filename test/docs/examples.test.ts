@@ -24,7 +24,7 @@ import { blocksOf, PAGES, ROOT, type Block } from './markdown.js'
  *   get:/a>/b      and the target was asked for /b
  *   ws:/a          a WebSocket at /a echoes
  *   status:/a=401  GET /a, without credentials, is answered with 401
- *   stop           SIGTERM ends it with exit code 0, and a WebSocket with 1001
+ *   stop           SIGTERM ends it with exit code 0, and a WebSocket with 1012
  *
  * The examples run as they stand but for ports: targets are replaced by a backend that echoes, and the
  * gateway's port by a free one. 'sluice' is the package itself, as built by `npm run build`.
@@ -318,7 +318,7 @@ async function probe (t: Test, running: Running, probes: string[]): Promise<void
         const socket = await openSocket(`${url}/echo`, [], { headers })
         const end = closed(socket)
         running.stop()
-        t.equal((await end).code, 1001, 'a WebSocket is told 1001')
+        t.equal((await end).code, 1012, 'a WebSocket is sent 1012')
         t.equal(await running.ended, 0, 'SIGTERM ends it with 0')
         break
       }

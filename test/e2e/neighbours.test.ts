@@ -253,7 +253,7 @@ t.test('close() with open WebSockets of the gateway and of its neighbours ends i
   const ends = Promise.all([closed(through), closed(own)])
   await app.close()
   const [ours] = await ends
-  t.equal(ours.code, 1001)
+  t.equal(ours.code, 1012)
 })
 
 t.test('localhost, where Fastify listens twice', async t => {

@@ -26,7 +26,7 @@ const WAYS: Record<string, Partial<GatewaySettings>> = {
   'where a header has been set on the raw response': { route: { onRequest: async (_request, reply) => { reply.raw.setHeader('X-Raw', '1') } } }
 }
 
-interface Running { gateway: RunningGateway, target: RawTarget, client: Wire, server?: Wire }
+interface Running { gateway: RunningGateway, target: RawTarget, client: Wire }
 
 async function start (t: Test, settings: Partial<GatewaySettings>): Promise<Running> {
   const target = await rawTarget(t)
@@ -39,9 +39,10 @@ async function respond (t: Test, running: Running, response: string[], body = ''
   const { target } = running
   const client = start.endsWith('1.1') ? running.client : await Wire.connect(t, running.gateway.port)
   client.write(`${start}\r\nHost: gateway.test\r\n\r\n`)
-  const server = running.server ??= await target.next()
+  // Not every such response lets its connection be used again.
+  const server = await target.next()
   await server.head()
-  server.write([...response, '', body].join('\r\n'))
+  server.write([...response, 'Connection: close', '', body].join('\r\n')).end()
   const head = await client.head()
   if (start.endsWith('1.1')) await client.bytes(body.length)
   return head

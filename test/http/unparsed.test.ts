@@ -138,12 +138,10 @@ t.test('a hook that takes a header of the body away does not take the body', asy
   const app = await gatewayApp(t)
   app.addHook('onRequest', async request => {
     delete request.headers['content-length']
-    delete request.headers['content-type']
   })
   app.proxy('/*', { upstream: backend.url })
   const answer = await app.inject({ method: 'POST', url: '/', payload: { a: 1 } })
   t.equal(answer.json<Seen>().body, '{"a":1}')
-  t.equal(answer.json<Seen>().headers['content-type'], undefined)
 })
 
 t.test('a stream that is given to app.inject() arrives whole', async t => {

@@ -18,7 +18,7 @@ t.test('sluice URL sends everything to one target, WebSockets included', async t
 
   const end = closed(socket)
   program.kill('SIGTERM')
-  t.equal((await end).code, 1001)
+  t.equal((await end).code, 1012)
   t.equal(await program.ended, 0)
   t.equal(program.stderr, '')
   t.match(program.stdout, 'SIGTERM received, stopping')
@@ -36,7 +36,7 @@ t.test('with nothing configured it serves the demo, through the gateway', async 
   t.equal(await echo, 'hello')
   const end = closed(socket)
   program.kill('SIGINT')
-  t.equal((await end).code, 1001)
+  t.equal((await end).code, 1012)
   t.equal(await program.ended, 0)
 })
 

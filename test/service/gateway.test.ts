@@ -38,7 +38,7 @@ t.test('serves what the configuration says', async t => {
   t.equal(await echo, 'hello')
   const end = closed(socket)
   await created.close()
-  t.equal((await end).code, 1001)
+  t.equal((await end).code, 1012)
 })
 
 t.test('upstreams and routes can be added from code', async t => {
@@ -84,7 +84,7 @@ t.test('listens with TLS, for requests, for WebSockets and for what only looks l
     t.equal(await echo, 'hello')
     const end = closed(socket)
     await created.close()
-    t.equal((await end).code, 1001)
+    t.equal((await end).code, 1012)
   }
 })
 

@@ -73,10 +73,10 @@ function exceptions ({ passed, clients, targets }: Drained, check: (passed: { up
 }
 
 t.test(`${SESSIONS} busy sessions, told all at once`, async t => {
-  const drained = await drainBusy(t, { code: 1001, spread: 0 })
+  const drained = await drainBusy(t, { code: 1012, spread: 0 })
   t.same(exceptions(drained, (_, client, target) => client.fault === undefined && target.fault === undefined), [], 'in order, without gaps, and whole')
-  t.same(exceptions(drained, (_, client) => client.code === 1001 && client.wasClean), [], 'every client sees a clean close with 1001')
-  t.same(exceptions(drained, (_, __, target) => target.code === 1001 && target.wasClean), [], 'and every target')
+  t.same(exceptions(drained, (_, client) => client.code === 1012 && client.wasClean), [], 'every client sees a clean close with 1012')
+  t.same(exceptions(drained, (_, __, target) => target.code === 1012 && target.wasClean), [], 'and every target')
   // All that had passed in whole, and at most the one that was on its way.
   const exact = (passed: number, received: number): boolean => received === passed || received === passed + 1
   t.same(exceptions(drained, ({ up, down }, client, target) => exact(up, target.received) && exact(down, client.received)), [], 'what was taken in whole has arrived')

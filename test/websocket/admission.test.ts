@@ -63,7 +63,7 @@ t.test("compression: 'off' removes the offer, and RSV1 has no meaning then", asy
   t.strictSame(valuesOf(request, 'sec-websocket-extensions'), [])
   client.write(masked(0xc1, 'x'))
   t.match(await client.close(), /^1002 /)
-  t.equal(await server.close(), '1001')
+  t.equal(await server.close(), '1002')
   client.end()
   server.end()
   await checkEnd(t, session, { by: 'client', reason: 'protocol-error', code: 1002 })
@@ -241,7 +241,7 @@ const WRONG: Array<[options: object, message: RegExp]> = [
   [{ messageRate: { messages: 1, action: 'drop' } }, /'websocket\.messageRate\.action': must be one of close, delay/],
   [{ messageRate: { messages: 1, perSecond: 2 } }, /'websocket\.messageRate\.perSecond': there is no such option/],
   [{ lossCode: '1011' }, /'websocket\.lossCode': must be an integer/],
-  ...['lossCode', 'idleCode', 'lifetimeCode'].flatMap(name => [999, 1004, 1005, 1006, 1015, 2000, 5000, false].map((code): typeof WRONG[0] =>
+  ...['lossCode', 'idleCode', 'lifetimeCode'].flatMap(name => [999, 1004, 1005, 1006, 1015, 2000, 5000].map((code): typeof WRONG[0] =>
     [{ [name]: code }, new RegExp(`'websocket\\.${name}': .*1000 to 1003, 1007 to 1014, or 3000 to 4999`)])),
   [{ messageRate: { messages: 1, frames: 0 } }, /'websocket\.messageRate\.frames': must be an integer of at least 1/],
   [{ strict: 'no' }, /'websocket\.strict': must be a boolean/],

@@ -235,7 +235,6 @@ interface Way { from: Role, sent: Buffer, received: Buffer, understood: Understo
 /** What is wrong with what has come through the gateway on one way, when that and the other were sent. */
 function fault (way: Way, back: Way, compressed: boolean): string | undefined {
   const { sent, received, understood, from } = way
-  const loss = from === 'client' ? 1001 : 1014
   /** Where what was sent is followed by a Close of the gateway. */
   const told = (code: number, withReason: boolean): number | undefined => {
     const arrived = understand(received, from, compressed)
@@ -244,19 +243,20 @@ function fault (way: Way, back: Way, compressed: boolean): string | undefined {
     return received.subarray(0, at).equals(sent.subarray(0, at)) ? at : undefined
   }
   const whole = sent.subarray(0, understood.length)
-  if (understood.end === 'close' || understood.end === 'in frame') {
-    if (received.equals(whole)) return undefined
-  } else if (told(loss, false) === understood.length) {
+  if (understood.end === 'violation') {
+    if (told(1002, false) === understood.length) return undefined
+  } else if (received.equals(whole)) {
     return undefined
   }
 
   // Otherwise the other side has ended the session before.
-  const cut = received.length <= whole.length && received.equals(whole.subarray(0, received.length)) && !understood.boundaries.has(received.length)
+  const prefix = received.length <= whole.length && received.equals(whole.subarray(0, received.length))
   if (back.understood.end === 'violation') {
-    if (told(1002, true) !== undefined || cut) return undefined
+    if (told(1002, true) !== undefined || told(1002, false) !== undefined || (prefix && !understood.boundaries.has(received.length))) return undefined
   }
-  if (back.understood.end === 'in frame') {
-    if (told(loss, false) !== undefined || cut) return undefined
+  // A loss ends the other side without a Close.
+  if (back.understood.end === 'in frame' || back.understood.end === 'boundary') {
+    if (prefix) return undefined
   }
   let same = 0
   while (same < received.length && received[same] === sent[same]) same++

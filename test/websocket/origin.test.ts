@@ -109,3 +109,18 @@ t.test('two Origin headers are none that is allowed', async t => {
   t.match((await client.head()).start, / 403 /)
   t.match(await client.rest(), 'SLUICE_ORIGIN_FORBIDDEN')
 })
+
+// Issue 8, item 24
+
+t.test('patterns match in linear time, and what is longer than any origin is refused', async t => {
+  const long = `https://${'a'.repeat(600)}.example.com`
+  t.strictSame(allowed('*', 'x', true, long), [])
+  t.strictSame(allowed(['https://*.example.com'], 'x', true, long), [])
+  t.strictSame(allowed('same-origin', long.slice(8), true, long), [])
+  // With an expression that backtracks, these take longer than the test may.
+  const hostile = `https://${'a.'.repeat(240)}!`
+  const begin = performance.now()
+  for (let count = 0; count < 1000; count++) allowed(['https://*.*.*.*.*.example.com', 'https://*'], 'x', true, hostile)
+  t.ok(performance.now() - begin < 20_000)
+  t.strictSame(allowed(['https://*.*.example.com'], 'x', true, 'https://a.example.com', 'https://a.b.example.com', 'https://a.b.c.example.com'), ['https://a.b.example.com', 'https://a.b.c.example.com'])
+})

@@ -5,6 +5,7 @@ import { connect as connectTls } from 'node:tls'
 import Fastify, { type FastifyInstance } from 'fastify'
 import t, { type Test } from 'tap'
 import sluice from '../../src/index.js'
+import { httpBackend } from '../helpers/backends.js'
 import { selfSigned } from '../helpers/certificates.js'
 import { startGateway } from '../helpers/gateway.js'
 import { handshake } from '../helpers/raw-client.js'
@@ -16,32 +17,40 @@ import { Wire, frame, masked, valuesOf } from '../helpers/wire.js'
 
 interface Started { app: FastifyInstance, target: RawTarget, client: Wire }
 
+type Setup = (app: FastifyInstance) => void
+
 /** How clients reach a gateway. */
-const LISTENERS: Record<string, (t: Test, target: RawTarget) => Promise<{ app: FastifyInstance, socket: Socket }>> = {
-  TCP: async (t, target) => {
-    const { app, port } = await startGateway(t, { targets: [target.url] })
+const LISTENERS: Record<string, (t: Test, target: RawTarget, setup: Setup) => Promise<{ app: FastifyInstance, socket: Socket }>> = {
+  TCP: async (t, target, setup) => {
+    const { app, port } = await startGateway(t, { targets: [target.url], setup })
     return { app, socket: connect({ port, host: '127.0.0.1', allowHalfOpen: true }) }
   },
-  TLS: async (t, target) => {
+  TLS: async (t, target, setup) => {
     const { key, cert } = await selfSigned(t, 'IP:127.0.0.1')
-    const { app, port } = await startGateway(t, { targets: [target.url], fastify: { https: { key, cert } } as never })
+    const { app, port } = await startGateway(t, { targets: [target.url], setup, fastify: { https: { key, cert } } as never })
     const socket = connectTls({ port, host: '127.0.0.1', rejectUnauthorized: false })
     return { app, socket }
   },
-  'a Unix socket': async (t, target) => {
+  'a Unix socket': async (t, target, setup) => {
     const path = join(await temporaryFolder(t), 'socket')
     const app = Fastify()
     t.teardown(() => app.close())
     await app.register(sluice)
+    setup(app)
     app.proxy('/*', { upstream: target.url, websocket: { closeTimeout: 200 } })
     await app.listen({ path })
     return { app, socket: connect({ path, allowHalfOpen: true }) }
   }
 }
 
-async function start (t: Test, listener: keyof typeof LISTENERS = 'TCP'): Promise<Started> {
+/** @param before What a route of the app waits for before it gives back its path. */
+async function start (t: Test, listener = 'TCP', before: (path: string) => Promise<void> = async () => {}): Promise<Started> {
   const target = await rawTarget(t)
-  const { app, socket } = await LISTENERS[listener]!(t, target)
+  const { app, socket } = await LISTENERS[listener]!(t, target, app => app.get('/own/*', async request => {
+    const path = request.url.slice('/own'.length)
+    await before(path)
+    return path
+  }))
   await once(socket, listener === 'TLS' ? 'secureConnect' : 'connect')
   return { app, target, client: new Wire(t, socket) }
 }
@@ -73,7 +82,7 @@ async function opens (t: Test, { client, target }: Started, early = ''): Promise
   t.equal((await server.frame()).payload.toString(), 'up')
   server.write(frame(0x81, 'down'))
   t.equal((await client.frame()).payload.toString(), 'down')
-  client.reset()
+  client.socket.destroy()
 }
 
 for (const listener of Object.keys(LISTENERS)) {
@@ -88,17 +97,13 @@ for (const listener of Object.keys(LISTENERS)) {
     await opens(t, started, 'early')
   })
 
-  t.test(`over ${listener}: several GETs and a handshake`, async t => {
-    const started = await start(t, listener)
-    const { client, target } = started
-    const paths = ['/slow', '/two', '/three']
-    client.write(paths.map(path => get(path)).join('') + handshake())
-    const server = await target.next()
-    // One after another, and the handshake behind them.
-    for (const path of paths) {
-      await serve(server, path)
-      await served(t, client, path)
-    }
+  t.test(`over ${listener}: several GETs, the first one slow, and a handshake`, async t => {
+    const started = await start(t, listener, async path => {
+      if (path === '/slow') await new Promise(resolve => setTimeout(resolve, 50))
+    })
+    const { client } = started
+    client.write(get('/own/slow') + get('/own/two') + get('/own/three') + handshake())
+    for (const path of ['/slow', '/two', '/three']) await served(t, client, path)
     await opens(t, started)
   })
 
@@ -122,7 +127,7 @@ for (const listener of Object.keys(LISTENERS)) {
     t.match((await client.head()).start, ' 101 ')
     t.equal((await session.frame()).payload.toString(), 'early')
     t.equal((await session.frame()).payload.toString(), 'later')
-    client.reset()
+    client.socket.destroy()
   })
 
   t.test(`over ${listener}: a handshake that is refused, behind a GET`, async t => {
@@ -167,21 +172,20 @@ for (const listener of Object.keys(LISTENERS)) {
     const server = await target.next()
     await server.head()
     client.socket.destroy()
-    await server.gone()
+    await server.over()
+    server.end()
     t.equal(target.connections, 1, 'the handshake is not made')
     t.equal(app.gateway.sessions.size, 0)
   })
 }
 
 t.test('requests before, at and behind an upgrade to another protocol, in one packet', async t => {
-  const { client, target } = await start(t)
+  const backend = await httpBackend(t, (request, response) => { response.setHeader('Content-Length', request.url!.length).end(request.url) })
+  const { port } = await startGateway(t, { targets: [backend.url] })
+  const client = await Wire.connect(t, port)
   const h2c = ['Connection: Upgrade, HTTP2-Settings', 'Upgrade: h2c', 'HTTP2-Settings: AAMAAABkAAQAAP__']
   client.write(get('/one') + get('/two', h2c) + get('/three', h2c) + get('/four'))
-  const server = await target.next()
-  for (const path of ['/one', '/two', '/three', '/four']) {
-    await serve(server, path)
-    await served(t, client, path)
-  }
+  for (const path of ['/one', '/two', '/three', '/four']) await served(t, client, path)
 })
 
 t.test('what comes in one packet behind an upgrade to another protocol with a body is served, or the client is told that it is not', async t => {

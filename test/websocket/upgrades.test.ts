@@ -86,22 +86,6 @@ t.test('a handshake for a handler of the app is answered as a plain request', as
   t.equal(answer.body, 'own')
 })
 
-t.test('an upgrade behind a request that is still being answered ends the connection, and not the process', async t => {
-  for (const next of [handshake(), ['GET /next HTTP/1.1', ...H2C, '', ''].join('\r\n')]) {
-    const { gateway, target, client } = await start(t)
-    client.write('GET /first HTTP/1.1\r\nHost: a\r\n\r\n')
-    const server = await target.next()
-    t.equal((await server.head()).start, 'GET /first HTTP/1.1')
-    server.write('HTTP/1.1 200 OK\r\nContent-Length: 200\r\n\r\nhalf')
-    t.equal((await client.head()).start, 'HTTP/1.1 200 OK')
-    t.equal((await client.bytes(4)).toString(), 'half')
-    client.write(next)
-    // Where Node can be told that h2c is none, it reads on, and answers in turn.
-    if (!(next.includes('h2c') && 'shouldUpgradeCallback' in gateway.app.server)) t.equal(await client.rest(), '')
-    t.equal((await exchange(t, gateway.port, handshake({ path: '/..' }))).status, 400, 'it serves on')
-  }
-})
-
 const GARBAGE: Record<string, string | Buffer> = {
   'no HTTP at all': 'hello there\r\n\r\n',
   'a TLS greeting': Buffer.from('16030100c8010000c40303', 'hex'),

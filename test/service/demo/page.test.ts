@@ -25,7 +25,7 @@ t.test('in a browser, the page shows the round trip through the gateway', async 
   await page.waitForFunction("document.getElementById('echo').textContent === '<b>again</b>'")
 
   await gateway.close()
-  await page.waitForFunction("document.getElementById('state').textContent === 'closed with code 1001'")
+  await page.waitForFunction("document.getElementById('state').textContent === 'closed with code 1012'")
 })
 
 t.test('opened past the gateway, the page says so', async t => {
