@@ -1,3 +1,4 @@
+import { AsyncResource } from 'node:async_hooks'
 import type { IncomingMessage } from 'node:http'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { BodyTimeoutError, HttpVersionError, RequestInvalidError, TargetBusyError, TargetTimeoutError, TargetUnreachableError } from '../errors.js'
@@ -93,16 +94,21 @@ class Proxying implements AnswerListener {
       this.#body = requestBody(request, this.#reply, limits, () => { if (this.#exchange?.sent === false) this.#exchange.cancel() })
     }
     const { raw } = this.#reply
-    // Also when all went well; then there is nothing left to cancel.
-    raw.once('close', () => this.#onClose())
-    if (!isInTurn(raw)) return whenInTurn(raw, () => this.#onTurn())
+    if (!isInTurn(raw)) {
+      // What closes a response runs in no context of its request. An exchange sees to that itself.
+      raw.once('close', AsyncResource.bind(() => this.#onClose()))
+      return whenInTurn(raw, () => this.#onTurn())
+    }
     try {
       this.#forward(this.#select()!)
     } catch (error) {
       // Nobody else has it in hand yet.
       this.#body?.stop()
+      raw.once('close', AsyncResource.bind(() => this.#onClose()))
       throw error
     }
+    // Also when all went well; then there is nothing left to cancel.
+    raw.once('close', () => this.#onClose())
   }
 
   /**
