@@ -5,6 +5,7 @@ import { BodyTimeoutError, HttpVersionError, RequestInvalidError, TargetBusyErro
 import type { AnswerHead } from '../upstreams/answer.js'
 import { forwardingOf, type ForwardingPolicy } from '../upstreams/forwarding.js'
 import { headerValues, requestHeaders, responseHeaders, trailerHeaders, withoutHeaders, type HeaderList } from '../upstreams/headers.js'
+import { hookHeaders } from '../upstreams/hook-headers.js'
 import type { AnswerListener, Exchange, TargetRequest } from '../upstreams/http1/exchange.js'
 import type { Rewriting } from '../upstreams/rewriting.js'
 import type { Target } from '../upstreams/target.js'
@@ -53,8 +54,11 @@ const IDEMPOTENT = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE', 'PUT', 'DELETE', 
 
 /** Where a client has announced them; what comes unannounced is dropped (RFC 9110 §6.5.1). */
 function trailersOf (request: IncomingMessage): TargetRequest['trailers'] {
-  const { trailer, 'transfer-encoding': coding } = request.headers
-  return trailer === undefined || coding === undefined ? undefined : { names: trailer, read: () => trailerHeaders(request.rawTrailers) }
+  const { headers, rawHeaders } = request
+  if (headers.trailer === undefined || headers['transfer-encoding'] === undefined) return undefined
+  // As they came: a hook may have left anything in the others.
+  const names = headerValues(rawHeaders, 'trailer').join(', ')
+  return names === '' ? undefined : { names, read: () => trailerHeaders(request.rawTrailers) }
 }
 
 /** One request through the gateway. */
@@ -261,7 +265,7 @@ class Proxying implements AnswerListener {
   #headersFor ({ address }: Target): HeaderList {
     const request = this.#request
     const { rewriting, forwarding } = this.#route
-    const headers = rewriting.requestHeaders(requestHeaders(request.raw.rawHeaders, forwardingOf(request, forwarding), address.host), request)
+    const headers = rewriting.requestHeaders(requestHeaders(hookHeaders(request), forwardingOf(request, forwarding), address.host), request)
     return this.#body === undefined ? headers : headersOfBody(request, headers)
   }
 
