@@ -392,6 +392,9 @@ export type ListenOptions = Static<typeof ListenOptions>
 export const GatewayConfig = Type.Object({
   listen: Type.Optional(ListenOptions),
   logLevel: Type.Optional(LogLevel),
+  redactQuery: Type.Optional(Type.Array(Type.String({ minLength: 1 }), {
+    description: 'Names of query parameters whose values are not logged; one also stands for names that end in it behind -, _ or a dot. In the place of the default list: token, access_token, code, key, password, secret, session, signature and the like.'
+  })),
   ...drainOptions,
   trustProxy: Type.Optional(Type.Union([Type.Boolean(), Type.String({ minLength: 1 }), Type.Array(Type.String({ minLength: 1 }), { minItems: 1 })], {
     default: false,

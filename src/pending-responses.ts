@@ -51,6 +51,9 @@ export class PendingResponses {
     const finish = (): void => {
       newest.off('close', finish)
       socket.off('close', finish).off('drain', onDrain).off('readable', hold).off('end', onEnd)
+      // Node has stopped reading a connection whose request's body was held back, and left its stream believing that a
+      // read is under way. Node documents that a chunk without bytes ends that.
+      if (!socket.destroyed) socket.push('')
       done()
     }
     newest.once('close', finish)

@@ -29,7 +29,7 @@ export interface AppParts extends BuiltInOptions {
 export function createApp ({ config, locate, logger }: AppParts): FastifyInstance {
   const listener = listenerOf(config.listen ?? {})
   const options: FastifyServerOptions = {
-    ...typeof logger === 'object' ? { loggerInstance: logger } : { logger: logger ?? loggerOptions(config.logLevel) },
+    ...typeof logger === 'object' ? { loggerInstance: logger } : { logger: logger ?? loggerOptions(config.logLevel, config.redactQuery) },
     trustProxy: config.trustProxy ?? false,
     ...listener.app
   }

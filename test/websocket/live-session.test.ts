@@ -67,7 +67,7 @@ t.test('onSession and onSessionEnd are called once each, with what there is to k
   t.strictSame(calls.map(([name]) => name), ['open', 'end'])
   const [, ended, end] = calls[1]!
   t.equal(ended, live)
-  t.strictSame(Object.keys(end!).sort(), ['by', 'code', 'duration', 'fromClient', 'fromTarget', 'reason'])
+  t.strictSame(Object.keys(end!).sort(), ['by', 'closeSent', 'code', 'duration', 'fromClient', 'fromTarget', 'reason'])
   t.match(end, { by: 'client', reason: 'close', code: 1000, ...counted })
   t.ok(Number.isInteger(end!.duration))
   t.match(gateway.ends[0], { id: live.id, target: target.url, subprotocol: 'chat', ...end })
@@ -84,7 +84,7 @@ t.test('one structured log line a session', async t => {
   const [line] = lines as unknown as [{ level: number, reqId: string, session: Record<string, unknown> }]
   t.equal(line.level, 30)
   t.type(line.reqId, 'string')
-  t.strictSame(Object.keys(line.session), ['id', 'target', 'by', 'reason', 'code', 'duration', 'fromClient', 'fromTarget'])
+  t.strictSame(Object.keys(line.session), ['id', 'target', 'by', 'reason', 'code', 'closeSent', 'duration', 'fromClient', 'fromTarget'])
   t.match(line.session, { id: UUID, target: session.target.url, reason: 'lost', code: 1006, duration: Number, fromClient: { frames: 0, messages: 0, bytes: 0 } })
 })
 
@@ -165,7 +165,7 @@ t.test('codes that may not stand on the wire, and reasons that are too long, thr
   const { sessions } = session.gateway.app.gateway
   const [live] = sessions.list()
   for (const code of [0, 999, 1004, 1005, 1006, 1015, 1016, 2000, 2999, 5000, 1000.5, NaN, -1, Infinity]) {
-    t.throws(() => live!.close(code), { name: 'RangeError', message: /is no close code: take one of/ })
+    t.throws(() => live!.close(code), { name: 'RangeError', message: /is not a valid close code: take one of/ })
     t.throws(() => sessions.close(code), { name: 'RangeError' })
   }
   t.throws(() => live!.close('1000' as never), { name: 'RangeError' })

@@ -5,6 +5,7 @@ import { connect as connectTls } from 'node:tls'
 import Fastify, { type FastifyInstance } from 'fastify'
 import t, { type Test } from 'tap'
 import sluice from '../../src/index.js'
+import { httpBackend } from '../helpers/backends.js'
 import { selfSigned } from '../helpers/certificates.js'
 import { startGateway } from '../helpers/gateway.js'
 import { handshake } from '../helpers/raw-client.js'
@@ -179,11 +180,11 @@ for (const listener of Object.keys(LISTENERS)) {
 }
 
 t.test('requests before, at and behind an upgrade to another protocol, in one packet', async t => {
-  const { client, target } = await start(t)
+  const backend = await httpBackend(t, (request, response) => { response.setHeader('Content-Length', request.url!.length).end(request.url) })
+  const { port } = await startGateway(t, { targets: [backend.url] })
+  const client = await Wire.connect(t, port)
   const h2c = ['Connection: Upgrade, HTTP2-Settings', 'Upgrade: h2c', 'HTTP2-Settings: AAMAAABkAAQAAP__']
   client.write(get('/one') + get('/two', h2c) + get('/three', h2c) + get('/four'))
-  const server = await target.next()
-  for (const path of ['/one', '/two', '/three', '/four']) await serve(server, path)
   for (const path of ['/one', '/two', '/three', '/four']) await served(t, client, path)
 })
 
