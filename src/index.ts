@@ -4,6 +4,7 @@ import sluice from './plugin.js'
 export default sluice
 export { sluice }
 export { createGateway, type CreateGatewayOptions, type GatewayServer } from './service/gateway.js'
+export { redactedLogs } from './redaction.js'
 export { requestId, type TrustProxy } from './request-id.js'
 export type { Gateway, ProxyRouteOptions } from './plugin.js'
 export * as errors from './errors.js'

@@ -1,6 +1,6 @@
 import { subscribe } from 'node:diagnostics_channel'
 import type { Server } from 'node:http'
-import type { FastifyInstance, preParsingHookHandler, RouteOptions } from 'fastify'
+import type { FastifyInstance, HTTPMethods, preParsingHookHandler, RouteOptions } from 'fastify'
 import { leaveBodyUnparsed, serveHandshakes, type RouteHandler } from './route.js'
 import { RouteTable } from './route-table.js'
 import { asksForWebSocket } from './websocket/handshake.js'
@@ -37,7 +37,10 @@ const listed = new WeakSet<RouteOptions>()
 function lookAtRoute (this: FastifyInstance, routeOptions: RouteOptions): void {
   if (!listed.has(routeOptions)) {
     listed.add(routeOptions)
-    RouteTable.of(this.server).add(routeOptions)
+    const { url, constraints = {}, routePath, prefix } = routeOptions as RouteOptions & { routePath: string, prefix: string }
+    // Of '/' in a scope with a prefix, Fastify makes two routes, and calls its hooks for the one without the slash.
+    const isTwo = routePath === '' && prefix !== ''
+    RouteTable.of(this.server).add(routeOptions, isTwo ? method => this.hasRoute({ method: method as HTTPMethods, url: `${url}/`, constraints }) : undefined)
   }
   const options = routeOptions.config?.passthrough
   if (options === undefined || handled.has(routeOptions)) return

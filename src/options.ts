@@ -295,7 +295,7 @@ export const RouteConfig = Type.Object({
     description: 'URL pattern in the syntax of Fastify, such as /api/* or /users/:id; or several: [/api, /api/*].'
   }),
   method: Type.Optional(Type.Union([Type.String(), Type.Array(Type.String(), { minItems: 1 })], {
-    description: 'HTTP method or methods; all of them by default.'
+    description: 'HTTP method or methods, of those that Node knows, but for CONNECT: GET, PROPFIND, QUERY and so on. Default: all of them. Error for any other: SLUICE_CONFIG_INVALID.'
   })),
   upstream: upstreamName,
   stripPrefix,
@@ -392,6 +392,9 @@ export type ListenOptions = Static<typeof ListenOptions>
 export const GatewayConfig = Type.Object({
   listen: Type.Optional(ListenOptions),
   logLevel: Type.Optional(LogLevel),
+  redactQuery: Type.Optional(Type.Array(Type.String({ minLength: 1 }), {
+    description: 'Names of query parameters whose values are not logged; one also stands for names that end in it behind -, _ or a dot. In the place of the default list: token, access_token, code, key, password, secret, session, signature and the like.'
+  })),
   ...drainOptions,
   trustProxy: Type.Optional(Type.Union([Type.Boolean(), Type.String({ minLength: 1 }), Type.Array(Type.String({ minLength: 1 }), { minItems: 1 })], {
     default: false,

@@ -17,6 +17,8 @@ type Place = Set<string>
 /** What a path has that can be read in more than one way, another case included; anything else is not looked at any further. */
 const UNUSUAL = /[%\\;A-Z]|\/\//
 
+const DOT_SEGMENT = /\/\.{1,2}(?:\/|$)/
+
 const tables = new WeakMap<Server, RouteTable>()
 
 /**
@@ -25,7 +27,7 @@ const tables = new WeakMap<Server, RouteTable>()
  * the length of parameters: a target may not, either. It is made when a path first needs it.
  */
 export class RouteTable {
-  readonly #routes: Array<{ method: string, url: string }> = []
+  readonly #routes: Array<{ method: string, url: string, hasSlash: () => boolean }> = []
   readonly #proxied = new Set<string>()
   #options: RouterOptions = {}
   #router: findMyWay.Instance<findMyWay.HTTPVersion.V1> | undefined
@@ -44,9 +46,16 @@ export class RouteTable {
     this.#router = undefined
   }
 
-  /** Adds a route of the app. */
-  add ({ method, url }: Pick<RouteOptions, 'method' | 'url'>): void {
-    for (const one of [method].flat()) this.#routes.push({ method: one.toUpperCase(), url })
+  /**
+   * Adds a route of the app.
+   *
+   * @param hasSlash Whether the app has a route with a slash behind the URL of this one, of which no hook is told.
+   */
+  add ({ method, url }: Pick<RouteOptions, 'method' | 'url'>, hasSlash: (method: string) => boolean = () => false): void {
+    for (const one of [method].flat()) {
+      const name = one.toUpperCase()
+      this.#routes.push({ method: name, url, hasSlash: () => hasSlash(name) })
+    }
     if (/[A-Z]/.test(url)) this.#hasUpperCase = true
     this.#router = undefined
   }
@@ -80,6 +89,8 @@ export class RouteTable {
     if (readings === undefined) throw new PathInvalidError('it can be read in too many ways')
     const route = matched()
     for (const reading of readings) {
+      // Such as '/x/..%00', of which the path as it stands shows none.
+      if (DOT_SEGMENT.test(reading)) throw new PathInvalidError('it has dot segments')
       if (!this.#isOf(route, method, reading) || (method === 'HEAD' && !this.#isOf(route, 'GET', reading))) {
         throw new PathInvalidError('read in another way, it belongs to another route')
       }
@@ -109,22 +120,26 @@ export class RouteTable {
       maxParamLength: Number.MAX_SAFE_INTEGER
     })
     const places = new Map<string, Place>()
-    for (const { method, url } of this.#routes) {
-      const key = `${method} ${url.toLowerCase()}`
+    const put = (method: string, pattern: string, url: string): void => {
+      const key = `${method} ${pattern.toLowerCase()}`
       const known = places.get(key)
       if (known !== undefined) {
         known.add(url)
-        continue
+        return
       }
       const place: Place = new Set([url])
       try {
-        router.on(method as HTTPMethod, url, () => {}, place)
+        router.on(method as HTTPMethod, pattern, () => {}, place)
         places.set(key, place)
       } catch {
         // It is there under another name, as '/:a' is '/:b', or '/x/' is '/x' where trailing slashes do not count.
-        const found = router.find(method as HTTPMethod, url.toLowerCase())
+        const found = router.find(method as HTTPMethod, pattern.toLowerCase())
         if (found?.store instanceof Set) (found.store as Place).add(url)
       }
+    }
+    for (const { method, url, hasSlash } of this.#routes) {
+      put(method, url, url)
+      if (hasSlash()) put(method, `${url}/`, url)
     }
     return router
   }

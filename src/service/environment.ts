@@ -21,7 +21,7 @@ export type Environment = Static<typeof Environment>
 
 /**
  * Reads the environment and the file `.env` in `directory`, if there is one; the environment wins.
- * An empty variable counts as not set.
+ * An empty variable counts as not set; but one that was meant to say what is served stays, to be refused.
  *
  * @throws {ConfigInvalidError} naming each wrong variable and what it must be.
  */
@@ -29,7 +29,7 @@ export async function readEnvironment (environment: NodeJS.ProcessEnv, directory
   const all = { ...await readDotEnv(join(directory, '.env')), ...environment }
   const data = Object.fromEntries(Object.keys(Environment.properties)
     .map(name => [name, all[name]] as const)
-    .filter(([, value]) => value !== undefined && value !== ''))
+    .filter(([name, value]) => value !== undefined && (value !== '' || NAMES_WHAT_IS_SERVED.has(name))))
   try {
     return envSchema<Environment>({ schema: Environment, data, env: false })
   } catch (error) {
@@ -37,6 +37,8 @@ export async function readEnvironment (environment: NodeJS.ProcessEnv, directory
       `Environment variable ${name} must be ${Environment.properties[name].description}, it is '${data[name]}'.`).join('\n'))
   }
 }
+
+const NAMES_WHAT_IS_SERVED: ReadonlySet<string> = new Set(['UPSTREAM_URL', 'CONFIG_FILE'])
 
 async function readDotEnv (path: string): Promise<NodeJS.Dict<string>> {
   try {

@@ -9,7 +9,8 @@ Usage:
 
   URL                  send everything, WebSockets included, to this target,
                        such as http://127.0.0.1:5173
-  Without URL, configuration or folders a demo is served.
+  Without URL, configuration or folders, sluice.yaml in the working directory is
+  used; where there is none, a demo is served, on loopback only.
 
 Options:
   -c, --config FILE    configuration file (YAML)

@@ -1,6 +1,8 @@
 import type { FastifyServerOptions } from 'fastify'
+import { Writable } from 'node:stream'
 import { prettyFactory } from 'pino-pretty'
 import type { LogLevel } from '../options.js'
+import { redactedLogs } from '../redaction.js'
 
 /** Where log lines go: process.stdout, usually. */
 export interface LogOutput {
@@ -9,14 +11,26 @@ export interface LogOutput {
   isTTY?: boolean | undefined
 }
 
+const survived = new WeakSet<object>()
+
+/** Lets no fault of an output end the process: its reader may go away (`sluice | head -1`), or its disk be full. */
+export function surviveOutput (output: object): void {
+  if (!(output instanceof Writable) || survived.has(output)) return
+  survived.add(output)
+  output.on('error', () => {})
+}
+
 /**
  * The service's logger, as Fastify's option `logger`: pino, readable on a terminal and JSON otherwise.
  *
  * @param level The least level that is logged. Default: info.
+ * @param secrets Names of query parameters whose values are not logged. Default: those that usually hold secrets.
  */
-export function loggerOptions (level: LogLevel = 'info', output: LogOutput = process.stdout): NonNullable<FastifyServerOptions['logger']> {
-  if (output.isTTY !== true) return { level, stream: output as { write (line: string): void } }
+export function loggerOptions (level: LogLevel = 'info', secrets?: readonly string[], output: LogOutput = process.stdout): NonNullable<FastifyServerOptions['logger']> {
+  surviveOutput(output)
+  const redacted = redactedLogs(secrets)
+  if (output.isTTY !== true) return { ...redacted, level, stream: output as { write (line: string): void } }
   // In the process itself, not in a worker thread as pino's transports: the last lines before exit arrive.
   const pretty = prettyFactory({ colorize: true, ignore: 'pid,hostname', translateTime: 'SYS:HH:MM:ss.l' })
-  return { level, stream: { write: line => { output.write(pretty(line)) } } }
+  return { ...redacted, level, stream: { write: line => { output.write(pretty(line)) } } }
 }

@@ -5,6 +5,7 @@ import { readEnvironment } from './environment.js'
 import { explainFailure } from './failures.js'
 import { openGateway, type GatewayServer } from './gateway.js'
 import { HELP, version } from './help.js'
+import { surviveOutput } from './logger.js'
 import { resolveSettings, type Settings } from './settings.js'
 
 /** What the program gets from outside. */
@@ -28,6 +29,7 @@ const STOP_MARGIN = 5_000
  * then ends the process itself on SIGTERM and SIGINT.
  */
 export async function main ({ argv, environment, directory, stdout, stderr }: Surroundings): Promise<number> {
+  for (const output of [stdout, stderr]) surviveOutput(output)
   try {
     const args = parseArguments(argv)
     if (args.help === true) {
@@ -50,6 +52,7 @@ export async function main ({ argv, environment, directory, stdout, stderr }: Su
 async function serve (settings: Settings): Promise<void> {
   const { server: gateway, filled } = openGateway(settings)
   await filled
+  for (const note of settings.notes) gateway.app.log.warn(note)
   const grace = stopOnSignals(gateway, settings.config.drainTimeout ?? 30_000)
   try {
     await gateway.listen()

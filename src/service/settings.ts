@@ -1,3 +1,5 @@
+import { existsSync } from 'node:fs'
+import { isIP } from 'node:net'
 import { resolve } from 'node:path'
 import { ConfigInvalidError, TargetMalformedError, UsageError } from '../errors.js'
 import type { GatewayConfig } from '../options.js'
@@ -14,12 +16,15 @@ export interface Settings {
   locate: Locate
   /** Nothing is configured: the embedded demo is served. */
   demo: boolean
+  /** What is to be said in the log about where the settings come from. */
+  notes: string[]
   plugins?: string
   routes?: string
 }
 
 /**
- * Puts the sources together: the command line wins over the environment, that over the configuration file.
+ * Puts the sources together: the command line wins over the environment, that over the configuration file. `sluice.yaml` in the working
+ * directory is used where nothing else says what to serve.
  *
  * @throws {UsageError} for a URL on the command line that is no target.
  * @throws {ConfigInvalidError} for what is wrong in the environment or in the file.
@@ -30,10 +35,16 @@ export async function resolveSettings (args: Arguments, environment: Environment
     ...args.routes !== undefined && { routes: resolve(directory, args.routes) }
   }
   const hasFolders = Object.keys(folders).length > 0
-  const served = await whatToServe(args, environment, directory, hasFolders)
+  const served = await whatToServe(args, environment, directory, hasFolders) ?? (hasFolders ? undefined : await fileOfFolder(directory))
   const { config, locate } = served ?? { config: {}, locate: locateInObject }
 
-  const host = args.host ?? environment.HOST ?? config.listen?.host
+  const demo = served === undefined && !hasFolders
+  const notes = served?.found === undefined ? [] : [`The configuration is ${served.found}, found in the working directory.`]
+  let host = args.host ?? environment.HOST ?? config.listen?.host
+  if (demo && host !== undefined && !isLoopback(host)) {
+    notes.push(`The demo listens on 127.0.0.1 only, not on ${host}. Name an upstream to listen there.`)
+    host = undefined
+  }
   const port = args.port ?? environment.PORT ?? config.listen?.port
   const logLevel = args.logLevel ?? environment.LOG_LEVEL ?? config.logLevel
   return {
@@ -43,23 +54,41 @@ export async function resolveSettings (args: Arguments, environment: Environment
       ...logLevel !== undefined && { logLevel }
     },
     locate,
-    demo: served === undefined && !hasFolders,
+    demo,
+    notes,
     ...folders
   }
 }
 
 /** The configuration that the first source gives which names one; undefined when none does. */
-async function whatToServe (args: Arguments, environment: Environment, directory: string, openEnded: boolean): Promise<ConfigFile | undefined> {
+async function whatToServe (args: Arguments, environment: Environment, directory: string, openEnded: boolean): Promise<ConfigFile & { found?: string } | undefined> {
   if (args.url !== undefined) return everythingTo(args.url, message => new UsageError(message))
   // The path stays as it was given, for errors; it counts from the working directory.
   if (args.config !== undefined) return readConfigFile(args.config, openEnded, directory)
   const { UPSTREAM_URL: url, CONFIG_FILE: file } = environment
+  for (const [name, value] of Object.entries({ UPSTREAM_URL: url, CONFIG_FILE: file })) {
+    // Whatever was to fill it in has failed, and it must not publish something else.
+    if (value === '') throw new ConfigInvalidError(`Environment variable ${name} is empty. Give it a value, or unset it.`)
+  }
   if (url !== undefined && file !== undefined) {
     throw new ConfigInvalidError(`Both UPSTREAM_URL ('${url}') and CONFIG_FILE ('${file}') are set. Unset one of them.`)
   }
   if (url !== undefined) return everythingTo(url, message => new ConfigInvalidError(`Environment variable UPSTREAM_URL: ${message}`))
   if (file !== undefined) return readConfigFile(file, openEnded, directory)
   return undefined
+}
+
+/** The configuration file that is used where nothing else is named. */
+const DEFAULT_FILE = 'sluice.yaml'
+
+/** That of the working directory; undefined when there is none. */
+async function fileOfFolder (directory: string): Promise<ConfigFile & { found: string } | undefined> {
+  if (!existsSync(resolve(directory, DEFAULT_FILE))) return undefined
+  return { ...await readConfigFile(DEFAULT_FILE, false, directory), found: DEFAULT_FILE }
+}
+
+function isLoopback (host: string): boolean {
+  return host === 'localhost' || host === '::1' || (isIP(host) === 4 && host.startsWith('127.'))
 }
 
 /** The configuration of `sluice URL`. */

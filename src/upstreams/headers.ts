@@ -54,6 +54,8 @@ const RULES: Record<string, Rule> = {
   expect: 'expect',
   host: 'host',
   forwarded: 'set-anew',
+  // Behind CGI it becomes HTTP_PROXY, which clients of HTTP take for a setting (CVE-2016-5385).
+  proxy: 'set-anew',
   'x-forwarded-for': 'set-anew',
   'x-forwarded-host': 'set-anew',
   'x-forwarded-port': 'set-anew',
@@ -179,7 +181,12 @@ function headersOf (received: HeaderList, forwarding: Forwarding, targetHost: st
   return headers
 }
 
-/** The rule for a header; undefined for one that passes. It runs for every header of every message. */
+/**
+ * The rule for a header; undefined for one that passes. It runs for every header of every message.
+ *
+ * In requests, `Content_Length` and its like are dropped: behind CGI they would take the place of a header that has
+ * a rule (RFC 3875 §4.1.18).
+ */
 function ruleOf (name: string): Rule | undefined {
   const letter = letterOf(name)
   if (letter === X) return ruleOfX(name)
@@ -187,7 +194,10 @@ function ruleOf (name: string): Rule | undefined {
   if (candidates === undefined) return undefined
   for (let index = 0; index < candidates.length; index++) {
     const [candidate, rule] = candidates[index]!
-    if (candidate.length === name.length && candidate === name.toLowerCase()) return rule
+    if (candidate.length !== name.length) continue
+    const lower = name.toLowerCase()
+    if (candidate === lower) return rule
+    if (candidate === foldedName(lower)) return 'set-anew'
   }
   return undefined
 }

@@ -76,18 +76,20 @@ type HeaderChange = (headers: HeaderList, request: FastifyRequest) => HeaderList
 function headerChange (rules: HeaderRules['request'], where: string, fold: (name: string) => string): HeaderChange {
   const entries = Object.entries(rules ?? {})
   if (entries.length === 0) return headers => headers
+  const removed = new Set<string>()
   const byName = new Map<string, { name: string, value: string | null | HeaderFunction }>()
   for (const [name, value] of entries) {
     const lower = name.toLowerCase()
     if (!isToken(name)) throw new OptionsInvalidError(where, `'${name}' is no name of a header`)
-    if (NOT_REWRITTEN.has(lower)) throw new OptionsInvalidError(where, `'${name}' belongs to the connection or to the handshake, and is the gateway's. Remove it.`)
+    if (NOT_REWRITTEN.has(fold(name))) throw new OptionsInvalidError(where, `'${name}' belongs to the connection or to the handshake, and is the gateway's. Remove it.`)
     if (typeof value === 'string' && !isHeaderValue(value)) throw new OptionsInvalidError(where, `the value of '${name}' has characters that no header may have`)
-    byName.set(fold(name), { name, value })
+    removed.add(fold(name))
+    byName.set(lower, { name, value })
   }
   return (headers, request) => {
     const changed: HeaderList = []
     for (let index = 0; index < headers.length; index += 2) {
-      if (!byName.has(fold(headers[index]!))) changed.push(headers[index]!, headers[index + 1]!)
+      if (!removed.has(fold(headers[index]!))) changed.push(headers[index]!, headers[index + 1]!)
     }
     for (const { name, value } of byName.values()) {
       const given = typeof value === 'function' ? value(present(headers, name.toLowerCase()), request) : value

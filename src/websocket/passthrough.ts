@@ -8,7 +8,9 @@ import { mergedHeaders, reasonPhrase, sendAnswer, type Answer } from '../upstrea
 import type { Cancellation } from '../upstreams/cancellation.js'
 import { forwardingOf, type ForwardingPolicy } from '../upstreams/forwarding.js'
 import { handshakeHeaders, headerPairs, headerValues, listsToken, responseHeaders, type HeaderList } from '../upstreams/headers.js'
+import { hookHeaders } from '../upstreams/hook-headers.js'
 import { showHeaders } from '../upstreams/response-headers.js'
+import { redactedProtocol } from '../redaction.js'
 import type { Rewriting } from '../upstreams/rewriting.js'
 import { readShared, unread } from '../upstreams/shared-reads.js'
 import type { Target } from '../upstreams/target.js'
@@ -152,7 +154,7 @@ async function firstAnswer (upstream: Upstream, request: FastifyRequest, { route
     tried.add(target)
     let sent = false
     try {
-      const received = admission.headers(request.raw.rawHeaders, offer)
+      const received = admission.headers(hookHeaders(request), offer)
       const headers = rewriting.requestHeaders(handshakeHeaders(received, forwarding, target.address.host), request)
       const connection = await target.connect(cancellation, websocket.connectTimeout)
       sent = true
@@ -220,7 +222,7 @@ function openSession (request: FastifyRequest, reply: FastifyReply, pending: Pen
     sessions.delete(session)
     leave()
     const { id, target, subprotocol } = session
-    request.log.info({ session: { id, target, subprotocol, ...end } }, 'websocket session ended')
+    request.log.info({ session: { id, target, subprotocol: redactedProtocol(subprotocol), ...end } }, 'websocket session ended')
     callHook(request, () => websocket.onSessionEnd?.(session, end))
     // Runs the onResponse hooks of the route, and with them Fastify's own log line.
     response.statusCode = 101
@@ -264,14 +266,14 @@ function headOf101 (message: string, headers: HeaderList): string {
 }
 
 /**
- * Milliseconds of silence after which the system probes a connection; Node makes it ten probes, a second apart. Shorter
- * than the default `pingInterval`: behind a Ping that is not acknowledged it does not probe.
+ * Milliseconds of silence after which the system probes a connection; Node makes it ten probes, a second apart. Longer
+ * than the default `pingInterval`, so that a network that fails for ten seconds ends no session that is pinged.
  */
-const KEEP_ALIVE_DELAY = 15_000
+const KEEP_ALIVE_DELAY = 60_000
 
 /**
  * Limits meant for HTTP end here, a small frame is not to wait for another (Nagle), and a host that has vanished is
- * found before `pongTimeout`.
+ * found also where nobody pings.
  */
 function prepareForFrames (socket: Duplex, head: Buffer): Duplex {
   if ('setTimeout' in socket) (socket as Socket).setTimeout(0).setNoDelay(true).setKeepAlive(true, KEEP_ALIVE_DELAY)

@@ -2,6 +2,7 @@ import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { build, type Format } from 'esbuild'
 import t, { type Test } from 'tap'
+import sluice from '../../src/index.js'
 import { echoBackend, type Backend } from '../helpers/backends.js'
 import { runCommand, startCommand } from '../helpers/command.js'
 import { consumer, manifest, REPOSITORY, userEnvironment } from '../helpers/consumer.js'
@@ -23,6 +24,7 @@ t.test('the Fastify that the tests take for the oldest is the oldest one that th
   const { peerDependencies } = await manifest(oldest, 'sluice')
   const { version } = await manifest(oldest, 'fastify')
   t.equal(peerDependencies.fastify, `^${version}`)
+  t.equal((sluice as unknown as { [key: symbol]: { fastify: string } })[Symbol.for('plugin-meta')]!.fastify, peerDependencies.fastify, 'and the plugin says so to Fastify')
 })
 
 const TYPES = `

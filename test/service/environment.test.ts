@@ -14,6 +14,8 @@ t.test('reads .env, over which the environment wins', async t => {
   t.strictSame({ ...await readEnvironment({}, directory) }, { PORT: 81, HOST: '::1' })
   t.strictSame({ ...await readEnvironment({ PORT: '82' }, directory) }, { PORT: 82, HOST: '::1' })
   t.strictSame({ ...await readEnvironment({ PORT: '' }, directory) }, { HOST: '::1' }, 'an empty variable unsets')
+  t.strictSame({ ...await readEnvironment({ UPSTREAM_URL: '', CONFIG_FILE: '' }, directory) }, { PORT: 81, HOST: '::1', UPSTREAM_URL: '', CONFIG_FILE: '' },
+    'but not one that was to say what is served')
 })
 
 t.test('names the variable that is wrong, and what it must be', async t => {

@@ -5,7 +5,7 @@ import { loggerOptions } from '../../src/service/logger.js'
 /** What one line looks like on an output. */
 function logged (isTTY: boolean | undefined): string {
   let text = ''
-  const { log } = fastify({ logger: loggerOptions('warn', { isTTY, write: line => { text += line } }) })
+  const { log } = fastify({ logger: loggerOptions('warn', undefined, { isTTY, write: line => { text += line } }) })
   log.info('not heard')
   log.warn({ answer: 42 }, 'heard')
   return text

@@ -11,8 +11,35 @@ const FILE = 'listen: { host: 10.0.0.1, port: 1 }\nlogLevel: warn\nupstreams: { 
 t.test('with nothing configured it is the demo', async t => {
   const settings = await resolveSettings({}, {}, t.testdir())
   t.match(settings, { config: { listen: {} }, demo: true })
-  t.match(await resolveSettings({ port: 0, host: '::', logLevel: 'error' }, {}, t.testdir()),
-    { config: { listen: { host: '::', port: 0 }, logLevel: 'error' }, demo: true }, 'the address does not count')
+  t.match(await resolveSettings({ port: 0, host: '::1', logLevel: 'error' }, {}, t.testdir()),
+    { config: { listen: { host: '::1', port: 0 }, logLevel: 'error' }, demo: true, notes: [] }, 'the address does not count')
+})
+
+// Issue 8, item 30.
+t.test('the demo listens on loopback only, whatever the host', async t => {
+  for (const host of ['0.0.0.0', '::', '10.0.0.1', 'example.test']) {
+    const { config, notes } = await resolveSettings({}, { HOST: host }, t.testdir())
+    t.equal(config.listen?.host, undefined, host)
+    t.match(notes, [`The demo listens on 127.0.0.1 only, not on ${host}.`])
+    t.equal((await resolveSettings({ url: 'http://a' }, { HOST: host }, t.testdir())).config.listen?.host, host)
+  }
+  for (const host of ['127.0.0.1', '127.1.2.3', 'localhost', '::1']) t.match(await resolveSettings({ host }, {}, t.testdir()), { config: { listen: { host } }, notes: [] })
+})
+
+t.test('an empty variable that was to say what is served is an error, and never the demo', async t => {
+  for (const name of ['UPSTREAM_URL', 'CONFIG_FILE']) {
+    await t.rejects(resolveSettings({}, { [name]: '' }, t.testdir()),
+      { code: 'SLUICE_CONFIG_INVALID', message: `Environment variable ${name} is empty. Give it a value, or unset it.` })
+    t.match(await resolveSettings({ url: 'http://a' }, { [name]: '' }, t.testdir()), { config: everythingTo('http://a') }, 'the command line wins')
+  }
+})
+
+t.test('sluice.yaml of the working directory is used when nothing else is named', async t => {
+  const directory = t.testdir({ 'sluice.yaml': FILE })
+  t.match(await resolveSettings({}, {}, directory), { config: { logLevel: 'warn', listen: { host: '10.0.0.1' } }, demo: false, notes: [/sluice\.yaml/] })
+  t.match(await resolveSettings({ plugins: 'p' }, {}, directory), { config: { routes: undefined }, notes: [] })
+  t.match(await resolveSettings({}, { UPSTREAM_URL: 'http://b' }, directory), { config: everythingTo('http://b'), notes: [] })
+  await t.rejects(resolveSettings({}, {}, t.testdir({ 'sluice.yaml': 'x: 1' })), { code: 'SLUICE_CONFIG_INVALID' })
 })
 
 t.test('a URL gets everything', async t => {
