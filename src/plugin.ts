@@ -238,4 +238,4 @@ function withoutPlural (name: string): string {
 }
 
 /** The gateway as a Fastify plugin. */
-export default fastifyPlugin(plugin, { fastify: '5.x', name: 'sluice' })
+export default fastifyPlugin(plugin, { fastify: '^5.5.0', name: 'sluice' })

@@ -14,6 +14,7 @@ import type { AnswerWriter } from './answer-writer.js'
 import { DirectAnswer, mayAnswerDirectly } from './direct-answer.js'
 import { claimExpectation, type Expectation } from './expectation.js'
 import { writeEarlyHints } from './early-hints.js'
+import { failProbe } from './probe.js'
 import { isInTurn, whenInTurn } from './queued-answers.js'
 import { bodies, headersOfBody, requestBody, type RequestBody } from './request-body.js'
 import { limitStandstill } from './stalled-reader.js'
@@ -227,7 +228,7 @@ class Proxying implements AnswerListener {
       const target = this.#another(error)
       if (target !== undefined) return this.#tryToForward(target)
       if (error instanceof TargetBusyError) this.#reply.header('retry-after', RETRY_AFTER)
-      this.#reply.send(error)
+      if (!(error instanceof TargetUnreachableError) || !failProbe(this.#request, this.#reply)) this.#reply.send(error)
     }
     this.#body?.stop()
   }
