@@ -1,4 +1,4 @@
-import createError from '@fastify/error'
+import fastifyError from '@fastify/error'
 
 /**
  * Every error of the gateway, in one table. A message names the offender and the mend.
@@ -7,6 +7,24 @@ import createError from '@fastify/error'
  * block reaches clients, so it names no address, no stack and no message of a library (DESIGN.md, rule 4);
  * the cause goes into the log, as `error.cause`.
  */
+
+/** An error of the gateway. */
+export interface GatewayError extends Error {
+  code: string
+  statusCode?: number
+}
+
+/** The class of an error of the gateway, which can be called without `new` as well. */
+export interface GatewayErrorClass<Args extends unknown[]> {
+  new (...args: [...Args, options?: ErrorOptions]): GatewayError
+  (...args: [...Args, options?: ErrorOptions]): GatewayError
+  readonly prototype: GatewayError
+}
+
+/** Its own types: those of @fastify/error are found under no name that holds for each kind of `moduleResolution`. */
+function createError<Args extends unknown[] = []> (code: string, message: string, statusCode: number): GatewayErrorClass<Args> {
+  return fastifyError(code, message, statusCode) as GatewayErrorClass<unknown[]> as GatewayErrorClass<Args>
+}
 
 // ---- For whoever configures or embeds the gateway
 

@@ -295,7 +295,7 @@ export const RouteConfig = Type.Object({
     description: 'URL pattern in the syntax of Fastify, such as /api/* or /users/:id; or several: [/api, /api/*].'
   }),
   method: Type.Optional(Type.Union([Type.String(), Type.Array(Type.String(), { minItems: 1 })], {
-    description: 'HTTP method or methods; all of them by default.'
+    description: 'HTTP method or methods, of those that Node knows, but for CONNECT: GET, PROPFIND, QUERY and so on. Default: all of them. Error for any other: SLUICE_CONFIG_INVALID.'
   })),
   upstream: upstreamName,
   stripPrefix,

@@ -126,7 +126,7 @@ const plugin: FastifyPluginAsync<GatewayOptions> = async (app, givenOptions) => 
     const url = `${scope.prefix}${path}`
     checkRoute(url, given)
     const { upstream, stripPrefix, host, rewrite, headers, rewriteLocation, rewriteCookies, websocket, method = methodsFor(scope, url, given.constraints), config, preParsing = [], ...fastifyOptions } = given
-    const route = routeOf(url, { upstream, stripPrefix, host, rewrite, headers, rewriteLocation, rewriteCookies, websocket: websocket === false ? undefined : websocket })
+    const route = routeOf(url, defined<PassthroughOptions>({ upstream, stripPrefix, host, rewrite, headers, rewriteLocation, rewriteCookies, websocket: websocket === false ? undefined : websocket }))
     const proxied = { ...route, bodyLimit: given.bodyLimit ?? Infinity }
     const serve: RouteHandler = (request, reply) => {
       upgrades.prepare(request.raw, reply.raw)
@@ -228,9 +228,14 @@ function checkRoute (url: string, given: ProxyRouteOptions): void {
   }
 }
 
+/** The options that are given; with `exactOptionalPropertyTypes` an undefined one is not one that is left out. */
+function defined<Options extends object> (options: { [Name in keyof Options]: Options[Name] | undefined }): Options {
+  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as Options
+}
+
 function withoutPlural (name: string): string {
   return name.toLowerCase().replace(/s$/, '')
 }
 
 /** The gateway as a Fastify plugin. */
-export default fastifyPlugin(plugin, { fastify: '5.x', name: 'sluice' })
+export default fastifyPlugin(plugin, { fastify: '^5.5.0', name: 'sluice' })

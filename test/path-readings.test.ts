@@ -85,7 +85,7 @@ async function through (t: Test, url: string, options: FastifyServerOptions = {}
   const app = await gatewayApp(t, options)
   const hosts: string[] = []
   app.addHook('onRequest', async request => { hosts.push(request.host) })
-  app.proxy(url, { upstream: target.url, websocket: true, stripPrefix })
+  app.proxy(url, { upstream: target.url, websocket: true, ...stripPrefix !== undefined && { stripPrefix } })
   await app.listen({ port: 0, host: '127.0.0.1' })
   const { port } = app.server.address() as AddressInfo
   return { hosts, send: (start, lines = ['Host: a.test']) => exchange(t, port, [`${start} HTTP/1.1`, ...lines, 'Connection: close', '', ''].join('\r\n')) }

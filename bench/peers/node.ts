@@ -9,7 +9,7 @@ interface NodePeer {
   name: string
   what: string
   legs?: readonly Leg[]
-  only?: string
+  only?: string | undefined
   /** The program in bench/peers/servers. */
   server: string
   /** URL of what the program imports. */

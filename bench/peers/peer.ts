@@ -32,7 +32,7 @@ export interface Peer {
   readonly what: string
   readonly legs: readonly Leg[]
   /** The only measure that it is for, by id. Default: all of its legs. */
-  readonly only?: string
+  readonly only?: string | undefined
   /** Whether it is a program of bench/peers/servers, which talks over IPC. */
   readonly isNode: boolean
   /** Its version, or undefined when it is not installed. */

@@ -1,9 +1,11 @@
+import { AsyncResource } from 'node:async_hooks'
 import type { IncomingMessage } from 'node:http'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { BodyTimeoutError, HttpVersionError, RequestInvalidError, TargetBusyError, TargetTimeoutError, TargetUnreachableError } from '../errors.js'
 import type { AnswerHead } from '../upstreams/answer.js'
 import { forwardingOf, type ForwardingPolicy } from '../upstreams/forwarding.js'
 import { headerValues, requestHeaders, responseHeaders, trailerHeaders, withoutHeaders, type HeaderList } from '../upstreams/headers.js'
+import { hookHeaders } from '../upstreams/hook-headers.js'
 import type { AnswerListener, Exchange, TargetRequest } from '../upstreams/http1/exchange.js'
 import type { Rewriting } from '../upstreams/rewriting.js'
 import type { Target } from '../upstreams/target.js'
@@ -12,6 +14,7 @@ import type { AnswerWriter } from './answer-writer.js'
 import { DirectAnswer, mayAnswerDirectly } from './direct-answer.js'
 import { claimExpectation, type Expectation } from './expectation.js'
 import { writeEarlyHints } from './early-hints.js'
+import { failProbe } from './probe.js'
 import { isInTurn, whenInTurn } from './queued-answers.js'
 import { bodies, headersOfBody, requestBody, type RequestBody } from './request-body.js'
 import { limitStandstill } from './stalled-reader.js'
@@ -52,8 +55,11 @@ const IDEMPOTENT = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE', 'PUT', 'DELETE', 
 
 /** Where a client has announced them; what comes unannounced is dropped (RFC 9110 §6.5.1). */
 function trailersOf (request: IncomingMessage): TargetRequest['trailers'] {
-  const { trailer, 'transfer-encoding': coding } = request.headers
-  return trailer === undefined || coding === undefined ? undefined : { names: trailer, read: () => trailerHeaders(request.rawTrailers) }
+  const { headers, rawHeaders } = request
+  if (headers.trailer === undefined || headers['transfer-encoding'] === undefined) return undefined
+  // As they came: a hook may have left anything in the others.
+  const names = headerValues(rawHeaders, 'trailer').join(', ')
+  return names === '' ? undefined : { names, read: () => trailerHeaders(request.rawTrailers) }
 }
 
 /** One request through the gateway. */
@@ -93,16 +99,21 @@ class Proxying implements AnswerListener {
       this.#body = requestBody(request, this.#reply, limits, () => { if (this.#exchange?.sent === false) this.#exchange.cancel() })
     }
     const { raw } = this.#reply
-    // Also when all went well; then there is nothing left to cancel.
-    raw.once('close', () => this.#onClose())
-    if (!isInTurn(raw)) return whenInTurn(raw, () => this.#onTurn())
+    if (!isInTurn(raw)) {
+      // What closes a response runs in no context of its request. An exchange sees to that itself.
+      raw.once('close', AsyncResource.bind(() => this.#onClose()))
+      return whenInTurn(raw, () => this.#onTurn())
+    }
     try {
       this.#forward(this.#select()!)
     } catch (error) {
       // Nobody else has it in hand yet.
       this.#body?.stop()
+      raw.once('close', AsyncResource.bind(() => this.#onClose()))
       throw error
     }
+    // Also when all went well; then there is nothing left to cancel.
+    raw.once('close', () => this.#onClose())
   }
 
   /**
@@ -217,7 +228,7 @@ class Proxying implements AnswerListener {
       const target = this.#another(error)
       if (target !== undefined) return this.#tryToForward(target)
       if (error instanceof TargetBusyError) this.#reply.header('retry-after', RETRY_AFTER)
-      this.#reply.send(error)
+      if (!(error instanceof TargetUnreachableError) || !failProbe(this.#request, this.#reply)) this.#reply.send(error)
     }
     this.#body?.stop()
   }
@@ -255,7 +266,7 @@ class Proxying implements AnswerListener {
   #headersFor ({ address }: Target): HeaderList {
     const request = this.#request
     const { rewriting, forwarding } = this.#route
-    const headers = rewriting.requestHeaders(requestHeaders(request.raw.rawHeaders, forwardingOf(request, forwarding), address.host), request)
+    const headers = rewriting.requestHeaders(requestHeaders(hookHeaders(request), forwardingOf(request, forwarding), address.host), request)
     return this.#body === undefined ? headers : headersOfBody(request, headers)
   }
 

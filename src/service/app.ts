@@ -9,6 +9,7 @@ import type { Locate } from './config.js'
 import { loadBuiltIn, loadFolder, type BuiltInOptions } from './folders.js'
 import { listenerOf } from './listener.js'
 import { loggerOptions } from './logger.js'
+import { addAllMethods } from './methods.js'
 
 /** What the gateway's app is made from. */
 export interface AppParts extends BuiltInOptions {
@@ -38,6 +39,7 @@ export function createApp ({ config, locate, logger }: AppParts): FastifyInstanc
     // Which kind of server it listens on makes no difference to anybody, but it does to Fastify's types.
     const app = fastify({ ...options, ...server, ...(config.requestId !== false && { genReqId: requestId(config.trustProxy) }) } as FastifyServerOptions)
     listener.install(app)
+    addAllMethods(app)
     return app
   } catch (error) {
     // What Fastify refuses here can only be an address of a proxy; it does not check them before it uses them.

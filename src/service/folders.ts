@@ -16,19 +16,23 @@ export interface BuiltInOptions {
   demo: boolean
 }
 
-// The built-in folders lie beside src/, in the repository as TypeScript and in dist/ compiled.
-const BUILT_IN = { plugins: folderAt('../../plugins/'), routes: folderAt('../../routes/') }
+/** Undefined in a CommonJS bundle, which may hold this module for a program that uses the plugin alone. */
+const HERE = import.meta.url as string | undefined
 
 // As autoload cannot notice every TypeScript loader, it asks for this before it imports .ts files.
-if (import.meta.url.endsWith('.ts')) process.env.FASTIFY_AUTOLOAD_TYPESCRIPT ??= '1'
+if (HERE?.endsWith('.ts') === true) process.env.FASTIFY_AUTOLOAD_TYPESCRIPT ??= '1'
 
 /** Modules, but neither type declarations nor tests. */
 const SCRIPTS = /(?<!\.(?:d|test|spec))\.[cm]?[jt]s$/i
 const IGNORED = /(^|\/)node_modules(\/|$)/
 
-/** Loads the gateway's own plugins or routes. */
+/**
+ * Loads the gateway's own plugins or routes.
+ *
+ * @throws {ConfigInvalidError} when a bundler has moved this module away from them.
+ */
 export async function loadBuiltIn (app: FastifyInstance, kind: 'plugins' | 'routes', options: BuiltInOptions): Promise<void> {
-  await app.register(autoload, { ...settings(BUILT_IN[kind], kind), options: { ...options } })
+  await app.register(autoload, { ...settings(builtIn(kind), kind), options: { ...options } })
 }
 
 /**
@@ -90,6 +94,10 @@ function settings (dir: string, kind: 'plugins' | 'routes') {
   }
 }
 
-function folderAt (relative: string): string {
-  return fileURLToPath(new URL(relative, import.meta.url))
+/** The built-in folders lie beside src/, in the repository as TypeScript and in dist/ compiled. */
+function builtIn (kind: 'plugins' | 'routes'): string {
+  if (HERE === undefined || !/\/src\/service\/folders\.[jt]s$/.test(HERE)) {
+    throw new ConfigInvalidError("createGateway() loads files of the package sluice, so it does not work in a bundle. Tell the bundler that 'sluice' is external.")
+  }
+  return fileURLToPath(new URL(`../../${kind}/`, HERE))
 }

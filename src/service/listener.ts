@@ -32,7 +32,7 @@ export function listenerOf (options: ListenOptions): Listener {
         if (answer !== undefined) return endWithError(socket, answer, this.log)
         this.log.trace({ err: error }, 'connection of a client lost')
         socket.destroy()
-      } as FastifyServerOptions['clientErrorHandler'],
+      } as NonNullable<FastifyServerOptions['clientErrorHandler']>,
       // A parameter is as long as its target wants it; the whole head is limited anyway.
       routerOptions: { maxParamLength: maxHeaderSize }
     },

@@ -8,7 +8,7 @@ import { redactedLogs } from '../redaction.js'
 export interface LogOutput {
   write (line: string): unknown
   /** Whether it is a terminal. */
-  isTTY?: boolean
+  isTTY?: boolean | undefined
 }
 
 const survived = new WeakSet<object>()
@@ -26,7 +26,7 @@ export function surviveOutput (output: object): void {
  * @param level The least level that is logged. Default: info.
  * @param secrets Names of query parameters whose values are not logged. Default: those that usually hold secrets.
  */
-export function loggerOptions (level: LogLevel = 'info', secrets?: readonly string[], output: LogOutput = process.stdout): FastifyServerOptions['logger'] {
+export function loggerOptions (level: LogLevel = 'info', secrets?: readonly string[], output: LogOutput = process.stdout): NonNullable<FastifyServerOptions['logger']> {
   surviveOutput(output)
   const redacted = redactedLogs(secrets)
   if (output.isTTY !== true) return { ...redacted, level, stream: output as { write (line: string): void } }

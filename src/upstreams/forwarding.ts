@@ -3,7 +3,7 @@ import { isIP } from 'node:net'
 import type { TLSSocket } from 'node:tls'
 import type { FastifyRequest } from 'fastify'
 import type { GatewayOptions, ProxyOptions } from '../options.js'
-import { isToken, type Forwarding } from './headers.js'
+import { isToken, type Forwarding, type HeaderList } from './headers.js'
 
 /** What the targets of a route are told of its requests, beside X-Forwarded-For, -Host, -Port and -Proto. */
 export interface ForwardingPolicy {
@@ -38,12 +38,14 @@ export function forwardingPolicy (
  * believed: without it, everything is set from the connection. What makes no sense is not believed either.
  */
 export function forwardingOf (request: FastifyRequest, policy: ForwardingPolicy): Forwarding {
-  const { raw: { socket, headers, httpVersion }, ips } = request
+  const { raw: { socket, headers, rawHeaders, httpVersion }, ips } = request
+  // A hook may have put another one in the place of the client's.
+  const host = clientHost(rawHeaders)
   // A peer on a Unix socket has none.
   const peer = socket.remoteAddress === undefined ? undefined : plainAddress(socket.remoteAddress)
   const hop: Hop = {
     for: peer ?? 'unknown',
-    host: headers.host === '' ? undefined : headers.host,
+    host: host === '' ? undefined : host,
     proto: (socket as TLSSocket).encrypted ? 'https' : 'http'
   }
   const trusted = ips !== undefined && (ips.length > 1 || believedAddresses(request, PROBE).length > 1)
@@ -60,6 +62,15 @@ export function forwardingOf (request: FastifyRequest, policy: ForwardingPolicy)
     requestId: policy.requestId && isHeaderText(request.id) ? request.id : undefined,
     hostOfTarget: policy.hostOfTarget
   }
+}
+
+/** The first Host of a request; nearly always it is the first header. */
+function clientHost (rawHeaders: HeaderList): string | undefined {
+  for (let index = 0; index < rawHeaders.length; index += 2) {
+    const name = rawHeaders[index]!
+    if (name.length === 4 && name.toLowerCase() === 'host') return rawHeaders[index + 1]
+  }
+  return undefined
 }
 
 /** One hop of a request: who made it, and what was asked for. */

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
-import type { IncomingHttpHeaders, IncomingMessage } from 'node:http'
+import type { IncomingMessage } from 'node:http'
 import { HandshakeInvalidError, HandshakeVersionError } from '../errors.js'
-import { hasBody, headerValues, isToken, listsToken, type HeaderList } from '../upstreams/headers.js'
+import { announcesBody, headerValues, isToken, listsToken, type HeaderList } from '../upstreams/headers.js'
 
 /** What a client has asked for, as far as the target's answer is held against it. */
 export interface Offer {
@@ -13,9 +13,16 @@ export interface Offer {
   allowed?: { protocols: readonly string[] | undefined, extensions: boolean } | undefined
 }
 
-/** Whether a request asks for a WebSocket, well formed or not. Anything else with an Upgrade header is plain HTTP. */
-export function asksForWebSocket ({ headers }: IncomingMessage): boolean {
-  return listsToken(headers.upgrade, 'websocket')
+/**
+ * Whether a request asks for a WebSocket, well formed or not. Anything else with an Upgrade header is plain HTTP. It is
+ * asked before the hooks and behind them, so what came counts, not what they have made of it.
+ */
+export function asksForWebSocket ({ rawHeaders }: IncomingMessage): boolean {
+  for (let index = 0; index < rawHeaders.length; index += 2) {
+    const name = rawHeaders[index]!
+    if (name.length === 7 && name.toLowerCase() === 'upgrade' && listsToken(rawHeaders[index + 1], 'websocket')) return true
+  }
+  return false
 }
 
 /**
@@ -27,23 +34,23 @@ export function asksForWebSocket ({ headers }: IncomingMessage): boolean {
  * @throws {HandshakeVersionError} for a version other than 13.
  */
 export function readOffer (request: IncomingMessage, strict = true): Offer {
-  const { headers, rawHeaders } = request
+  const { rawHeaders } = request
   if (request.method !== 'GET') throw new HandshakeInvalidError('the method must be GET')
   if (strict && request.httpVersion !== '1.1') throw new HandshakeInvalidError('it must be of HTTP/1.1')
   // Node checks this for other requests only. HTTP/1.0 knows requests without it.
   const hosts = headerValues(rawHeaders, 'host').length
   if (hosts > 1 || (hosts === 0 && request.httpVersion !== '1.0')) throw new HandshakeInvalidError('it must have one Host')
-  if (hasBody(headers)) throw new HandshakeInvalidError('it must have no body')
-  if (!listsToken(headers.connection, 'upgrade')) throw new HandshakeInvalidError("Connection must list 'upgrade'")
-  if (!listsToken(headers.upgrade, 'websocket')) throw new HandshakeInvalidError("Upgrade must list 'websocket'")
+  if (announcesBody(rawHeaders)) throw new HandshakeInvalidError('it must have no body')
+  if (!headerValues(rawHeaders, 'connection').some(value => listsToken(value, 'upgrade'))) throw new HandshakeInvalidError("Connection must list 'upgrade'")
+  if (!asksForWebSocket(request)) throw new HandshakeInvalidError("Upgrade must list 'websocket'")
   const keys = headerValues(rawHeaders, 'sec-websocket-key')
   const protocols = listItems(headerValues(rawHeaders, 'sec-websocket-protocol'))
-  if (strict) checkOffer(headers, keys, protocols)
+  if (strict) checkOffer(headerValues(rawHeaders, 'sec-websocket-version'), keys, protocols)
   return { key: keys.length === 1 ? keys[0] : undefined, protocols, extensions: extensionNames(rawHeaders) }
 }
 
-function checkOffer (headers: IncomingHttpHeaders, keys: string[], protocols: string[]): void {
-  if (headers['sec-websocket-version'] !== '13') throw new HandshakeVersionError()
+function checkOffer (versions: string[], keys: string[], protocols: string[]): void {
+  if (versions.length !== 1 || versions[0] !== '13') throw new HandshakeVersionError()
   // 16 bytes are 22 characters in base64, and two for padding.
   if (keys.length !== 1 || !/^[A-Za-z0-9+/]{22}==$/.test(keys[0]!)) {
     throw new HandshakeInvalidError('Sec-WebSocket-Key must be 16 bytes in base64')

@@ -1,3 +1,4 @@
+import { AsyncResource } from 'node:async_hooks'
 import { randomUUID } from 'node:crypto'
 import type { FastifyRequest } from 'fastify'
 import type { SessionEnd, Traffic, WebSocketSession } from '../types.js'
@@ -35,11 +36,12 @@ export class LiveSession implements WebSocketSession {
     this.subprotocol = subprotocol
     this.relay = new Session({
       ...options,
-      onEnd: end => {
+      // Timers, connections and whoever closes a session have contexts of their own.
+      onEnd: AsyncResource.bind((end: SessionEnd) => {
         this.#ended = true
         this.#abort?.abort()
         onEnd(this, end)
-      }
+      })
     })
   }
 

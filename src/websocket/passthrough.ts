@@ -8,6 +8,7 @@ import { mergedHeaders, reasonPhrase, sendAnswer, type Answer } from '../upstrea
 import type { Cancellation } from '../upstreams/cancellation.js'
 import { forwardingOf, type ForwardingPolicy } from '../upstreams/forwarding.js'
 import { handshakeHeaders, headerPairs, headerValues, listsToken, responseHeaders, type HeaderList } from '../upstreams/headers.js'
+import { hookHeaders } from '../upstreams/hook-headers.js'
 import { showHeaders } from '../upstreams/response-headers.js'
 import { redactedProtocol } from '../redaction.js'
 import type { Rewriting } from '../upstreams/rewriting.js'
@@ -153,7 +154,7 @@ async function firstAnswer (upstream: Upstream, request: FastifyRequest, { route
     tried.add(target)
     let sent = false
     try {
-      const received = admission.headers(request.raw.rawHeaders, offer)
+      const received = admission.headers(hookHeaders(request), offer)
       const headers = rewriting.requestHeaders(handshakeHeaders(received, forwarding, target.address.host), request)
       const connection = await target.connect(cancellation, websocket.connectTimeout)
       sent = true

@@ -222,7 +222,7 @@ function serviceCommand (t: Test, command: string): { environment: Record<string
   if (word === 'ci') return { environment }
   t.ok(word! in scripts, `there is a script '${word}'`)
   if (word !== 'start') return { environment }
-  t.equal(scripts.start, 'exec node dist/src/service/cli.js')
+  t.equal(scripts.start, 'node scripts/start.js') // It runs the command `sluice`.
   return { environment, args: words.slice(3) }
 }
 
@@ -255,8 +255,9 @@ function directoryOf (t: Test, files: Record<string, string>): string {
 
 async function runProgram (t: Test, block: Block, code: string): Promise<void> {
   const backend = await echoBackend(t)
-  const directory = directoryOf(t, { 'example.ts': withTargets(code, backend.url).replace('port: 8080', 'port: 0') })
-  await probe(t, run(t, ['--import=tsx', join(directory, 'example.ts')], { cwd: ROOT }), block.probes)
+  const file = block.language === 'js' ? 'example.cjs' : 'example.ts'
+  const directory = directoryOf(t, { [file]: withTargets(code, backend.url).replace('port: 8080', 'port: 0') })
+  await probe(t, run(t, ['--import=tsx', join(directory, file)], { cwd: ROOT }), block.probes)
 }
 
 function runService (t: Test, args: string[], cwd: string, environment: Record<string, string> = {}): Running {

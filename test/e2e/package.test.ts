@@ -1,9 +1,9 @@
 import { readdir, readFile, writeFile } from 'node:fs/promises'
 import { join, relative } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import t, { type Test } from 'tap'
 import { echoBackend } from '../helpers/backends.js'
 import { runCommand, startCommand } from '../helpers/command.js'
+import { REPOSITORY, userEnvironment } from '../helpers/consumer.js'
 import { listeningUrl } from '../helpers/sluice-command.js'
 import { nextMessage, openSocket } from '../helpers/sockets.js'
 import { temporaryFolder } from '../helpers/temporary-folder.js'
@@ -13,7 +13,6 @@ import { temporaryFolder } from '../helpers/temporary-folder.js'
 
 t.setTimeout(240_000) // npm install asks the registry.
 
-const REPOSITORY = fileURLToPath(new URL('../..', import.meta.url))
 const { folder, packed } = await install(t)
 const sluice = join(folder, 'node_modules/.bin/sluice')
 
@@ -99,21 +98,16 @@ t.test('its types hold for a strict TypeScript program', async t => {
   t.equal(await runCommand(t, process.execPath, [tsc, '-p', folder], { cwd: folder, env: userEnvironment() }), '')
 })
 
-/** Packs the repository and installs the tarball into an empty folder. */
+/** Packs the repository and installs the tarball into an empty folder. Fastify, its peer, comes along. */
 async function install (t: Test): Promise<{ folder: string, packed: string[] }> {
   const folder = await temporaryFolder(t)
   const env = userEnvironment()
   await runCommand(t, 'npm', ['pack', '--ignore-scripts', '--pack-destination', folder], { cwd: REPOSITORY, env })
   const [tarball] = await readdir(folder)
   await writeFile(join(folder, 'package.json'), JSON.stringify({ private: true, type: 'module' }))
-  await runCommand(t, 'npm', ['install', '--no-audit', '--no-fund', '--prefer-offline', `./${tarball}`, 'fastify@5'], { cwd: folder, env })
+  await runCommand(t, 'npm', ['install', '--no-audit', '--no-fund', '--prefer-offline', `./${tarball}`], { cwd: folder, env })
   const root = join(folder, 'node_modules/sluice')
   const entries = await readdir(root, { recursive: true, withFileTypes: true })
   const packed = entries.filter(entry => entry.isFile()).map(entry => relative(root, join(entry.parentPath, entry.name)))
   return { folder, packed: packed.sort() }
-}
-
-/** The environment without what `npm test` and tap add to it. */
-function userEnvironment (): NodeJS.ProcessEnv {
-  return Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^(npm_|NODE_OPTIONS$|TAP|_TAPJS)/.test(name)))
 }

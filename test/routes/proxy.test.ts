@@ -5,11 +5,11 @@ import proxy from '../../routes/proxy.js'
 import sluice from '../../src/plugin.js'
 import { echoBackend } from '../helpers/backends.js'
 
-async function app (routes: GatewayConfig['routes']): Promise<FastifyInstance> {
+async function app (routes?: GatewayConfig['routes']): Promise<FastifyInstance> {
   const app = fastify()
   t.teardown(() => app.close())
   await app.register(sluice)
-  await app.register(proxy, { config: { routes }, locate: path => `sluice.yaml:7:5: ${path.join('.')}`, demo: false })
+  await app.register(proxy, { config: routes === undefined ? {} : { routes }, locate: path => `sluice.yaml:7:5: ${path.join('.')}`, demo: false })
   return app
 }
 
@@ -35,5 +35,5 @@ t.test('names the place of a route that is refused', async t => {
 })
 
 t.test('registers none when there is none', async t => {
-  t.equal((await (await app(undefined)).inject('/')).statusCode, 404)
+  t.equal((await (await app()).inject('/')).statusCode, 404)
 })

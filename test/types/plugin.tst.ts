@@ -36,7 +36,7 @@ describe('the plugin', () => {
     expect(app.gateway).type.toBe<Gateway>()
     expect(app.gateway.sessions.size).type.toBe<number>()
     expect<Parameters<typeof app.upstream>>().type.toBe<[name: string, options: UpstreamOptions]>()
-    expect<Parameters<typeof app.proxy>>().type.toBe<[url: string, options: ProxyRouteOptions]>()
+    expect<Parameters<typeof app.proxy>>().type.toBe<[paths: string | readonly string[], options: ProxyRouteOptions]>()
   })
 
   test('its methods give the app back', () => {

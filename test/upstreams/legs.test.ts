@@ -156,7 +156,7 @@ t.test('https: a session is resumed by the next connection, on both legs', async
 
 t.test('TLS options that cannot be meant', async t => {
   const app = await gatewayApp(t)
-  const declare = (tls: UpstreamOptions['tls']) => () => { app.upstream('app', { targets: ['https://a'], tls }) }
+  const declare = (tls: NonNullable<UpstreamOptions['tls']>) => () => { app.upstream('app', { targets: ['https://a'], tls }) }
   t.throws(declare({ ca: '/nowhere/ca.pem' }), { code: 'SLUICE_OPTIONS_INVALID', message: /Upstream 'app': option 'tls.ca': the file '\/nowhere\/ca.pem' cannot be read \(ENOENT\)/ })
   t.throws(declare({ ca: '/dev/null' }), { message: /holds no PEM text/ })
   t.throws(declare({ cert: 'x' }), { message: /belong together/ })

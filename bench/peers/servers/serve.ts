@@ -9,11 +9,11 @@ export interface ServerSetup {
   /** What it is to proxy, on 127.0.0.1. */
   targetPort: number
   /** On one of its sides. A target's certificate is not verified. */
-  tls?: Tls
+  tls?: Tls | undefined
   /** URL of the package, where it may be in several places. */
-  entry?: string
+  entry?: string | undefined
   /** Whether it writes an access log, to the standard output. */
-  log?: boolean
+  log?: boolean | undefined
 }
 
 /** The same, as the programs need it. */

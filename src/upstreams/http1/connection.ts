@@ -149,7 +149,11 @@ export class TargetConnection implements AnswerParts {
   #read (chunk: Buffer): void {
     const exchange = this.#exchange
     // Nobody has asked for it, and it must not become the answer to somebody else.
-    if (exchange === undefined) return this.destroy()
+    if (exchange === undefined) this.destroy()
+    else exchange.runInAsyncScope(this.#readFor, this, exchange, chunk)
+  }
+
+  #readFor (exchange: PendingExchange, chunk: Buffer): void {
     const reader = this.#reader
     const length = reader.read(chunk)
     if (this.#exchange !== exchange) return
@@ -202,18 +206,22 @@ export class TargetConnection implements AnswerParts {
     else this.#fail(new TargetUnreachableError({ cause }))
   }
 
-  readonly #onDrain = (): void => { this.#exchange?.request.body?.resume() }
+  readonly #onDrain = (): void => {
+    const body = this.#exchange?.request.body
+    if (body) this.#exchange!.runInAsyncScope(body.resume, body)
+  }
 
   readonly #onEnd = (): void => {
     const exchange = this.#exchange
     if (exchange !== undefined && this.#reader.endsWithConnection) {
+      const complete = (): void => exchange.runInAsyncScope(this.#complete, this, exchange, false)
       // libuv takes a reset that comes along with bytes for an end. Only a write that fails tells it, unless it would
       // wait behind a request that the target does not read.
-      if (this.#socket.writableLength > 0) return this.#complete(exchange, false)
+      if (this.#socket.writableLength > 0) return complete()
       this.#socket.write(NOTHING, error => {
         if (this.#exchange !== exchange) return
         if (error) this.#lost(error)
-        else this.#complete(exchange, false)
+        else complete()
       })
       return
     }

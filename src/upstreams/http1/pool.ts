@@ -137,7 +137,7 @@ export class ConnectionPool implements ConnectionKeeper {
         connection.destroy()
         this.#dial(next)
       } else {
-        connection.start(next)
+        next.runInAsyncScope(connection.start, connection, next)
       }
     }
     if (this.#idle.length > 0) this.#sweeper ??= setInterval(() => this.#sweep(), SWEEP).unref()
@@ -181,8 +181,13 @@ export class ConnectionPool implements ConnectionKeeper {
     this.#sweeper = undefined
   }
 
+  /** In the context of the request, whoever has made room for it. */
   #dial (exchange: PendingExchange): void {
     this.#dialling.add(exchange)
+    exchange.runInAsyncScope(this.#connect, this, exchange)
+  }
+
+  #connect (exchange: PendingExchange): void {
     this.#target.connect(exchange.cancellation)
       .then(socket => {
         const connection = new TargetConnection(socket, this.#target.policy, this)

@@ -3,10 +3,8 @@ import type { Test } from 'tap'
 import { openPage } from '../../helpers/chromium.js'
 import type { Vite } from '../../helpers/vite.js'
 
-/** Opens the app at `url` in a browser, edits it, and expects the edit on the page without a reload. */
-export async function hotReload (t: Test, vite: Vite, url: string): Promise<void> {
-  const { page, sockets, outcome } = await openApp(t, url)
-  t.equal(outcome, '[vite] connected.')
+/** Edits the opened app, and expects the edit on the page without a reload. */
+export async function hotReload (t: Test, vite: Vite, { page }: OpenedApp): Promise<void> {
   const shown = page.locator('p')
   t.equal(await shown.textContent(), 'before the edit')
 
@@ -17,7 +15,14 @@ export async function hotReload (t: Test, vite: Vite, url: string): Promise<void
 
   t.equal(await shown.textContent(), 'after the edit', 'the edit is on the page')
   t.equal(await page.evaluate('window.marker'), 'loaded once', 'the page was not loaded anew')
-  t.same(sockets, [new URL(url).host], 'the only WebSocket went to the gateway')
+}
+
+/** Opens the app at `url` in a browser and expects hot reload through the gateway. */
+export async function hotReloadAt (t: Test, vite: Vite, url: string): Promise<void> {
+  const opened = await openApp(t, url)
+  t.equal(opened.outcome, '[vite] connected.')
+  await hotReload(t, vite, opened)
+  t.same(opened.sockets, [new URL(url).host], 'the only WebSocket went to the gateway')
 }
 
 export interface OpenedApp {

@@ -2,11 +2,11 @@ import Fastify from 'fastify'
 import t, { type Test } from 'tap'
 import sluice, { type ProxyRouteOptions } from '../../../src/index.js'
 import { startVite, type Vite } from '../../helpers/vite.js'
-import { hotReload, openApp } from './hot-reload.js'
+import { hotReloadAt, openApp } from './hot-reload.js'
 
 t.test("Vite's hot reload works through a proxied route of an app", async t => {
   const vite = await startVite(t, 'before the edit')
-  await hotReload(t, vite, await startApp(t, vite, { websocket: true }))
+  await hotReloadAt(t, vite, await startApp(t, vite, { websocket: true }))
 })
 
 t.test('without `websocket` it does not, so there is no way around the gateway', async t => {
