@@ -32,6 +32,8 @@ t.test('no spelling of a guarded path reaches the target by the catch-all, as a 
   const { port, target } = await guarded(t)
   const paths = [
     '/admin%2Fx', '/admin%2fx', '/admin%5cx', '/admin%5Cx', '/admin\\x', '//admin/x', '///admin//x', '/%2fadmin/x', '/%2Fadmin%2Fx',
+    // What Node's new URL() takes for a host, in front.
+    '//x/admin', '/\\x/admin', '///x/admin', '//x:1/admin/y', '//x@y/admin', '/%2fx/admin/y', 'http://h//x/admin',
     '//admin%2fx', '/ADMIN/x', '/Admin', '/%41dmin/x', '/admin;a=b/x', '/admin;/x', '/admin%3bx/y', '/admin%3Bx%2fy', '/;a/admin/x',
     '/admin%00', '/admin%00.html', '/ad%00min/x', '/admin%3fx', '/admin%3Fx=1', '/admin%23x', '/\\admin/x', '/\\admin%5cx', '/%5Cadmin/x', '/AdMiN%2FX'
   ]

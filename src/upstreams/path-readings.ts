@@ -38,6 +38,8 @@ const STEPS: ReadonlyArray<(path: string) => string> = [
   // What a server that decodes first takes for a query or a fragment.
   path => path.replace(/[?#].*|%(?:3f|23).*/is, ''),
   path => path.replace(/\/{2,}/g, '/'),
+  // What new URL(path, base) takes for a host.
+  path => path.replace(/^[\\/]{2,}[^\\/]*/, ''),
   // The end of a string in C, or nothing.
   path => path.replace(/%00.*/s, ''),
   path => path.replaceAll('%00', '')
