@@ -46,7 +46,7 @@ t.test('finds every problem, one a place', async t => {
     "listen.hsot: there is no such option; did you mean 'host'?",
     'listen.port: must be an integer, it is 1.5',
     'upstreams: must be an object, it is null',
-    'routes.0.url: must be a string, it is missing',
+    'routes.0.url: must be a string or an array, it is missing',
     'routes.0.upstream: must be a string, it is missing'
   ])
   t.strictSame(told(GatewayConfig, { upstreams: { 'a/b~c': {} } }), ['upstreams.a/b~c.targets: must be an array, it is missing'])

@@ -93,7 +93,7 @@ t.test('says in one line why it cannot listen', async t => {
   t.match(taken.stderr, new RegExp(`^sluice: Cannot listen: port ${port} of 127\\.0\\.0\\.1 is taken\\. .*\\n$`))
 
   // 192.0.2.0/24 is for documentation: no machine has it.
-  const foreign = startService(t, ['--host', '192.0.2.1', '--port', '0'], { cwd: t.testdir() })
+  const foreign = startService(t, ['http://127.0.0.1:9', '--host', '192.0.2.1', '--port', '0'], { cwd: t.testdir() })
   t.equal(await foreign.ended, 1)
   t.match(foreign.stderr, /^sluice: Cannot listen: 192\.0\.2\.1 is no address of this machine\. .*\n$/)
 })

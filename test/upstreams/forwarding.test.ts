@@ -272,8 +272,8 @@ t.test('Forwarded: where the peer has none, X-Forwarded-* tell; without the opti
   const { seen } = await throughBoth(t, { trustProxy: true, plugin: { forwarded: true }, lines })
   t.same(seen('forwarded'), ['for="192.0.2.1:47";host="public.test:81";proto=https, for="[2001:db8::1]:48", for="[2001:db8::2]", for=unknown, for=127.0.0.1'])
   t.same((await throughBoth(t, { trustProxy: true, lines: [...lines, 'Forwarded: for=192.0.2.1'] })).seen('forwarded'), [])
-  const quoted = await throughBoth(t, { plugin: { forwarded: true }, host: 'a"b\\c;for=x' })
-  t.same(quoted.seen('forwarded'), ['for=127.0.0.1;host="a\\"b\\\\c;for=x";proto=http'])
+  const quoted = await throughBoth(t, { plugin: { forwarded: true }, host: 'a=b;for=x' })
+  t.same(quoted.seen('forwarded'), ['for=127.0.0.1;host="a=b;for=x";proto=http'])
 })
 
 t.test('Via: added to requests and to answers', async t => {
