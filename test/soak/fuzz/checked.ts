@@ -4,9 +4,9 @@ import type { Socket } from 'node:net'
 import { setImmediate as turn, setTimeout as wait } from 'node:timers/promises'
 import type { Pick } from '../../helpers/random.js'
 import { frame } from '../../helpers/wire.js'
-import { chance, cut, garbage, size } from './random-bytes.js'
+import { chance, cut, garbage, one, size } from './random-bytes.js'
 import { checkedRequest, handshakeBytes, pathTo, responsesIn, type CheckedRequest } from './request-bytes.js'
-import { names } from './routes.js'
+import { names, OWN } from './routes.js'
 
 /*
  * Clients that do nothing wrong, and whose targets do not either: every response is known. Each gives what was
@@ -63,21 +63,23 @@ function withoutPings (bytes: Buffer): Buffer {
   return ping === 0 ? withoutPings(bytes.subarray(2)) : bytes
 }
 
-/** Requests over HTTP/2. */
+/** Requests over HTTP/2: for the app itself, and for a target, which is not passed on. */
 export async function checkedStreams (pick: Pick, socket: Socket, token: () => string): Promise<string | undefined> {
   const session = connectHttp2('http://a', { createConnection: () => socket })
   session.on('error', () => {})
   try {
     const faults = await Promise.all(Array.from({ length: 1 + pick(5) }, async () => {
       const mark = token()
+      const own = chance(pick, 60)
       const body = chance(pick, 50) ? garbage(pick, 1 + size(pick, 1000)) : undefined
-      const stream = session.request({ ':method': body === undefined ? 'GET' : 'POST', ':path': pathTo(pick, 'pure', names[pick(names.length)]!, mark) })
-      stream.end(body)
+      const stream = session.request({ ':method': body === undefined ? 'GET' : 'POST', ':path': own ? `${OWN}${mark}` : pathTo(pick, 'pure', one(pick, names), mark), 'content-type': 'x/x' })
       let text = ''
-      stream.setEncoding('latin1').on('data', chunk => { text += chunk }).on('error', error => { text += error.message })
-      const status = new Promise<unknown>(resolve => stream.once('response', headers => resolve(headers[':status'])).once('close', () => resolve(undefined)))
-      const ended = await Promise.race([once(stream, 'close').then(() => true), wait(LIMIT, false, { ref: false })])
-      if (ended !== true || (await status) !== 200 || !text.startsWith(`${mark} `)) return `${mark} got ${String(await status)} ${JSON.stringify(text)} ${ended === true ? '' : 'and no end'}`
+      let status: unknown
+      stream.setEncoding('latin1').on('data', chunk => { text += chunk }).on('response', headers => { status = headers[':status'] }).on('error', error => { text += error.message })
+      stream.end(body)
+      const ended = stream.closed || await Promise.race([once(stream, 'close').then(() => true), wait(LIMIT, false, { ref: false })])
+      const right = own ? status === 200 && text === mark : status === 505 && text.includes('SLUICE_HTTP_VERSION')
+      if (!right || !ended) return `${mark} got ${String(status)} ${JSON.stringify(text)} ${ended ? '' : 'and no end'}`
     }))
     return faults.find(fault => fault !== undefined)
   } finally {

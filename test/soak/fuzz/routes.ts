@@ -34,6 +34,9 @@ export const ROUTES: readonly FuzzRoute[] = [
 export const TARGETS = ['bad', 'good', 'pure'] as const
 export type TargetKind = typeof TARGETS[number]
 
+/** The prefix of a route of the app's own, which gives the rest of the path: requests of HTTP/2 are not passed on. */
+export const OWN = '/own/'
+
 export const names = ROUTES.map(({ name }) => name)
 /** Those that a WebSocket can pass. */
 export const webSocketNames = ROUTES.filter(({ options }) => options.websocket !== undefined).map(({ name }) => name)

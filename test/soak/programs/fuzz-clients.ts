@@ -46,7 +46,7 @@ const answers = {
       count(received)
       if (fault === undefined) return
       if (/ECONNREFUSED|ENOENT/.test(fault)) batch.suspects = [...open.keys(), ...recent]
-      else if (kind.includes('checked') || fault.startsWith('got ')) batch.failures.push(`connection ${from + index}, ${kind}: ${fault}`)
+      else if (batch.failures.length < 10 && (kind.includes('checked') || fault.startsWith('got '))) batch.failures.push(`connection ${from + index}, ${kind}: ${fault}`)
     })
     return batch
   },

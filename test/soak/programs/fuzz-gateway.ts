@@ -5,7 +5,7 @@ import sluice from '../../../src/index.js'
 import type { UpstreamOptions } from '../../../src/options.js'
 import { createGateway } from '../../../src/service/gateway.js'
 import type { Address, Pem } from '../addresses.js'
-import { ROUTES, TARGETS, optionsOf, prefixOf, upstreamOf, type TargetKind } from '../fuzz/routes.js'
+import { OWN, ROUTES, TARGETS, optionsOf, prefixOf, upstreamOf, type TargetKind } from '../fuzz/routes.js'
 import { serve } from '../program.js'
 import { usage, type Usage } from '../usage.js'
 
@@ -38,6 +38,8 @@ async function startApp (name: string, { upstreams }: FuzzGatewaySettings, optio
   for (const [kind, route] of routes()) {
     app.proxy(`${prefixOf(kind, route.name)}/*`, { ...optionsOf(kind, route), ...route.hooks, upstream: upstreamOf(kind, route.over) })
   }
+  app.addContentTypeParser('x/x', (_request, payload, done) => { payload.resume().once('end', () => done(null)) })
+  app.route({ method: ['GET', 'POST'], url: `${OWN}:token`, handler: async request => (request.params as { token: string }).token })
   const url = await app.listen(listen)
   apps[name] = app
   addresses[name] = { ...listen.path === undefined ? { port: Number(new URL(url).port) } : { path: listen.path }, ...address }
