@@ -22,7 +22,12 @@ export interface Outcome {
 
 /** What a client does on its connection. */
 const KINDS = ['checked', 'checked', 'checked session', 'requests', 'requests', 'requests', 'mutated', 'mutated', 'mutated', 'mutated', 'garbage', 'session', 'session', 'session']
-const HTTP2_KINDS = ['checked streams', 'http2', 'http2', 'http2', 'mutated', 'garbage']
+/**
+ * Before Node 24 some frames end the process of any HTTP/2 server of Node's, without a gateway in it: an assertion of
+ * nghttp2 fails (nghttp2#2509), or one of Node's. There a client speaks HTTP/2 as it should, or not at all.
+ */
+const anyFrames = Number(process.versions.node.split('.')[0]) >= 24
+const HTTP2_KINDS = ['checked streams', ...anyFrames ? ['http2', 'http2', 'http2'] : [], 'mutated', 'garbage']
 /** So much is kept of what a client receives. */
 const KEPT = 256 * 1024
 
@@ -87,7 +92,7 @@ export class FuzzClient {
       case 'http2': await send(pick, socket, http2Bytes(pick, token)); break
       case 'session': await this.#session(socket, never); break
       case 'no TLS': await send(pick, socket, Buffer.concat([Buffer.from(one(pick, ['', '\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03', '\x15\x03\x01\x00\x02\x02\x28', 'GET / HTTP/1.1\r\n\r\n']), 'latin1'), garbage(pick, size(pick, 2000))])); break
-      default: await send(pick, socket, Buffer.concat([Buffer.from(one(pick, ['', '', 'GET ', 'GET / HTTP/1.1\r\n', 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'])), garbage(pick, size(pick, 3000))]))
+      default: await send(pick, socket, Buffer.concat([Buffer.from(one(pick, ['', '', 'GET ', 'GET / HTTP/1.1\r\n', ...anyFrames ? ['PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'] : []])), garbage(pick, size(pick, 3000))]))
     }
     await this.#end(socket)
   }
