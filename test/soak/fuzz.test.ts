@@ -17,9 +17,9 @@ const MINUTES = Number(process.env['FUZZ_MINUTES'] ?? 4)
 const SEED = Number(process.env['FUZZ_SEED'] ?? Math.floor(Math.random() * 2 ** 31))
 const FIRST = Number(process.env['FUZZ_FIRST'] ?? 0)
 /** Connections between two probes, and a second at most. */
-const BATCH = 2000
+const BATCH = 5000
 const RATE = 1000
-/** What a collection of garbage leaves differs by this much; 100 bytes a connection would be more. */
+/** What a collection of garbage leaves differs by this much; some hundred bytes a connection would be more. */
 const HEAP_TOLERANCE = 8_000_000
 const DRAIN_TIMEOUT = 3000
 /** What a machine under load may take longer. */
@@ -61,28 +61,32 @@ t.test(`${MINUTES} minutes of hostile clients and targets end nothing, mix nothi
     return await settled(() => gateway.ask('usage'))
   }
 
-  // What is made once, compiled and pooled, is made before the start.
-  if (!await batch() || !await batch()) return
-  const before = await kept()
   const began = performance.now()
-  const until = began + MINUTES * 60_000
-  const first = next
+  const until = (part: number): number => began + part * MINUTES * 60_000
   let highest = 0
-  while (performance.now() < until) {
-    if (!await batch()) return
-    highest = Math.max(highest, await gateway.ask('resident'))
+  const go = async (end: number): Promise<boolean> => {
+    do {
+      if (!await batch()) return false
+      highest = Math.max(highest, await gateway.ask('resident'))
+    } while (performance.now() < end)
+    return true
   }
+  // What is made once, compiled, cached and pooled, is made before the start.
+  if (!await go(until(1 / 4))) return
+  const before = await kept()
+  const first = next
+  if (!await go(until(1))) return
   const seconds = (performance.now() - began) / 1000
   const after = await kept()
   t.equal(after.descriptors, before.descriptors, 'the descriptors of the start')
   t.same(after.resources, before.resources, 'the handles and timers of the start')
   t.ok(after.heap - before.heap < HEAP_TOLERANCE, `the heap of the start: ${before.heap} bytes before, ${after.heap} after`)
   t.same(after.warnings, [])
-  t.comment(`${next - first} connections in ${Math.round(seconds)} s, ${Math.round((next - first) / seconds)} a second; at most ${Math.round(highest / 1024 ** 2)} MiB resident; ${JSON.stringify({ before, after })}`)
+  t.comment(`${next - FIRST} connections in ${Math.round(seconds)} s, ${Math.round((next - FIRST) / seconds)} a second, ${next - first} of them since the start; at most ${Math.round(highest / 1024 ** 2)} MiB resident; ${JSON.stringify({ before, after })}`)
   t.comment(JSON.stringify(Object.fromEntries(Object.entries(counts).sort(([one], [other]) => one < other ? -1 : 1)), null, 1))
 
   const last: Promise<Batch> = clients.ask('run', { from: next, to: next + BATCH, rate: RATE })
-  await new Promise(resolve => setTimeout(resolve, 1000))
+  await new Promise(resolve => setTimeout(resolve, 2000))
   const took = await gateway.ask('close')
   t.ok(Math.max(...Object.values(took)) < DRAIN_TIMEOUT + MARGIN, `all apps close within drainTimeout, in the middle of it: ${JSON.stringify(took)}`)
   t.equal(await gateway.over(), 0, 'and then the process ends by itself')

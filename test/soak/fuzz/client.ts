@@ -72,7 +72,7 @@ export class FuzzClient {
     const received = Buffer.concat(this.#chunks)
     const strange = strangers(this.#seed, this.#number, received)
     if (strange.length > 0) fault = `got what belongs to another: ${strange[0]}`
-    return { kind: this.kind, ...fault === undefined ? {} : { fault }, received: /^HTTP\/1\.1 \d{3}/.exec(received.toString('latin1', 0, 12))?.[0] ?? (received.length > 0 ? 'something' : 'nothing') }
+    return { kind: this.kind, ...fault === undefined ? {} : { fault }, received: what!.startsWith('checked') ? 'checked' : /^HTTP\/1\.1 \d{3}/.exec(received.toString('latin1', 0, 12))?.[0] ?? (received.length > 0 ? 'something' : 'nothing') }
   }
 
   async #talk (what: string, socket: Socket): Promise<string | undefined> {
@@ -133,17 +133,19 @@ export class FuzzClient {
   /** One of the ways to leave. */
   async #end (socket: Socket): Promise<void> {
     const pick = this.#pick
-    const closed = once(socket, 'close').catch(() => {})
-    const over = (limit: number): Promise<unknown> => socket.closed ? Promise.resolve() : Promise.race([closed, once(socket, 'end').catch(() => {}), wait(limit)])
-    const long = chance(pick, 3) ? 3000 : 400
-    switch (pick(8)) {
-      case 0: socket.end(); await over(pick(long)); break
+    const gone = Promise.race([once(socket, 'close'), once(socket, 'end')]).catch(() => {})
+    const over = (limit: number): Promise<unknown> => socket.closed || socket.readableEnded ? Promise.resolve() : Promise.race([gone, wait(limit)])
+    // Most see at least the beginning of a response.
+    if (!socket.isPaused() && this.#received === 0 && chance(pick, 70)) await Promise.race([once(socket, 'data').catch(() => {}), over(1500)])
+    const longest = chance(pick, 3) ? 3000 : 200
+    switch (pick(7)) {
+      case 0: socket.end(); await over(pick(longest)); break
       case 1: reset(socket); break
-      case 2: await over(pick(long)); reset(socket); break
-      case 3: await over(pick(long)); break
+      case 2: await over(pick(longest)); reset(socket); break
+      case 3: await over(pick(longest)); break
       case 4: socket.end(); break
-      case 5: socket.pause(); await wait(pick(long)); break
-      default: await over(long)
+      case 5: socket.pause(); await wait(pick(longest)); break
+      default: await over(longest)
     }
   }
 }

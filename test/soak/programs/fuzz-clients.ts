@@ -6,7 +6,7 @@ import { serve, times } from '../program.js'
 /** The clients of the fuzzer, in a process of their own. */
 
 /** Connections at a time. */
-const AT_A_TIME = 250
+const AT_A_TIME = 400
 
 let seed = 0
 let addresses: Record<string, Address> = {}
