@@ -2,7 +2,7 @@ import t from 'tap'
 import { selfSigned } from '../helpers/certificates.js'
 import { temporaryFolder } from '../helpers/temporary-folder.js'
 import { MixingClients } from './mixing/client.js'
-import { planOf } from './mixing/plan.js'
+import { planOf, type Plan } from './mixing/plan.js'
 import { faultOf } from './mixing/talk.js'
 import { Program } from './program.js'
 import type { MixingGatewayAnswers } from './programs/mixing-gateway.js'
@@ -19,6 +19,8 @@ import { settled } from './usage.js'
 const MINUTES = Number(process.env['MIXING_MINUTES'] ?? 2)
 const FIRST = Number(process.env['MIXING_FIRST'] ?? 0)
 const AT_A_TIME = 60
+/** No exchange takes so many milliseconds. */
+const STANDSTILL = 15_000
 /** What the gateway's memory may differ by; each exchange may have some hundred KiB on its way. */
 const RESIDENT_TOLERANCE = 128 * 1024 ** 2
 const HEAP_TOLERANCE = 6_000_000
@@ -43,6 +45,14 @@ t.test(`${MINUTES} minutes of exchanges and sessions over TCP, TLS and Unix sock
     const plan = planOf(next++)
     const name = `${plan.kind}${plan.ending === undefined ? '' : `, ${plan.ending.how} by ${plan.ending.by}`}`
     counts[name] = (counts[name] ?? 0) + 1
+    const watchdog = setTimeout(() => { faults.push(`exchange ${plan.number} stands still: ${JSON.stringify(plan)}`) }, STANDSTILL)
+    try {
+      await follow(plan)
+    } finally {
+      clearTimeout(watchdog)
+    }
+  }
+  const follow = async (plan: Plan): Promise<void> => {
     if (plan.kind !== 'session') {
       const { bytes: read, fault } = await clients.exchange(plan)
       bytes += read
@@ -61,9 +71,11 @@ t.test(`${MINUTES} minutes of exchanges and sessions over TCP, TLS and Unix sock
     if (fault !== undefined) faults.push(fault)
   }
   const go = async (end: number): Promise<void> => {
-    await Promise.all(Array.from({ length: AT_A_TIME }, async () => {
+    const work = Promise.all(Array.from({ length: AT_A_TIME }, async () => {
       while (performance.now() < end && faults.length === 0) await one()
     }))
+    // Whoever stands still must not hold up the test.
+    await Promise.race([work, new Promise(resolve => setTimeout(resolve, end - performance.now() + 2 * STANDSTILL).unref())])
   }
   /** What the gateway holds without the connections that clients and pools keep. */
   const kept = async () => {

@@ -1,3 +1,4 @@
+import { once } from 'node:events'
 import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import { setImmediate as turn, setTimeout as wait } from 'node:timers/promises'
@@ -81,7 +82,7 @@ async function big (pick: Pick, socket: Socket, token: string): Promise<void> {
   const announced = chance(pick, 50) ? `Content-Length: ${block.length * blocks}\r\n` : 'Connection: close\r\n'
   socket.write(`HTTP/1.1 200 OK\r\n${announced}\r\n`)
   for (let sent = 0; sent < blocks && !socket.destroyed; sent++) {
-    if (!socket.write(block)) await Promise.race([new Promise(resolve => socket.once('drain', resolve)), wait(500)])
+    if (!socket.write(block)) await once(socket, 'drain', { signal: AbortSignal.timeout(500) }).catch(() => {})
     if (chance(pick, 3)) return await finish(pick, socket)
   }
   if (!announced.startsWith('Content')) socket.end()

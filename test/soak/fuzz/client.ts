@@ -137,7 +137,7 @@ export class FuzzClient {
     const over = (limit: number): Promise<unknown> => socket.closed || socket.readableEnded ? Promise.resolve() : Promise.race([gone, wait(limit)])
     // Most see at least the beginning of a response.
     if (!socket.isPaused() && this.#received === 0 && chance(pick, 70)) await Promise.race([once(socket, 'data').catch(() => {}), over(1500)])
-    const longest = chance(pick, 3) ? 3000 : 200
+    const longest = chance(pick, 2) ? 6000 : 200
     switch (pick(7)) {
       case 0: socket.end(); await over(pick(longest)); break
       case 1: reset(socket); break

@@ -1,19 +1,36 @@
-import { once } from 'node:events'
 import type { Readable, Writable } from 'node:stream'
 import { random } from '../../helpers/random.js'
 import { rest, rests, streamOf, type Plan, type Side } from './plan.js'
 
-/** Writes the body of a side, up to its end or so many bytes of it; gives whether that was all. */
-export async function writeBody (plan: Plan, side: Side, sink: Writable, until = Infinity): Promise<boolean> {
+/**
+ * Writes the body of a side, up to its end or so many bytes of it; gives whether that was all.
+ *
+ * @param before Is waited for before the last of it: a response that is whole ends the request, too.
+ */
+export async function writeBody (plan: Plan, side: Side, sink: Writable, until = Infinity, before = async (): Promise<void> => {}): Promise<boolean> {
   const pick = random(plan.number)
   const { size } = plan.parts[side]
   const stream = streamOf(plan, side)
-  while (stream.position < Math.min(size, until)) {
+  const end = Math.min(size, until)
+  while (stream.position < end) {
+    const chunk = stream.take(Math.min(1 + pick(pick(300_000) + 1), end - stream.position))
+    if (stream.position === size) await before()
     if (sink.destroyed) return false
-    const chunk = stream.take(Math.min(1 + pick(pick(300_000) + 1), Math.min(size, until) - stream.position))
-    if (!sink.write(chunk)) await Promise.race([once(sink, 'drain'), once(sink, 'close')]).catch(() => {})
+    if (!sink.write(chunk)) await drained(sink)
   }
+  if (size === 0) await before()
   return until >= size
+}
+
+/** Resolves when more can be written, or nothing any more. */
+function drained (sink: Writable): Promise<void> {
+  return new Promise(resolve => {
+    const done = (): void => {
+      sink.off('drain', done).off('close', done)
+      resolve()
+    }
+    sink.on('drain', done).on('close', done)
+  })
 }
 
 export interface BodyRead {

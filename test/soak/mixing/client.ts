@@ -47,7 +47,7 @@ export class MixingClients {
     const uploading = kind === 'download' ? Promise.resolve(true) : writeBody(plan, 'client', sent, kind === 'upload' ? until : Infinity)
     const finished = uploading.then(all => {
       if (all) sent.end()
-      else if (kind === 'upload' && until < client.size) sent.destroy()
+      else sent.destroy()
     })
     const response = await Promise.race([answered, closed.then(() => answered)])
     if (response === undefined) {
@@ -57,13 +57,15 @@ export class MixingClients {
     response.on('error', () => {})
     if (kind === 'upload') {
       const text = (await response.toArray().catch(() => [])).join('')
-      await finished
       const right = response.statusCode === 200 && text === 'all of it'
+      // One that does not wait for the end of the body says that nobody wants the rest.
+      if (right) await finished
+      else sent.destroy()
       return { bytes: 0, fault: ending === undefined && !right ? `${place}: got ${response.statusCode} ${text}` : undefined }
     }
     if (response.statusCode !== 200) {
       const text = (await response.toArray().catch(() => [])).join('')
-      await Promise.race([finished, closed])
+      sent.destroy()
       return { bytes: 0, fault: ending === undefined ? `${place}: got ${response.statusCode} ${text.slice(0, 200)}` : undefined }
     }
     const { bytes, fault, whole } = await readBody(plan, 'target', response, until)

@@ -23,8 +23,8 @@ export async function talk (plan: Plan, side: Side, socket: WebSocket, connectio
   const wanted = plan.parts[other].messages
   const stream = streamOf(plan, other)
   const pick = random(plan.number * 2 + (side === 'client' ? 0 : 1))
-  let over = false
   let heard = (): void => {}
+  const isOpen = (): boolean => socket.readyState === socket.OPEN
   socket.binaryType = 'nodebuffer'
   socket.on('message', (data: Buffer) => {
     const size = wanted[outcome.received]?.reduce((sum, fragment) => sum + fragment, 0)
@@ -40,7 +40,7 @@ export async function talk (plan: Plan, side: Side, socket: WebSocket, connectio
   const closed = new Promise<void>(resolve => {
     socket.once('close', code => {
       outcome.code = code
-      over = true
+      heard()
       resolve()
     })
   })
@@ -51,11 +51,11 @@ export async function talk (plan: Plan, side: Side, socket: WebSocket, connectio
   for (const [index, fragments] of parts[side].messages.entries()) {
     if (mine?.how === 'reset' && index === mine.at) break
     for (const [place, size] of fragments.entries()) {
-      if (over || socket.readyState !== socket.OPEN) break
+      if (!isOpen()) break
       const sent = new Promise<void>(resolve => socket.send(own.take(size), { binary: true, fin: place === fragments.length - 1 }, () => resolve()))
       if (socket.bufferedAmount > AHEAD) await Promise.race([sent, closed])
     }
-    if (over || socket.readyState !== socket.OPEN) break
+    if (!isOpen()) break
     outcome.sent++
   }
   if (mine?.how === 'reset') {
@@ -66,8 +66,8 @@ export async function talk (plan: Plan, side: Side, socket: WebSocket, connectio
     socket.close(1000)
   } else if (ending === undefined) {
     // Nobody ends it before it is all there.
-    while (!over && outcome.received < wanted.length) await Promise.race([closed, new Promise<void>(resolve => { heard = resolve })])
-    if (side === 'client' && !over) socket.close(1000)
+    while (isOpen() && outcome.received < wanted.length) await new Promise<void>(resolve => { heard = resolve })
+    if (side === 'client') socket.close(1000)
   }
   await closed
   return outcome

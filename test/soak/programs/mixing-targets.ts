@@ -22,25 +22,25 @@ const planFor = (request: IncomingMessage): Plan => planOf(Number(/\d+$/.exec(re
 async function exchange (request: IncomingMessage, response: ServerResponse): Promise<void> {
   const plan = planFor(request)
   const { kind, ending, parts } = plan
+  const { socket } = request
   const until = ending?.by === 'target' ? ending.at : Infinity
-  const uploaded = kind === 'download' ? undefined : readBody(plan, 'client', request, kind === 'upload' ? until : Infinity)
+  const uploaded = kind === 'download' ? Promise.resolve(undefined) : readBody(plan, 'client', request, kind === 'upload' ? until : Infinity)
+  uploaded.then(read => {
+    bytes += read?.bytes ?? 0
+    if (read?.fault !== undefined) faults.push(read.fault)
+  }, () => {})
+  response.on('error', () => {})
   if (kind === 'upload') {
-    const { bytes: read, fault, whole } = await uploaded!
-    bytes += read
-    if (fault !== undefined) faults.push(fault)
-    if (until < parts.client.size) return reset(request.socket)
-    // What is left of it, of a client that has left.
-    response.end(whole ? 'all of it' : 'not all of it')
+    const { whole } = (await uploaded)!
+    if (until < parts.client.size) reset(socket)
+    // The rest may be that of a client that has left.
+    else response.end(whole ? 'all of it' : 'not all of it')
     return
   }
   if (parts.target.sized) response.setHeader('content-length', parts.target.size)
-  response.on('error', () => {})
-  const all = await writeBody(plan, 'target', response, until)
-  if (until < parts.target.size) return reset(request.socket)
-  const { bytes: read, fault } = await uploaded ?? { bytes: 0 }
-  bytes += read
-  if (fault !== undefined) faults.push(fault)
-  if (all) response.end()
+  await writeBody(plan, 'target', response, until, async () => { await uploaded })
+  if (until < parts.target.size) reset(socket)
+  else response.end()
 }
 
 const webSockets = new WebSocketServer({ noServer: true, perMessageDeflate: false, maxPayload: 0 })
