@@ -23,7 +23,8 @@ export function readSwitch (bytes: Buffer): { head: ReceivedHead, end: number } 
   const text = bytes.toString('latin1')
   const empty = END.exec(text)
   if (empty === null) return undefined
-  const [first, message = ''] = STATUS_LINE.exec(text)!
+  // A phrase may have a CR in it, which no phrase of ours can.
+  const [first, message = ''] = STATUS_LINE.exec(text) ?? [text.slice(0, text.indexOf('\n') + 1)]
   const headers: HeaderList = []
   for (const line of text.slice(first.length, Math.max(empty.index, first.length)).split('\n')) {
     // A line that is no header field is left out: it could not be relayed.

@@ -40,6 +40,12 @@ for (const size of [1, 2, 7, 1000]) {
   })
 }
 
+t.test('a phrase with a CR in it ends nothing: the fuzzer of the soak tests sent one', async t => {
+  for (const start of ['HTTP/1.1 101 a\rb', 'HTTP/1.1 101\rb', 'HTTP/1.0 101 \r']) {
+    for (const size of [1, 3, 1000]) t.match(read(`${start}\r\nX: 1\r\n\r\nrest`, size), { switching: { status: 101, message: '', headers: ['X', '1'] }, rest: 'rest' }, start)
+  }
+})
+
 t.test('a head without an end has a limit', async t => {
   t.match(read(`HTTP/1.1 101 OK\n${'X: 1\n'.repeat(20_000)}`, 1000), { switching: undefined, fault: /longer than maxHeaderSize/ })
 })
