@@ -14,24 +14,34 @@ export interface OptedInRoute {
   handshake: RouteHandler | undefined
 }
 
+type OnOptIn = (route: OptedInRoute) => void
+
 interface OptIns {
-  routes: OptedInRoute[]
-  onRoute: ((route: OptedInRoute) => void) | undefined
+  /** Routes in scopes that have no gateway so far. */
+  pending: Array<{ scope: FastifyInstance, route: OptedInRoute }>
+  /** That of the gateway that was registered first. */
+  first: OnOptIn | undefined
+  /** Whether a hook of the app itself sees every route. */
+  watched: boolean
 }
 
 const optIns = new WeakMap<Server, OptIns>()
 const handled = new WeakSet<RouteOptions>()
 
+/** Decorates the scope of a gateway, and so the scopes within it. */
+const ON_OPT_IN = Symbol('sluice.onOptIn')
+
 function optInsOf (server: Server): OptIns {
   let found = optIns.get(server)
-  if (found === undefined) {
-    found = { routes: [], onRoute: undefined }
-    optIns.set(server, found)
-  }
+  if (found === undefined) optIns.set(server, found = { pending: [], first: undefined, watched: false })
   return found
 }
 
-/** Routes that the table has, which a hook of each scope and the gateway's own may see. */
+function gatewayOf (scope: FastifyInstance): OnOptIn | undefined {
+  return (scope as { [ON_OPT_IN]?: OnOptIn })[ON_OPT_IN]
+}
+
+/** Routes that the table has: in an app that is not watched, the hooks of two scopes may see one. */
 const listed = new WeakSet<RouteOptions>()
 
 function lookAtRoute (this: FastifyInstance, routeOptions: RouteOptions): void {
@@ -53,25 +63,36 @@ function lookAtRoute (this: FastifyInstance, routeOptions: RouteOptions): void {
     else done(null, payload)
   }
   routeOptions.preParsing = [...[routeOptions.preParsing ?? []].flat(), leaveHandshakeUnparsed]
-  const { routes, onRoute } = optInsOf(this.server)
-  if (onRoute === undefined) routes.push(route)
-  else onRoute(route)
+  const onOptIn = gatewayOf(this)
+  if (onOptIn === undefined) optInsOf(this.server).pending.push({ scope: this, route })
+  else onOptIn(route)
 }
 
 /**
- * Calls `onRoute` for every route that opts in, those from before this call included.
+ * Calls `onOptIn` for every route that opts in and belongs to this gateway, those from before this call included: for
+ * those of its scope, and, where it is the first of the app, at the end for those that have none in theirs.
  *
  * A route can be seen only while it is registered, and it may be registered before the gateway is. So every
  * Fastify app that is made after this module was loaded is watched from its beginning, over the diagnostics
  * channel that Fastify documents for it. In an app that is older, only the routes after this call are seen.
  */
-export function watchOptIns (app: FastifyInstance, onRoute: (route: OptedInRoute) => void): void {
+export function watchOptIns (app: FastifyInstance, onOptIn: OnOptIn): void {
   const found = optInsOf(app.server)
-  found.onRoute = onRoute
-  for (const route of found.routes.splice(0)) onRoute(route)
-  app.addHook('onRoute', lookAtRoute)
+  app.decorate(ON_OPT_IN, onOptIn)
+  const isOurs = ({ scope }: { scope: FastifyInstance }): boolean => gatewayOf(scope) === onOptIn
+  const ours = found.pending.filter(isOurs)
+  found.pending = found.pending.filter(entry => !isOurs(entry))
+  for (const { route } of ours) onOptIn(route)
+  if (!found.watched) app.addHook('onRoute', lookAtRoute)
+  if (found.first !== undefined) return
+  found.first = onOptIn
+  app.addHook('onReady', async () => {
+    for (const { route } of found.pending.splice(0)) onOptIn(route)
+  })
 }
 
 subscribe('fastify.initialization', message => {
-  (message as { fastify: FastifyInstance }).fastify.addHook('onRoute', lookAtRoute)
+  const { fastify } = message as { fastify: FastifyInstance }
+  optInsOf(fastify.server).watched = true
+  fastify.addHook('onRoute', lookAtRoute)
 })

@@ -1,5 +1,8 @@
+import type { Server as AppServer } from 'node:http'
 import type { Server, Socket } from 'node:net'
 import type { FastifyInstance } from 'fastify'
+
+const gathered = new WeakMap<AppServer, OtherConnections>()
 
 /**
  * Brings the connections of all addresses to the server of the app.
@@ -9,27 +12,43 @@ import type { FastifyInstance } from 'fastify'
  * leave `Expect: 100-continue` to the target, would hold for one of the addresses. Node documents that a
  * connection may be given to a server by emitting it; where Fastify keeps the other servers it does not
  * (DESIGN.md, rule 6). Not found there, they serve as Fastify has them serve.
- *
- * @returns Resolves when none of the other addresses' connections is open; the app's server waits for its own alone.
  */
-export function gatherConnections (app: FastifyInstance): () => Promise<void> {
-  const gathered = new Set<Socket>()
-  let onLast = (): void => {}
-  app.addHook('onListen', done => {
-    for (const server of otherServers(app)) {
-      server.removeAllListeners('connection')
-      server.on('connection', (socket: Socket) => {
-        gathered.add(socket)
-        socket.once('close', () => {
-          gathered.delete(socket)
-          if (gathered.size === 0) onLast()
+export class OtherConnections {
+  readonly #open = new Set<Socket>()
+  readonly #waiting: Array<() => void> = []
+
+  /** Those of an app. It has one, in however many scopes the plugin is registered. */
+  static of (app: FastifyInstance): OtherConnections {
+    let connections = gathered.get(app.server)
+    if (connections === undefined) gathered.set(app.server, connections = new OtherConnections(app))
+    return connections
+  }
+
+  private constructor (app: FastifyInstance) {
+    app.addHook('onListen', done => {
+      for (const server of otherServers(app)) {
+        server.removeAllListeners('connection')
+        server.on('connection', (socket: Socket) => {
+          this.#add(socket)
+          app.server.emit('connection', socket)
         })
-        app.server.emit('connection', socket)
-      })
-    }
-    done()
-  })
-  return () => gathered.size === 0 ? Promise.resolve() : new Promise(resolve => { onLast = resolve })
+      }
+      done()
+    })
+  }
+
+  #add (socket: Socket): void {
+    this.#open.add(socket)
+    socket.once('close', () => {
+      this.#open.delete(socket)
+      if (this.#open.size === 0) for (const resolve of this.#waiting.splice(0)) resolve()
+    })
+  }
+
+  /** Resolves when none of them is open; the app's server waits for its own connections alone. */
+  async closed (): Promise<void> {
+    if (this.#open.size > 0) await new Promise<void>(resolve => { this.#waiting.push(resolve) })
+  }
 }
 
 function otherServers (app: FastifyInstance): Server[] {

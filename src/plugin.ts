@@ -9,7 +9,7 @@ import { isHost } from './http/host.js'
 import { proxyRequest } from './http/proxy.js'
 import { requestTarget } from './http/request-target.js'
 import { watchOptIns } from './opt-in.js'
-import { gatherConnections } from './other-addresses.js'
+import { OtherConnections } from './other-addresses.js'
 import { GatewayOptions, PassthroughOptions, ProxyOptions, type UpstreamOptions } from './options.js'
 import { keepLast, leaveBodyUnparsed, serveHandshakes, type RouteHandler } from './route.js'
 import { RouteTable } from './route-table.js'
@@ -86,7 +86,7 @@ const plugin: FastifyPluginAsync<GatewayOptions> = async (app, givenOptions) => 
   const upgrades = Upgrades.of(app.server, { routing, ignore: options.ignoreUpgrade })
   LastAnswers.of(app.server)
   holdExpectations(app.server, routing)
-  const othersClosed = gatherConnections(app)
+  const otherConnections = OtherConnections.of(app)
   /** The routes that name their upstream, until all upstreams are declared. */
   const named: Array<{ url: string, upstream: string }> = []
 
@@ -187,7 +187,7 @@ const plugin: FastifyPluginAsync<GatewayOptions> = async (app, givenOptions) => 
   closing.add(part)
   app.addHook('preClose', () => closing.begin())
   app.addHook('onClose', async () => {
-    await othersClosed()
+    await otherConnections.closed()
     closing.end(part)
     registry.close()
   })

@@ -25,7 +25,7 @@ export interface PendingUpgrade {
 export interface UpgradesOptions {
   /** Runs a request through the router and the lifecycle of the app. */
   routing (request: IncomingMessage, response: ServerResponse): void
-  /** Whether an upgrade belongs to another listener of the server. */
+  /** Whether an upgrade belongs to another listener of the server. What one scope says of it holds for the server. */
   ignore: ((request: IncomingMessage) => boolean) | undefined
 }
 
@@ -39,7 +39,8 @@ export interface UpgradesOptions {
  */
 export class Upgrades {
   readonly #server: Server
-  readonly #options: UpgradesOptions
+  readonly #routing: UpgradesOptions['routing']
+  readonly #ignore: Array<NonNullable<UpgradesOptions['ignore']>> = []
   readonly #pending = new WeakMap<IncomingMessage, PendingUpgrade>()
   readonly #prepared = new WeakSet<ServerResponse>()
   readonly #neighbours: UpgradeListener[] = []
@@ -52,16 +53,14 @@ export class Upgrades {
   /** The listener of a server. It has one, in however many scopes of an app the plugin is registered. */
   static of (server: Server, options: UpgradesOptions): Upgrades {
     let upgrades = Upgrades.#instances.get(server)
-    if (upgrades === undefined) {
-      upgrades = new Upgrades(server, options)
-      Upgrades.#instances.set(server, upgrades)
-    }
+    if (upgrades === undefined) Upgrades.#instances.set(server, upgrades = new Upgrades(server, options.routing))
+    if (options.ignore !== undefined) upgrades.#ignore.push(options.ignore)
     return upgrades
   }
 
-  private constructor (server: Server, options: UpgradesOptions) {
+  private constructor (server: Server, routing: UpgradesOptions['routing']) {
     this.#server = server
-    this.#options = options
+    this.#routing = routing
     this.#responses = PendingResponses.of(server)
     // By default Node hides what stands behind the thousandth header, though it counts: a body's length would
     // be lost on the way, and the body be taken for another request. The size of a head is limited anyway.
@@ -176,7 +175,7 @@ export class Upgrades {
       else this.#giveBack(request, socket, head)
       return
     }
-    const ignored = this.#options.ignore?.(request) === true
+    const ignored = this.#ignore.some(ignore => ignore(request))
     const pending: PendingUpgrade = { socket, head, release () {} }
     this.#pending.set(request, pending)
     if (this.#neighbours.length > 0) {
@@ -189,7 +188,7 @@ export class Upgrades {
     response.assignSocket(socket as Socket)
     this.prepare(request, response)
     if (this.#closing) refuseDraining(response)
-    else this.#options.routing(request, response)
+    else this.#routing(request, response)
   }
 
   /** An upgrade behind other requests, whose responses are done. */
