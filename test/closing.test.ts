@@ -1,18 +1,15 @@
 import { once } from 'node:events'
 import { connect as connectHttp2, createServer as createHttp2Server } from 'node:http2'
-import { createServer } from 'node:http'
-import { connect, type AddressInfo, type Socket } from 'node:net'
-import { connect as connectTls } from 'node:tls'
-import { join } from 'node:path'
+import type { AddressInfo, Socket } from 'node:net'
 import Fastify, { type FastifyInstance, type FastifyServerOptions } from 'fastify'
 import t, { type Test } from 'tap'
 import sluice from '../src/index.js'
-import { selfSigned, type Certificate } from './helpers/certificates.js'
+import { selfSigned } from './helpers/certificates.js'
 import { resources } from './helpers/gateway.js'
+import { listeners, listenOn, type Listener } from './helpers/listeners.js'
 import { handshake } from './helpers/raw-client.js'
 import { goodAnswer, rawTarget } from './helpers/raw-target.js'
 import { stuckClients } from './helpers/stuck-clients.js'
-import { temporaryFolder } from './helpers/temporary-folder.js'
 import { Wire } from './helpers/wire.js'
 
 /*
@@ -23,26 +20,11 @@ const DRAIN = 200
 /** What a machine under load may take longer. */
 const MARGIN = 3000
 
-interface Listener {
-  options (certificate: Certificate): FastifyServerOptions
-  tls?: true
-  unix?: true
-}
-
-/** The kinds of listener whose clients speak HTTP/1.1. */
-const listeners: Record<string, Listener> = {
-  TCP: { options: () => ({}) },
-  TLS: { options: ({ key, cert }) => ({ https: { key, cert } }) as FastifyServerOptions, tls: true },
-  'a Unix socket': { options: () => ({}), unix: true },
-  'HTTP/2 that allows HTTP/1.1': { options: ({ key, cert }) => ({ http2: true, https: { key, cert, allowHTTP1: true } }) as FastifyServerOptions, tls: true },
-  'a serverFactory': { options: () => ({ serverFactory: handler => createServer(handler) }) }
-}
-
 const certificate = await selfSigned(t, 'IP:127.0.0.1')
 
-async function start (t: Test, { options, tls, unix }: Listener) {
+async function start (t: Test, listener: Listener) {
   const target = await rawTarget(t)
-  const app = Fastify(options(certificate)) as unknown as FastifyInstance
+  const app = Fastify(listener.options(certificate)) as unknown as FastifyInstance
   t.teardown(() => app.close())
   await app.register(sluice, { drainTimeout: DRAIN })
   app.upstream('main', { targets: [target.url] })
@@ -51,25 +33,8 @@ async function start (t: Test, { options, tls, unix }: Listener) {
     scope.addHook('onRequest', () => new Promise(() => {}))
     scope.proxy('/*', { upstream: 'main', websocket: true })
   }, { prefix: '/hook' })
-  const path = unix === true ? join(await temporaryFolder(t), 'socket') : undefined
-  await app.listen(path === undefined ? { port: 0, host: '127.0.0.1' } : { path })
-  const raw = async (): Promise<Socket> => {
-    const socket = connect(path === undefined ? { port: (app.server.address() as AddressInfo).port, host: '127.0.0.1', allowHalfOpen: true } : { path, allowHalfOpen: true })
-    await once(socket, 'connect')
-    return socket
-  }
-  return {
-    app,
-    target,
-    raw,
-    connect: async (): Promise<Wire> => {
-      const socket = await raw()
-      if (tls !== true) return new Wire(t, socket)
-      const secure = connectTls({ socket, rejectUnauthorized: false, ALPNProtocols: ['http/1.1'] })
-      await once(secure, 'secureConnect')
-      return new Wire(t, secure)
-    }
-  }
+  const { raw, connect } = await listenOn(t, app, listener)
+  return { app, target, raw, connect: async (): Promise<Wire> => (await connect()).client }
 }
 
 /** Closes an app, and tells whether that was in time. */

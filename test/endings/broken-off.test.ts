@@ -58,7 +58,16 @@ for (const [kind, listener] of Object.entries(listeners)) {
         }
       }
     }
-    await gateway.checkAlive()
+    if (listener.tls === true) {
+      t.test('TLS tells a whole response from one that has been broken off', async t => {
+        const { client, hasAlert } = await connectTo(t, gateway, listener)
+        client.write('GET /direct/x HTTP/1.0\r\nHost: a\r\n\r\n')
+        const server = await requestAt(gateway.target, '/direct/x')
+        server.write('HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n7\r\npartial\r\n0\r\n\r\n').end()
+        t.match(await client.rest(), /\r\n\r\npartial$/)
+        t.equal(hasAlert(), true)
+      })
+    }
   })
 }
 
