@@ -33,7 +33,7 @@ export const stuckClients: Record<string, (settings: StuckSettings) => Promise<v
     client.write('GET / HTTP/1.1\r\nHost: a\r\n\r\nGET / HT')
     const server = await target.next()
     await server.head()
-    server.write('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok')
+    server.write(OK)
     await client.head()
     await client.bytes(2)
   },
@@ -51,7 +51,7 @@ export const stuckClients: Record<string, (settings: StuckSettings) => Promise<v
     trickle(client, '1\r\nx\r\n')
     const server = await target.next()
     await server.head()
-    server.write('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok')
+    server.write(OK)
     await client.head()
     await client.bytes(2)
   },
@@ -63,6 +63,30 @@ export const stuckClients: Record<string, (settings: StuckSettings) => Promise<v
     const server = await target.next()
     await server.head()
     server.write(`HTTP/1.1 200 OK\r\nContent-Length: ${64 << 20}\r\n\r\n`).write(Buffer.alloc(32 << 20))
+  },
+
+  async 'a slow-reading download' ({ connect, target }) {
+    const client = await connect()
+    client.write('GET / HTTP/1.1\r\nHost: a\r\n\r\n')
+    const server = await target.next()
+    await server.head()
+    server.write(`HTTP/1.1 200 OK\r\nContent-Length: ${64 << 20}\r\n\r\n`).write(Buffer.alloc(32 << 20))
+    await client.head()
+    const { socket } = client
+    socket.on('data', () => {
+      socket.pause()
+      setTimeout(() => socket.resume(), 50)
+    })
+  },
+
+  async 'an idle keep-alive connection' ({ connect, target }) {
+    const client = await connect()
+    client.write('GET / HTTP/1.1\r\nHost: a\r\n\r\n')
+    const server = await target.next()
+    await server.head()
+    server.write(OK)
+    await client.head()
+    await client.bytes(2)
   },
 
   async 'an upload whose target is silent' ({ connect, target }) {
@@ -130,6 +154,9 @@ export const stuckClients: Record<string, (settings: StuckSettings) => Promise<v
     server.write(`HTTP/1.1 403 Forbidden\r\nContent-Length: ${64 << 20}\r\n\r\n`).write(Buffer.alloc(32 << 20))
   }
 }
+
+/** Not kept alive: the next request must not come to a target's connection that somebody else holds. */
+const OK = 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok'
 
 function written (wire: Wire, text: string): Promise<void> {
   return new Promise(resolve => wire.socket.write(text, () => resolve()))
