@@ -16,6 +16,7 @@ const gathered = new WeakMap<AppServer, OtherConnections>()
 export class OtherConnections {
   readonly #open = new Set<Socket>()
   readonly #waiting: Array<() => void> = []
+  #servers: Server[] = []
 
   /** Those of an app. It has one, in however many scopes the plugin is registered. */
   static of (app: FastifyInstance): OtherConnections {
@@ -26,7 +27,8 @@ export class OtherConnections {
 
   private constructor (app: FastifyInstance) {
     app.addHook('onListen', done => {
-      for (const server of otherServers(app)) {
+      this.#servers = otherServers(app)
+      for (const server of this.#servers) {
         server.removeAllListeners('connection')
         server.on('connection', (socket: Socket) => {
           this.#add(socket)
@@ -43,6 +45,11 @@ export class OtherConnections {
       this.#open.delete(socket)
       if (this.#open.size === 0) for (const resolve of this.#waiting.splice(0)) resolve()
     })
+  }
+
+  /** Destroys those that came before the app had begun to listen on all addresses, and have stayed where they were. */
+  destroyEarly (): void {
+    for (const server of this.#servers) (server as Partial<AppServer>).closeAllConnections?.()
   }
 
   /** Resolves when none of them is open; the app's server waits for its own connections alone. */

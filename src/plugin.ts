@@ -188,6 +188,7 @@ const plugin: FastifyPluginAsync<GatewayOptions> = async (app, givenOptions) => 
   app.addHook('preClose', () => closing.begin())
   app.addHook('onClose', async () => {
     await otherConnections.closed()
+    otherConnections.destroyEarly()
     closing.end(part)
     registry.close()
   })

@@ -16,6 +16,8 @@ export interface GatewaySettings {
   plugin?: GatewayOptions
   /** Default: a free port of 127.0.0.1. */
   listen?: FastifyListenOptions
+  /** Runs before the plugin is registered. */
+  before? (app: FastifyInstance): void
   /** Runs before the route is declared. */
   setup? (app: FastifyInstance): void
 }
@@ -34,7 +36,7 @@ export interface RunningGateway {
 }
 
 /** An app with one proxied route for everything, which WebSockets may pass. */
-export async function startGateway (t: Teardown, { targets, upstream, route, fastify, plugin = {}, listen = { port: 0, host: '127.0.0.1' }, setup }: GatewaySettings): Promise<RunningGateway> {
+export async function startGateway (t: Teardown, { targets, upstream, route, fastify, plugin = {}, listen = { port: 0, host: '127.0.0.1' }, before, setup }: GatewaySettings): Promise<RunningGateway> {
   const events = new EventEmitter()
   const ends: RunningGateway['ends'] = []
   const log: RunningGateway['log'] = []
@@ -48,6 +50,7 @@ export async function startGateway (t: Teardown, { targets, upstream, route, fas
   }
   const app = Fastify({ logger: { level: 'info', stream: { write } }, ...fastify } as FastifyServerOptions)
   t.teardown(() => app.close())
+  before?.(app)
   await app.register(sluice, plugin)
   app.upstream('main', { targets, ...upstream })
   setup?.(app)

@@ -55,6 +55,7 @@ export async function startStopping (t: Test, { host = '127.0.0.1', tls }: { hos
   const node = host === 'localhost' ? ['--import', LOCALHOST] : []
   const program = startCommand(t, process.execPath, [...node, CLI, '--config', 'sluice.yaml', '--routes', 'routes'], { cwd, env: { PATH: process.env.PATH } })
   const [, port] = await program.output(/listening at https?:\/\/127\.0\.0\.1:(\d+)/)
+  if (host === 'localhost') await program.output(/listening at https?:\/\/\[::1\]:/)
   const raw = async (host = '127.0.0.1'): Promise<Socket> => {
     const socket = connect({ port: Number(port), host, allowHalfOpen: true })
     await once(socket, 'connect')
