@@ -35,7 +35,9 @@ const named = (requests: CheckedRequest[]): string => requests.map(({ bytes }) =
 export async function checkedSession (pick: Pick, socket: Socket, token: () => string): Promise<string | undefined> {
   const mark = token()
   const received = receiving(socket)
-  await send(pick, socket, handshakeBytes(pick, 'pure', mark))
+  const began = performance.now()
+  const handshake = handshakeBytes(pick, 'pure', mark)
+  await send(pick, socket, handshake)
   await received.until(bytes => bytes.includes('\r\n\r\n'))
   const head = received.bytes().toString('latin1')
   if (!head.startsWith('HTTP/1.1 101 ')) return `the handshake got ${JSON.stringify(head.slice(0, 200))}; ${received.state()}`
@@ -54,7 +56,7 @@ export async function checkedSession (pick: Pick, socket: Socket, token: () => s
   send(pick, socket, Buffer.concat(sent)).catch(() => {})
   await received.until(bytes => bytes.length >= begin + expected.length && withoutPings(bytes.subarray(begin)).length >= expected.length)
   const got = withoutPings(received.bytes().subarray(begin))
-  if (!got.equals(expected)) return `${mark}: sent ${echoed.length} messages, got ${got.length} bytes, not ${expected.length}; ${received.state()}`
+  if (!got.equals(expected)) return `${mark} (${handshake.toString('latin1', 0, handshake.indexOf('\r'))}): sent ${echoed.length} messages, got ${got.length} bytes, not ${expected.length}, which end in ${got.toString('hex', Math.max(0, got.length - 8))}, in ${Math.round(performance.now() - began)} ms; ${received.state()}`
 }
 
 /** The gateway may ping a client that waits: between two frames, which are not masked. */
