@@ -10,6 +10,8 @@ import { RouteTable } from '../route-table.js'
 import { hasBody, listsToken } from '../upstreams/headers.js'
 import { refuseDraining } from './draining.js'
 import { asksForWebSocket } from './handshake.js'
+import { isLateUpgrade, upgradeLate } from './late-upgrade.js'
+import { linger } from './linger.js'
 
 type UpgradeListener = (request: IncomingMessage, socket: Duplex, head: Buffer) => void
 
@@ -20,6 +22,8 @@ export interface PendingUpgrade {
   head: Buffer
   /** Lets neighbours at the socket again. To be called before it is answered. */
   release (): void
+  /** To be called before the response is said to be finished, where it is Node's own. */
+  beforeFinish? (): void
 }
 
 export interface UpgradesOptions {
@@ -92,6 +96,18 @@ export class Upgrades {
     return pending
   }
 
+  /** As `take`, but also for a request in which Node has seen no upgrade, since Connection does not list it. */
+  async takeLate (request: IncomingMessage, response: ServerResponse): Promise<PendingUpgrade | undefined> {
+    if (!this.#pending.has(request)) {
+      const pending = await upgradeLate(request, response, this.#responses)
+      if (pending === undefined) return undefined
+      pending.socket.on('error', onSocketError)
+      this.#pending.set(request, pending)
+      this.prepare(request, response)
+    }
+    return this.take(request)
+  }
+
   /** Leaves an upgrade that no route knows to the other listeners. False when the request is none. */
   leave (request: IncomingMessage, response: ServerResponse): boolean {
     const pending = this.take(request)
@@ -156,6 +172,7 @@ export class Upgrades {
   }
 
   #dispatch (request: IncomingMessage, socket: Duplex, head: Buffer): void {
+    if (isLateUpgrade(request, socket, head)) return
     // Node has removed its own error listener; a reset during a hook must not end the process.
     socket.on('error', onSocketError)
     const lastAnswers = LastAnswers.of(this.#server)
@@ -163,8 +180,7 @@ export class Upgrades {
     prepareTarget(request, RouteTable.of(this.#server))
     const response = new ServerResponse(request)
     // Node hands over an upgrade also while requests before it are being answered, and their responses would meet
-    // with the 101.
-    // The last of them ends in a context of its own.
+    // with the 101. The last of them ends in a context of its own.
     if (this.#responses.wait(socket, AsyncResource.bind(() => this.#dispatchNext(request, socket, head)))) return
     // One of them, of which we have not been told.
     if (isAssigned(socket, response)) {
@@ -253,21 +269,6 @@ function shieldFromEnd (pending: PendingUpgrade): void {
   socket.end = () => socket
   pending.release = () => { delete (socket as Partial<Duplex>).end }
 }
-
-/**
- * Ends a connection behind its last answer. Were it closed while bytes of the client are unread, such as frames
- * sent early, it would be reset, and the rest of the answer lost (RFC 9112 §9.6).
- */
-function linger (socket: Duplex): void {
-  const timer = setTimeout(() => socket.destroy(), LINGER)
-  // Once both sides have ended, the socket closes by itself.
-  socket.once('close', () => clearTimeout(timer))
-  socket.resume()
-  socket.end()
-}
-
-/** Milliseconds that a client has for seeing our end of a connection and ending its own. */
-const LINGER = 1000
 
 /**
  * A handshake by its form: what else asks for a WebSocket is refused as the plain request it is. A route that is not

@@ -1,8 +1,9 @@
 import { fork, spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { createRequire } from 'node:module'
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 
 /*
@@ -111,7 +112,7 @@ async function run (suite: Suite, env: Record<string, string> = {}, options: str
   const results = join(temporary, 'results')
   writeFileSync(results, '')
   // Not its command, which starts this as a child when it is given options of Node.
-  const mocha = join(suite.folder, 'node_modules/mocha/lib/cli/cli.js')
+  const mocha = join(dirname(createRequire(join(suite.folder, 'package.json')).resolve('mocha/package.json')), 'lib/cli/cli.js')
   const child = spawn(process.execPath, [...suite.node, mocha, '--reporter', join(HERE, 'reporter.cjs'), ...suite.mocha, ...options], {
     cwd: suite.folder,
     env: { ...process.env, RESULTS: results, ...suite.env, ...env },
