@@ -2,7 +2,6 @@ import { randomUUID } from 'node:crypto'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
-import type { PendingResponses } from '../pending-responses.js'
 import type { PendingUpgrade } from './upgrades.js'
 
 /** What waits for the connection of a request to be let go by Node's HTTP server. */
@@ -19,14 +18,16 @@ const late = new WeakMap<Duplex, LateUpgrade>()
  * Connection does not list it. A server lets go of a connection on an upgrade request alone, so it is given one to
  * read, which stands for the request that is being served. To be called for a request without a body.
  *
+ * @param isLast Whether nothing but this request has come on the connection.
  * @returns Undefined where the connection cannot be had.
  */
-export async function upgradeLate (request: IncomingMessage, response: ServerResponse, responses: PendingResponses): Promise<PendingUpgrade | undefined> {
+export async function upgradeLate (request: IncomingMessage, response: ServerResponse, isLast: () => boolean): Promise<PendingUpgrade | undefined> {
   // Not while Node's parser is at work: it must not be called by what it calls.
   await new Promise(resolve => setImmediate(resolve))
-  // A pipelined request waits for a response: it would be the next on the connection.
-  const { socket, complete } = request
-  if (!(socket instanceof Socket) || !complete || socket.destroyed || socket.isPaused() || responses.newest(socket) !== response || response.socket !== socket || response.headersSent) return undefined
+  const { socket } = request
+  if (!(socket instanceof Socket) || socket.destroyed || socket.isPaused() || !request.complete || !isLast()) return undefined
+  // Behind the last request of a connection the parser takes nothing.
+  if (response.socket !== socket || response.headersSent || !response.shouldKeepAlive) return undefined
   const upgrade: LateUpgrade = { path: `/${randomUUID()}`, head: undefined }
   late.set(socket, upgrade)
   socket.unshift(`GET ${upgrade.path} HTTP/1.1\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n`)

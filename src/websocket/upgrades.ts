@@ -99,9 +99,11 @@ export class Upgrades {
   /** As `take`, but also for a request in which Node has seen no upgrade, since Connection does not list it. */
   async takeLate (request: IncomingMessage, response: ServerResponse): Promise<PendingUpgrade | undefined> {
     if (!this.#pending.has(request)) {
-      const pending = await upgradeLate(request, response, this.#responses)
+      const { socket } = request
+      const isLast = (): boolean => this.#responses.newest(socket) === response && !LastAnswers.of(this.#server).isOver(socket)
+      const pending = await upgradeLate(request, response, isLast)
       if (pending === undefined) return undefined
-      pending.socket.on('error', onSocketError)
+      socket.on('error', onSocketError)
       this.#pending.set(request, pending)
       this.prepare(request, response)
     }
@@ -290,9 +292,7 @@ function isAssigned (socket: Duplex, response: ServerResponse): boolean {
   }
 }
 
-function bytesWritten (socket: Duplex): number {
-  return 'bytesWritten' in socket ? socket.bytesWritten as number : 0
-}
+const bytesWritten = (socket: Duplex): number => 'bytesWritten' in socket ? socket.bytesWritten as number : 0
 
 function onSocketError (): void {
   // 'close' follows, and is heard wherever it matters.
