@@ -108,16 +108,19 @@ t.test('a client that leaves meanwhile ends the handshake with the target', asyn
   t.equal(gateway.ends.length, 0)
 })
 
-t.test('a drain ends such a session as any other', async t => {
-  const session = await openSession(t, { headers: { Connection: 'keep-alive' }, route: LENIENT })
-  const drained = session.gateway.app.gateway.drain()
-  t.equal(await session.client.close(), '1012')
-  t.equal(await session.server.close(), '1012')
-  session.client.write(masked(0x88, closing(1012))).end()
-  session.server.write(frame(0x88, closing(1012))).end()
-  await drained
-  await checkEnd(t, session, { by: 'gateway', reason: 'drain', code: 1012 })
-})
+for (const way of ['drain', 'close'] as const) {
+  t.test(`${way}() ends such a session as any other`, async t => {
+    const session = await openSession(t, { headers: { Connection: 'keep-alive' }, route: LENIENT })
+    const { app } = session.gateway
+    const drained = way === 'drain' ? app.gateway.drain() : app.close()
+    t.equal(await session.client.close(), '1012')
+    t.equal(await session.server.close(), '1012')
+    session.client.write(masked(0x88, closing(1012))).end()
+    session.server.write(frame(0x88, closing(1012))).end()
+    await drained
+    await checkEnd(t, session, { by: 'gateway', reason: 'drain', code: 1012 })
+  })
+}
 
 /** What a client sends behind its request, of which nothing may become frames, or reach the target. */
 const BEHIND: Record<string, [behind: string | Buffer, answer: RegExp, headers?: Record<string, string>]> = {
