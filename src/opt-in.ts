@@ -1,7 +1,7 @@
 import { subscribe } from 'node:diagnostics_channel'
 import type { Server } from 'node:http'
 import type { FastifyInstance, HTTPMethods, preParsingHookHandler, RouteOptions } from 'fastify'
-import { leaveBodyUnparsed, serveHandshakes, type RouteHandler } from './route.js'
+import { leaveBodyUnparsed, serveHandshakes, type HandshakeHandler } from './route.js'
 import { RouteTable } from './route-table.js'
 import { asksForWebSocket } from './websocket/handshake.js'
 
@@ -11,7 +11,7 @@ export interface OptedInRoute {
   /** What stands under `config.passthrough`, not validated yet. */
   options: unknown
   /** Set by the gateway. Without one the route is as it would be. */
-  handshake: RouteHandler | undefined
+  handshake: HandshakeHandler | undefined
 }
 
 type OnOptIn = (route: OptedInRoute) => void
@@ -59,7 +59,7 @@ function lookAtRoute (this: FastifyInstance, routeOptions: RouteOptions): void {
   const route: OptedInRoute = { url: routeOptions.url, options, handshake: undefined }
   serveHandshakes(routeOptions, () => route.handshake)
   const leaveHandshakeUnparsed: preParsingHookHandler = (request, reply, payload, done) => {
-    if (route.handshake !== undefined && asksForWebSocket(request.raw)) leaveBodyUnparsed(request, reply, payload, done)
+    if (route.handshake !== undefined && asksForWebSocket(request.raw, route.handshake.strict)) leaveBodyUnparsed(request, reply, payload, done)
     else done(null, payload)
   }
   routeOptions.preParsing = [...[routeOptions.preParsing ?? []].flat(), leaveHandshakeUnparsed]

@@ -11,7 +11,7 @@ import { requestTarget } from './http/request-target.js'
 import { watchOptIns } from './opt-in.js'
 import { OtherConnections } from './other-addresses.js'
 import { GatewayOptions, PassthroughOptions, ProxyOptions, type UpstreamOptions } from './options.js'
-import { keepLast, leaveBodyUnparsed, serveHandshakes, type RouteHandler } from './route.js'
+import { keepLast, leaveBodyUnparsed, serveHandshakes, type HandshakeHandler, type RouteHandler } from './route.js'
 import { RouteTable } from './route-table.js'
 import { chooseUpstream } from './upstreams/choice.js'
 import { forwardingPolicy } from './upstreams/forwarding.js'
@@ -105,11 +105,13 @@ const plugin: FastifyPluginAsync<GatewayOptions> = async (app, givenOptions) => 
       admission: new Admission(options)
     }
   }
-  const passUpgrades = (route: PassthroughRoute): RouteHandler =>
-    (request, reply) => {
+  const passUpgrades = (route: PassthroughRoute): HandshakeHandler => ({
+    strict: route.websocket.strict ?? true,
+    serve: (request, reply) => {
       checkReadings(request)
       return passThrough(request, reply, route, { upgrades, sessions })
     }
+  })
 
   app.decorate('gateway', { sessions, drain: drainOptions => sessions.drain(drainOptions) })
 
@@ -135,7 +137,7 @@ const plugin: FastifyPluginAsync<GatewayOptions> = async (app, givenOptions) => 
       if (upstream instanceof Upstream) return proxyRequest(request, reply, upstream, proxied)
       upstream.then(chosen => proxyRequest(request, reply, chosen, proxied)).catch(error => reply.send(error))
     }
-    const handshake = websocket === undefined || websocket === false ? serve : passUpgrades(route)
+    const handshake = websocket === undefined || websocket === false ? { strict: true, serve } : passUpgrades(route)
     scope.route({
       ...fastifyOptions,
       method,
@@ -147,7 +149,7 @@ const plugin: FastifyPluginAsync<GatewayOptions> = async (app, givenOptions) => 
   }
 
   app.addHook('onRoute', routeOptions => {
-    const handshake = (routeOptions.config as { [HANDSHAKE]?: RouteHandler } | undefined)?.[HANDSHAKE]
+    const handshake = (routeOptions.config as { [HANDSHAKE]?: HandshakeHandler } | undefined)?.[HANDSHAKE]
     if (handshake === undefined) return
     routes.addProxied(routeOptions.url)
     serveHandshakes(routeOptions, () => handshake)

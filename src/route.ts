@@ -10,16 +10,19 @@ import { asksForWebSocket } from './websocket/handshake.js'
 /** Serves a request; what it returns is for Fastify. */
 export type RouteHandler = (request: FastifyRequest, reply: FastifyReply) => unknown
 
+/** Serves what asks for a WebSocket, strictly or not. */
+export interface HandshakeHandler { serve: RouteHandler, strict: boolean }
+
 /**
  * Lets `handshake` serve a route's requests for WebSockets, and the handler all others. A plugin that
  * replaces the handler later, as @fastify/websocket does, replaces it for those others alone.
  *
  * @param handshake Looked up at each request; undefined as long as there is none.
  */
-export function serveHandshakes (routeOptions: RouteOptions, handshake: () => RouteHandler | undefined): void {
+export function serveHandshakes (routeOptions: RouteOptions, handshake: () => HandshakeHandler | undefined): void {
   const dispatch = (others: RouteOptions['handler']): RouteOptions['handler'] => function (request, reply) {
-    const serve = asksForWebSocket(request.raw) ? handshake() : undefined
-    return serve === undefined ? others.call(this, request, reply) : serve(request, reply)
+    const served = handshake()
+    return served !== undefined && asksForWebSocket(request.raw, served.strict) ? served.serve(request, reply) : others.call(this, request, reply)
   }
   let handler = dispatch(routeOptions.handler)
   Object.defineProperty(routeOptions, 'handler', {

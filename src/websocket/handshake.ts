@@ -16,20 +16,27 @@ export interface Offer {
 /**
  * Whether a request asks for a WebSocket, well formed or not. Anything else with an Upgrade header is plain HTTP. It is
  * asked before the hooks and behind them, so what came counts, not what they have made of it.
+ *
+ * @param strict False takes `websocket/13` and `"websocket"` for the same.
  */
-export function asksForWebSocket ({ rawHeaders }: IncomingMessage): boolean {
+export function asksForWebSocket ({ rawHeaders }: IncomingMessage, strict = true): boolean {
   for (let index = 0; index < rawHeaders.length; index += 2) {
     const name = rawHeaders[index]!
-    if (name.length === 7 && name.toLowerCase() === 'upgrade' && listsToken(rawHeaders[index + 1], 'websocket')) return true
+    if (name.length === 7 && name.toLowerCase() === 'upgrade' && (listsToken(rawHeaders[index + 1], 'websocket') || (!strict && listsLike(rawHeaders[index + 1]!)))) return true
   }
   return false
+}
+
+/** A protocol may come with a version (RFC 9110 §7.8). */
+function listsLike (value: string): boolean {
+  return value.split(',').some(item => /^"?websocket"?(?:\/|$)/i.test(item.trim()))
 }
 
 /**
  * Reads the client's handshake (RFC 6455 §4.2.1).
  *
  * @param strict False lets everything pass that a target may make sense of: versions, keys and subprotocols of any
- * form, and HTTP/1.0. Not strict is what nginx is.
+ * form, no `upgrade` in Connection, and HTTP/1.0. Not strict is what nginx is.
  * @throws {HandshakeInvalidError} saying what is wrong with it.
  * @throws {HandshakeVersionError} for a version other than 13.
  */
@@ -41,8 +48,8 @@ export function readOffer (request: IncomingMessage, strict = true): Offer {
   const hosts = headerValues(rawHeaders, 'host').length
   if (hosts > 1 || (hosts === 0 && request.httpVersion !== '1.0')) throw new HandshakeInvalidError('it must have one Host')
   if (announcesBody(rawHeaders)) throw new HandshakeInvalidError('it must have no body')
-  if (!headerValues(rawHeaders, 'connection').some(value => listsToken(value, 'upgrade'))) throw new HandshakeInvalidError("Connection must list 'upgrade'")
-  if (!asksForWebSocket(request)) throw new HandshakeInvalidError("Upgrade must list 'websocket'")
+  if (strict && !headerValues(rawHeaders, 'connection').some(value => listsToken(value, 'upgrade'))) throw new HandshakeInvalidError("Connection must list 'upgrade'")
+  if (!asksForWebSocket(request, strict)) throw new HandshakeInvalidError("Upgrade must list 'websocket'")
   const keys = headerValues(rawHeaders, 'sec-websocket-key')
   const protocols = listItems(headerValues(rawHeaders, 'sec-websocket-protocol'))
   if (strict) checkOffer(headerValues(rawHeaders, 'sec-websocket-version'), keys, protocols)

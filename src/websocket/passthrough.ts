@@ -79,7 +79,7 @@ interface Admitted extends PassthroughContext {
 /** Has a target answer the handshake, and tells whether a session has opened. */
 async function shakeHands (request: FastifyRequest, reply: FastifyReply, admitted: Admitted): Promise<boolean> {
   const { route, sessions, upgrades } = admitted
-  const pending = upgrades.take(request.raw)
+  const pending = route.websocket.strict === false ? await upgrades.takeLate(request.raw, reply.raw) : upgrades.take(request.raw)
   if (pending === undefined) throw new HandshakeInvalidError('this connection cannot be upgraded')
   const client = new WaitingClient(pending.socket)
   const { cancellation } = client
@@ -227,6 +227,7 @@ function openSession (request: FastifyRequest, reply: FastifyReply, pending: Pen
     callHook(request, () => websocket.onSessionEnd?.(session, end))
     // Runs the onResponse hooks of the route, and with them Fastify's own log line.
     response.statusCode = 101
+    pending.beforeFinish?.()
     response.emit('finish')
   })
   sessions.add(session)

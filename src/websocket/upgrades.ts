@@ -9,6 +9,8 @@ import { RouteTable } from '../route-table.js'
 import { hasBody, listsToken } from '../upstreams/headers.js'
 import { refuseDraining } from './draining.js'
 import { asksForWebSocket } from './handshake.js'
+import { isLateUpgrade, upgradeLate } from './late-upgrade.js'
+import { linger } from './linger.js'
 
 type UpgradeListener = (request: IncomingMessage, socket: Duplex, head: Buffer) => void
 
@@ -19,6 +21,8 @@ export interface PendingUpgrade {
   head: Buffer
   /** Lets neighbours at the socket again. To be called before it is answered. */
   release (): void
+  /** To be called before the response is said to be finished, where it is Node's own. */
+  beforeFinish? (): void
 }
 
 export interface UpgradesOptions {
@@ -90,6 +94,20 @@ export class Upgrades {
     return pending
   }
 
+  /** As `take`, but also for a request in which Node has seen no upgrade, since Connection does not list it. */
+  async takeLate (request: IncomingMessage, response: ServerResponse): Promise<PendingUpgrade | undefined> {
+    if (!this.#pending.has(request)) {
+      const { socket } = request
+      const isLast = (): boolean => this.#responses.newest(socket) === response && !LastAnswers.of(this.#server).isOver(socket)
+      const pending = await upgradeLate(request, response, isLast)
+      if (pending === undefined) return undefined
+      socket.on('error', onSocketError)
+      this.#pending.set(request, pending)
+      this.prepare(request, response)
+    }
+    return this.take(request)
+  }
+
   /** Leaves an upgrade that no route knows to the other listeners. False when the request is none. */
   leave (request: IncomingMessage, response: ServerResponse): boolean {
     const pending = this.take(request)
@@ -154,6 +172,7 @@ export class Upgrades {
   }
 
   #dispatch (request: IncomingMessage, socket: Duplex, head: Buffer): void {
+    if (isLateUpgrade(request, socket, head)) return
     // Node has removed its own error listener; a reset during a hook must not end the process.
     socket.on('error', onSocketError)
     const lastAnswers = LastAnswers.of(this.#server)
@@ -252,21 +271,6 @@ function shieldFromEnd (pending: PendingUpgrade): void {
 }
 
 /**
- * Ends a connection behind its last answer. Were it closed while bytes of the client are unread, such as frames
- * sent early, it would be reset, and the rest of the answer lost (RFC 9112 §9.6).
- */
-function linger (socket: Duplex): void {
-  const timer = setTimeout(() => socket.destroy(), LINGER)
-  // Once both sides have ended, the socket closes by itself.
-  socket.once('close', () => clearTimeout(timer))
-  socket.resume()
-  socket.end()
-}
-
-/** Milliseconds that a client has for seeing our end of a connection and ending its own. */
-const LINGER = 1000
-
-/**
  * A handshake by its form: what else asks for a WebSocket is refused as the plain request it is. A route that is not
  * strict takes one of HTTP/1.0, too; any other refuses it.
  */
@@ -286,9 +290,7 @@ function isAssigned (socket: Duplex, response: ServerResponse): boolean {
   }
 }
 
-function bytesWritten (socket: Duplex): number {
-  return 'bytesWritten' in socket ? socket.bytesWritten as number : 0
-}
+const bytesWritten = (socket: Duplex): number => 'bytesWritten' in socket ? socket.bytesWritten as number : 0
 
 function onSocketError (): void {
   // 'close' follows, and is heard wherever it matters.

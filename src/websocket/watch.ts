@@ -123,8 +123,9 @@ export class Watch {
     if (way.pingedAt !== undefined && heardAt > way.pingedAt) way.pingedAt = undefined
     if (way.pingedAt === undefined) {
       if (now < heardAt + pingInterval) return heardAt + pingInterval
-      // Where a frame to the peer is open, it is pinged another time.
-      if (!this.#ping(direction)) return now + pingInterval
+      // Where a frame to the peer is open, it is pinged another time, unless the frame waits for the peer to read:
+      // whoever is there reads, and so the frame does what a Ping does.
+      if (!this.#ping(direction) && !back.direction.blocked) return now + pingInterval
       way.pingedAt = now
     }
     if (now < way.pingedAt + pongTimeout) return Math.min(way.pingedAt + pongTimeout, now + pingInterval)

@@ -167,7 +167,7 @@ t.test('with strict: false what is no handshake is refused still', async t => {
     handshake({ start: 'GET /ws HTTP/1.0', lines: ['Content-Length: 5'] }) + 'hello',
     handshake({ lines: ['Host: other.test'] }),
     handshake({ headers: { Host: '' } }),
-    handshake({ headers: { Connection: 'keep-alive' } })
+    handshake({ headers: { Connection: 'close' } })
   ]) {
     t.equal((await exchange(t, gateway.port, request)).status, 400, request)
   }

@@ -403,6 +403,23 @@ test('pongTimeout: a side that takes bytes which waited for it is alive; one tha
   watch!.end()
 })
 
+// Issue 8, A7: else whether a frame is open when a reader stops would decide whether it is ever found.
+for (const blocked of [true, false]) {
+  test(`pongTimeout: a side that cannot be pinged within a frame ${blocked ? 'is found when it takes nothing of that' : 'is pinged later when it is the frame that is late'}`, async t => {
+    const way = (blocked: boolean) => ({ source: new PassThrough().resume(), sink: new PassThrough(), readAt: performance.now(), dataAt: 0, takenAt: 0, ended: false, blocked }) as unknown as Direction
+    const [reader, writer] = [way(false), way(blocked)]
+    let watch: Watch | undefined
+    const silent = new Promise<Direction>(resolve => {
+      watch = new Watch({ pingInterval: 30, pongTimeout: 60, stallTimeout: 60_000, endsAt: Infinity }, [reader, writer], () => false, {
+        onIdle () {}, onTimeUp () {}, onStall () {}, onSilence: resolve
+      })
+      watch.start()
+    })
+    t.equal(await Promise.race([silent, pause(blocked ? 5000 : 300)]), blocked ? reader : undefined)
+    watch!.end()
+  })
+}
+
 test('what a sink takes is noted where it had to wait, and only there', async t => {
   for (const wait of [0, 60]) {
     const sink = new Duplex({ read () {}, highWaterMark: 10, write (_chunk, _encoding, done) { setTimeout(done, wait) } })
