@@ -123,5 +123,5 @@ const KEPT: Array<[values: string[], keepAlive: number | undefined]> = [
 ]
 
 t.test('for how long the target keeps the connection', async t => {
-  for (const [values, keepAlive] of KEPT) t.same(framing([...LENGTH, ...values.flatMap(value => ['Keep-Alive', value])]), { body: 5, persistent: true, announcesBody: false, keepAlive, authenticates: false }, String(values))
+  for (const [values, keepAlive] of KEPT) t.same(framing([...LENGTH, ...values.flatMap(value => ['Keep-Alive', value])]), { body: 5, persistent: true, bodyless: false, announcesBody: false, keepAlive, authenticates: false }, String(values))
 })
