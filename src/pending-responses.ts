@@ -1,5 +1,6 @@
 import type { Server, ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
+import { inContext } from './async-context.js'
 
 const installed = new WeakMap<Server, PendingResponses>()
 
@@ -48,14 +49,15 @@ export class PendingResponses {
     // Reading nothing tells the end of a client that has left, as Node tells it of its own connections.
     const hold = (): void => { if (socket.readableLength === 0) socket.read(0) }
     const onEnd = (): void => { socket.destroy() }
-    const finish = (): void => {
+    // The last response ends in a context of its own.
+    const finish = inContext(() => {
       newest.off('close', finish)
       socket.off('close', finish).off('drain', onDrain).off('readable', hold).off('end', onEnd)
       // Node has stopped reading a connection whose request's body was held back, and left its stream believing that a
       // read is under way. Node documents that a chunk without bytes ends that.
       if (!socket.destroyed) socket.push('')
       done()
-    }
+    })
     newest.once('close', finish)
     socket.once('close', finish).on('drain', onDrain).on('readable', hold).on('end', onEnd)
     return true

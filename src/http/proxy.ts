@@ -1,6 +1,6 @@
-import { AsyncResource } from 'node:async_hooks'
 import type { IncomingMessage } from 'node:http'
 import type { FastifyReply, FastifyRequest } from 'fastify'
+import { inContext } from '../async-context.js'
 import { BodyTimeoutError, HttpVersionError, RequestInvalidError, TargetBusyError, TargetTimeoutError, TargetUnreachableError } from '../errors.js'
 import type { AnswerHead } from '../upstreams/answer.js'
 import { forwardingOf, type ForwardingPolicy } from '../upstreams/forwarding.js'
@@ -101,7 +101,7 @@ class Proxying implements AnswerListener {
     const { raw } = this.#reply
     if (!isInTurn(raw)) {
       // What closes a response runs in no context of its request. An exchange sees to that itself.
-      raw.once('close', AsyncResource.bind(() => this.#onClose()))
+      raw.once('close', inContext(() => this.#onClose()))
       return whenInTurn(raw, () => this.#onTurn())
     }
     try {
@@ -109,7 +109,7 @@ class Proxying implements AnswerListener {
     } catch (error) {
       // Nobody else has it in hand yet.
       this.#body?.stop()
-      raw.once('close', AsyncResource.bind(() => this.#onClose()))
+      raw.once('close', inContext(() => this.#onClose()))
       throw error
     }
     // Also when all went well; then there is nothing left to cancel.

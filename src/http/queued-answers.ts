@@ -1,6 +1,6 @@
-import { AsyncResource } from 'node:async_hooks'
 import type { ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
+import { inContext } from '../async-context.js'
 
 /** Responses of one client that wait behind others, at which no more requests are read from it. */
 const MANY = 100
@@ -21,7 +21,7 @@ export function whenInTurn (response: ServerResponse, onTurn: () => void): void 
   let queue = queues.get(socket)
   if (queue === undefined) queues.set(socket, queue = new ResponseQueue(socket))
   // The event comes out of the request before.
-  queue.add(response, AsyncResource.bind(onTurn))
+  queue.add(response, inContext(onTurn))
 }
 
 /** The responses of a connection that wait for their turn (RFC 9112 §9.3.2). */

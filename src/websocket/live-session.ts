@@ -1,6 +1,6 @@
-import { AsyncResource } from 'node:async_hooks'
 import { randomUUID } from 'node:crypto'
 import type { FastifyRequest } from 'fastify'
+import { inContext } from '../async-context.js'
 import type { SessionEnd, Traffic, WebSocketSession } from '../types.js'
 import { CloseCode } from './frames.js'
 import { Session, type SessionOptions } from './session.js'
@@ -37,7 +37,7 @@ export class LiveSession implements WebSocketSession {
     this.relay = new Session({
       ...options,
       // Timers, connections and whoever closes a session have contexts of their own.
-      onEnd: AsyncResource.bind((end: SessionEnd) => {
+      onEnd: inContext((end: SessionEnd) => {
         this.#ended = true
         this.#abort?.abort()
         onEnd(this, end)

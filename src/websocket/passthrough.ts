@@ -190,8 +190,9 @@ function openSession (request: FastifyRequest, reply: FastifyReply, pending: Pen
   reply.hijack()
   response.detachSocket(pending.socket as Socket)
   pending.release()
-  const client = prepareForFrames(pending.socket, pending.head)
-  const server = prepareForFrames(accepted.socket, accepted.head)
+  const { pingInterval = 30_000 } = websocket
+  const client = prepareForFrames(pending.socket, pending.head, pingInterval)
+  const server = prepareForFrames(accepted.socket, accepted.head, pingInterval)
   client.write(headOf101(accepted.message, sent), 'latin1')
   // For onResponse hooks; what the reply tells of itself would hide it.
   for (const name of Object.keys(reply.getHeaders())) reply.removeHeader(name)
@@ -216,7 +217,7 @@ function openSession (request: FastifyRequest, reply: FastifyReply, pending: Pen
     messageRate: websocket.messageRate,
     watch: {
       idleTimeout: websocket.idleTimeout,
-      pingInterval: websocket.pingInterval ?? 30_000,
+      pingInterval,
       pongTimeout: websocket.pongTimeout ?? 90_000,
       stallTimeout: websocket.stallTimeout ?? 60_000
     }
@@ -268,17 +269,20 @@ function headOf101 (message: string, headers: HeaderList): string {
 }
 
 /**
- * Milliseconds of silence after which the system probes a connection; Node makes it ten probes, a second apart. Longer
- * than the default `pingInterval`, so that a network that fails for ten seconds ends no session that is pinged.
+ * Milliseconds of silence after which the system probes a connection; Node makes it ten probes, a second apart. A
+ * network that fails for ten seconds should not end a session that was used a moment ago.
  */
 const KEEP_ALIVE_DELAY = 60_000
 
 /**
- * Limits meant for HTTP end here, a small frame is not to wait for another (Nagle), and a host that has vanished is
- * found also where nobody pings.
+ * Limits meant for HTTP end here, and a small frame is not to wait for another (Nagle). The system probes a connection
+ * on which nothing is under way. A Ping that comes first is something, and the system's questions would never be asked.
  */
-function prepareForFrames (socket: Duplex, head: Buffer): Duplex {
-  if ('setTimeout' in socket) (socket as Socket).setTimeout(0).setNoDelay(true).setKeepAlive(true, KEEP_ALIVE_DELAY)
+function prepareForFrames (socket: Duplex, head: Buffer, pingInterval: number | false): Duplex {
+  if ('setTimeout' in socket) {
+    (socket as Socket).setTimeout(0).setNoDelay(true)
+    if (pingInterval === false || pingInterval > KEEP_ALIVE_DELAY) (socket as Socket).setKeepAlive(true, KEEP_ALIVE_DELAY)
+  }
   unread(socket, head)
   return readShared(socket)
 }

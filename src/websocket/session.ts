@@ -27,6 +27,9 @@ export interface SessionOptions {
   onEnd (end: SessionEnd): void
 }
 
+/** Endings that a client might put off with a message that it never ends. */
+const IMPATIENT: ReadonlySet<EndReason> = new Set<EndReason>(['rate', 'expired', 'application'])
+
 /**
  * One open WebSocket: the relay between its two connections, and the rules of its ending.
  *
@@ -117,7 +120,7 @@ export class Session implements DirectionEvents, WatchEvents {
   onProgress (direction: Direction): void {
     if (this.#rate !== undefined && direction === this.#upward) this.#holdToRate(this.#rate)
     if (this.#timer === undefined || direction.told) return
-    if (this.#cause!.reason === 'rate') return
+    if (IMPATIENT.has(this.#cause!.reason)) return
     // Behind the message that was open, a peer's Close is to be answered (RFC 6455 §5.5.1).
     if (this.#cause!.reason === 'close' && this.#messages !== this.#messagesBeforeEnd) return
     // What counts is standstill: the last of a long message may still be on its way.

@@ -1,4 +1,3 @@
-import { AsyncResource } from 'node:async_hooks'
 import { ServerResponse, type IncomingMessage, type Server } from 'node:http'
 import { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
@@ -164,8 +163,7 @@ export class Upgrades {
     const response = new ServerResponse(request)
     // Node hands over an upgrade also while requests before it are being answered, and their responses would meet
     // with the 101.
-    // The last of them ends in a context of its own.
-    if (this.#responses.wait(socket, AsyncResource.bind(() => this.#dispatchNext(request, socket, head)))) return
+    if (this.#responses.wait(socket, () => this.#dispatchNext(request, socket, head))) return
     // One of them, of which we have not been told.
     if (isAssigned(socket, response)) {
       socket.destroy()

@@ -44,7 +44,10 @@ const bodies: Case[] = [
   { name: 'a handshake that expects 100', send: request('GET /t/refuse-426', [...UPGRADE, 'Expect: 100-continue']) + HIDDEN, expect: [426], unanswered: ['GET /t/refuse-426'], or: [[100, 426]] }
 ]
 
-/** Upgrades to what is no WebSocket are ignored: RFC 9110 §7.8. */
+/**
+ * Upgrades to what is no WebSocket are ignored: RFC 9110 §7.8. Where Node reads on by itself (22.21, 24.9), it drops
+ * what has come in one packet behind the body, so that the response is the last of its connection.
+ */
 const others: Case[] = [
   ['h2c', ['Connection: Upgrade, HTTP2-Settings', 'Upgrade: h2c', 'HTTP2-Settings: AAMAAABkAAQAAP__']],
   ['TLS', ['Connection: Upgrade', 'Upgrade: TLS/1.0']],
@@ -52,7 +55,7 @@ const others: Case[] = [
   ['nothing', ['Connection: upgrade']],
   ['an empty text', ['Connection: upgrade', 'Upgrade:']],
   ['a WebSocket that Connection does not list', ['Upgrade: foo']]
-].map(([name, lines]) => ({ name: `an upgrade to ${name as string} with a body`, send: [request('POST /t/a', [...lines as string[], `Content-Length: ${HIDDEN.length}`], HIDDEN), NEXT], expect: [`POST /t/a ${HIDDEN}`, 'GET /t/next'] }))
+].map(([name, lines]) => ({ name: `an upgrade to ${name as string} with a body`, send: [request('POST /t/a', [...lines as string[], `Content-Length: ${HIDDEN.length}`], HIDDEN), NEXT], expect: [`POST /t/a ${HIDDEN}`, 'GET /t/next'], or: [[`POST /t/a ${HIDDEN}`]] }))
 
 /** A request before a handshake is still being answered when that comes. */
 const behind: Case[] = [

@@ -35,7 +35,9 @@ const named = (requests: CheckedRequest[]): string => requests.map(({ bytes }) =
 export async function checkedSession (pick: Pick, socket: Socket, token: () => string): Promise<string | undefined> {
   const mark = token()
   const received = receiving(socket)
-  await send(pick, socket, handshakeBytes(pick, 'pure', mark))
+  const began = performance.now()
+  const handshake = handshakeBytes(pick, 'pure', mark)
+  await send(pick, socket, handshake)
   await received.until(bytes => bytes.includes('\r\n\r\n'))
   const head = received.bytes().toString('latin1')
   if (!head.startsWith('HTTP/1.1 101 ')) return `the handshake got ${JSON.stringify(head.slice(0, 200))}; ${received.state()}`
@@ -52,15 +54,23 @@ export async function checkedSession (pick: Pick, socket: Socket, token: () => s
   sent.push(frame(0x88, Buffer.from([0x03, 0xe8]), { mask: true, key: garbage(pick, 4) }))
   const begin = received.bytes().indexOf('\r\n\r\n') + 4
   send(pick, socket, Buffer.concat(sent)).catch(() => {})
-  await received.until(bytes => bytes.length >= begin + expected.length)
+  await received.until(bytes => bytes.length >= begin + expected.length && withoutPings(bytes.subarray(begin)).length >= expected.length)
   const got = withoutPings(received.bytes().subarray(begin))
-  if (!got.equals(expected)) return `${mark}: sent ${echoed.length} messages, got ${got.length} bytes, not ${expected.length}; ${received.state()}`
+  if (!got.equals(expected)) return `${mark} (${handshake.toString('latin1', 0, handshake.indexOf('\r'))}): sent ${echoed.length} messages, got ${got.length} bytes, not ${expected.length}, which end in ${got.toString('hex', Math.max(0, got.length - 8))}, in ${Math.round(performance.now() - began)} ms; ${received.state()}`
 }
 
-/** The gateway may ping a client that waits. */
+/** The gateway may ping a client that waits: between two frames, which are not masked. */
 function withoutPings (bytes: Buffer): Buffer {
-  const ping = bytes.indexOf(Buffer.from([0x89, 0x00]))
-  return ping === 0 ? withoutPings(bytes.subarray(2)) : bytes
+  const kept: Buffer[] = []
+  for (let begin = 0, end; begin < bytes.length; begin = end) {
+    const length = bytes[begin + 1]! & 0x7f
+    const head = length === 126 ? 4 : length === 127 ? 10 : 2
+    if (bytes.length < begin + head) end = bytes.length
+    else if (length === 127) end = begin + head + Number(bytes.readBigUInt64BE(begin + 2))
+    else end = begin + head + (length === 126 ? bytes.readUInt16BE(begin + 2) : length)
+    if (bytes[begin] !== 0x89) kept.push(bytes.subarray(begin, end))
+  }
+  return Buffer.concat(kept)
 }
 
 /** Requests over HTTP/2: for the app itself, and for a target, which is not passed on. */

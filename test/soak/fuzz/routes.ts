@@ -42,7 +42,15 @@ export const names = ROUTES.map(({ name }) => name)
 export const webSocketNames = ROUTES.filter(({ options }) => options.websocket !== undefined).map(({ name }) => name)
 
 export const prefixOf = (kind: TargetKind, name: string): string => `/${kind}/${name}`
+/** Those of a route whose clients and targets do nothing wrong: on a machine under load they are late, all the same. */
+const patience = { closeTimeout: 30_000, handshakeTimeout: 30_000, stallTimeout: 30_000, pongTimeout: 30_000, idleTimeout: 30_000, maxLifetime: 60_000 } as const
+
 /** The options of a route to a kind of target. */
-export const optionsOf = (kind: TargetKind, { name, options }: FuzzRoute): FuzzRoute['options'] =>
-  name === 'strip' ? { ...options, stripPrefix: prefixOf(kind, name) } : options
+export function optionsOf (kind: TargetKind, { name, options }: FuzzRoute): FuzzRoute['options'] {
+  return {
+    ...options,
+    ...options.websocket !== undefined && kind === 'pure' && { websocket: { ...options.websocket as object, ...patience } },
+    ...name === 'strip' && { stripPrefix: prefixOf(kind, name) }
+  }
+}
 export const upstreamOf = (kind: TargetKind, over: FuzzRoute['over']): string => `${kind}-${over}`

@@ -41,7 +41,8 @@ export class MixingClients {
     const until = ending?.by === 'client' ? ending.at : Infinity
     const headers: Record<string, string | number> = kind === 'download' ? {} : client.sized ? { 'content-length': client.size } : { 'transfer-encoding': 'chunked' }
     const sent = request({ agent: this.#agents[plan.from], path, method: kind === 'download' ? 'GET' : 'POST', headers, host: 'gateway.test' })
-    sent.on('error', () => {})
+    let error: NodeJS.ErrnoException | undefined
+    sent.on('error', reason => { error ??= reason })
     const closed = once(sent, 'close').catch(() => {})
     const answered = once(sent, 'response').then(([response]) => response as IncomingMessage, () => undefined)
     const uploading = kind === 'download' ? Promise.resolve(true) : writeBody(plan, 'client', sent, kind === 'upload' ? until : Infinity)
@@ -52,7 +53,7 @@ export class MixingClients {
     const response = await Promise.race([answered, closed.then(() => answered)])
     if (response === undefined) {
       await closed
-      return { bytes: 0, fault: ending === undefined ? `${place}: no response` : undefined }
+      return { bytes: 0, fault: ending === undefined ? `${place}: no response (${error?.message ?? 'no error'}; ${sent.reusedSocket ? 'on a connection used before' : 'on a new connection'})` : undefined }
     }
     response.on('error', () => {})
     if (kind === 'upload') {
