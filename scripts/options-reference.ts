@@ -130,6 +130,7 @@ const CLIENT_ERRORS: Record<string, ErrorEntry> = {
   ClientFullError: { placeholders: [], mend: 'Close a WebSocket first, or raise `maxSessionsPerClient`.' },
   RouteFullError: { placeholders: [], mend: 'Try again later, or raise `maxSessions`.' },
   PathInvalidError: { placeholders: ['REASON'], mend: 'Send a path without `.` and `..` segments, also not escaped or behind backslashes.' },
+  PathTooLongError: { placeholders: [], mend: "Shorten the path, or write the pattern in the route's `rewrite` with smaller counted repetitions; the cause in the log names the limit." },
   RequestInvalidError: { placeholders: ['REASON'], mend: 'Correct the client.' },
   HttpVersionError: { placeholders: [], mend: 'Ask over HTTP/1.1: an app with `http2: true` needs `allowHTTP1: true` for its proxied routes.' },
   TargetUnreachableError: { placeholders: [], mend: 'Look into the log for the cause; check that the target listens.' },

@@ -70,6 +70,9 @@ export const RouteFullError = createError(
   'SLUICE_ROUTE_FULL', 'Too many WebSockets at the moment', 503)
 /** The path cannot be sent on without leaving the route (dot segments, a foreign form). */
 export const PathInvalidError = createError<[string]>('SLUICE_PATH_INVALID', 'Invalid request path: %s', 400)
+/** The path is longer than the pattern of its route's `rewrite` is tried on (RFC 9110 §15.5.15). */
+export const PathTooLongError = createError(
+  'SLUICE_PATH_TOO_LONG', 'The path of the request is too long', 414)
 /** The request can be read in more than one way. */
 export const RequestInvalidError = createError<[string]>('SLUICE_REQUEST_INVALID', 'Invalid request: %s', 400)
 /** No connection to a target came about, or it broke before an answer. */

@@ -2,6 +2,7 @@ import type { Server } from 'node:http'
 import type { RouteOptions } from 'fastify'
 import findMyWay, { type HTTPMethod } from 'find-my-way'
 import { PathInvalidError } from './errors.js'
+import { hasExpression, withoutExpressions } from './route-pattern.js'
 import { pathEnd, readingsOf } from './upstreams/path-readings.js'
 
 /** What the table needs to know of the options of the app's router. */
@@ -31,7 +32,10 @@ export class RouteTable {
   readonly #proxied = new Set<string>()
   #options: RouterOptions = {}
   #router: findMyWay.Instance<findMyWay.HTTPVersion.V1> | undefined
+  /** For paths with parameters that are too long for the expressions of routes. */
+  #looseRouter: findMyWay.Instance<findMyWay.HTTPVersion.V1> | undefined
   #hasUpperCase = false
+  #hasExpressions = false
 
   /** That of a server. */
   static of (server: Server): RouteTable {
@@ -43,7 +47,7 @@ export class RouteTable {
   /** Takes over the options of the app's router. */
   configure (options: RouterOptions): void {
     this.#options = options
-    this.#router = undefined
+    this.#router = this.#looseRouter = undefined
   }
 
   /**
@@ -57,7 +61,8 @@ export class RouteTable {
       this.#routes.push({ method: name, url, hasSlash: () => hasSlash(name) })
     }
     if (/[A-Z]/.test(url)) this.#hasUpperCase = true
-    this.#router = undefined
+    if (hasExpression(url)) this.#hasExpressions = true
+    this.#router = this.#looseRouter = undefined
   }
 
   /** Marks a route as one that sends its requests to a target. */
@@ -103,13 +108,25 @@ export class RouteTable {
   }
 
   #find (method: string, path: string): Place | undefined {
-    this.#router ??= this.#makeRouter()
     // What is left of a reading may be no path at all, and what is no UTF-8 is text to it.
-    const found = path.startsWith('/') ? this.#router.find(method as HTTPMethod, withoutBadEscapes(path)) : null
+    const found = path.startsWith('/') ? this.#routerFor(path).find(method as HTTPMethod, withoutBadEscapes(path)) : null
     return found?.store instanceof Set ? found.store as Place : undefined
   }
 
-  #makeRouter (): findMyWay.Instance<findMyWay.HTTPVersion.V1> {
+  /**
+   * An expression in a URL may backtrack. The app's router gives none more than `maxParamLength` characters; what is
+   * longer counts as a match here, as its target may take it for one.
+   */
+  #routerFor (path: string): findMyWay.Instance<findMyWay.HTTPVersion.V1> {
+    if (this.#hasExpressions && hasSegmentBeyond(path, this.#options.maxParamLength ?? 100)) {
+      this.#looseRouter ??= this.#makeRouter(withoutExpressions)
+      return this.#looseRouter
+    }
+    this.#router ??= this.#makeRouter(url => url)
+    return this.#router
+  }
+
+  #makeRouter (patternOf: (url: string) => string): findMyWay.Instance<findMyWay.HTTPVersion.V1> {
     const { ignoreTrailingSlash = false, ignoreDuplicateSlashes = false } = this.#options
     const router = findMyWay({
       ignoreTrailingSlash,
@@ -138,11 +155,21 @@ export class RouteTable {
       }
     }
     for (const { method, url, hasSlash } of this.#routes) {
-      put(method, url, url)
-      if (hasSlash()) put(method, `${url}/`, url)
+      put(method, patternOf(url), url)
+      if (hasSlash()) put(method, `${patternOf(url)}/`, url)
     }
     return router
   }
+}
+
+function hasSegmentBeyond (path: string, length: number): boolean {
+  for (let start = 0; path.length - start > length;) {
+    const end = path.indexOf('/', start)
+    if ((end === -1 ? path.length : end) - start > length) return true
+    if (end === -1) return false
+    start = end + 1
+  }
+  return false
 }
 
 /** Beginnings of characters of ASCII in more bytes than UTF-8 allows, dots and slashes among them, which some decode. */

@@ -107,3 +107,21 @@ t.test('too many readings are refused in little time', async t => {
   const { port } = await guarded(t)
   t.equal(await status(t, port, '/' + '%2f%5c%3b%00;a//%40%3f'.repeat(600)), 400)
 })
+
+// Issue 8, item 24
+t.test('the expression of a route is given no more of a path than the router gives it', async t => {
+  const { port } = await guarded(t, {
+    add: app => {
+      app.get('/slow/:id(^[a-z]*[a-z]*[a-z]*[a-z]*[0-9]$)', async () => 'own')
+      app.get('/:a-:b-:c-:d/slow', async () => 'own')
+    }
+  })
+  const start = performance.now()
+  t.equal(await status(t, port, `/slow/${'a'.repeat(12_000)}`), 400, 'a target may take it for a parameter')
+  t.equal(await status(t, port, `/${'-'.repeat(12_000)}/slow`), 400)
+  t.equal(await status(t, port, `/other/${'-'.repeat(12_000)}`), 200)
+  t.ok(performance.now() - start < 5_000, `${performance.now() - start} ms`)
+  t.equal(await status(t, port, '/slow/a%30'), 200, 'the router decodes it')
+  t.equal(await status(t, port, '/slow%2Fa0'), 400)
+  t.equal(await status(t, port, '/slow%2Fa'), 200, 'which the expression does not match')
+})

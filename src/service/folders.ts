@@ -78,7 +78,7 @@ async function syntaxError (error: SyntaxError, dir: string): Promise<unknown> {
     const failure: unknown = await import(pathToFileURL(file).href).then(() => undefined, failure => failure)
     if (!(failure instanceof SyntaxError)) continue
     // The loader has appended the first line of the stack to the message, which is of use only sometimes.
-    return new ConfigInvalidError(`${file}: ${failure.message.replace(/ at (SyntaxError: |file:|\/).*$/, '')}. 'node ${file}' shows the line.`)
+    return new ConfigInvalidError(`${file}: ${failure.message.split(/ at (?:SyntaxError: |file:|\/)/, 1)[0]}. 'node ${file}' shows the line.`)
   }
   return error
 }

@@ -21,7 +21,8 @@ export interface AnswerRewritingOptions {
 /** Translates what an answer says of its target's paths and hosts into those that the client knows. */
 export function answerChange ({ stripPrefix = '', rewriteLocation = false, rewriteCookies = false }: AnswerRewritingOptions): AnswerChange {
   if (!rewriteLocation && rewriteCookies === false) return headers => headers
-  const prefix = stripPrefix.replace(/\/+$/, '')
+  let prefix = stripPrefix
+  while (prefix.endsWith('/')) prefix = prefix.slice(0, -1)
   const rules = rewriteCookies === true ? { domain: true, path: true } as const : rewriteCookies
   return (headers, request, question) => {
     const changed = [...headers]

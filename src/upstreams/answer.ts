@@ -37,6 +37,7 @@ export function sendAnswer (reply: FastifyReply, { status, message, headers, bod
     const set = name === 'vary' ? reply.getHeader(name) : undefined
     reply.header(name, set === undefined ? value : [set, value].flat().map(String))
   }
+  if (!isAscii(headers)) sendTextsAsBytes(reply.raw)
   if (status === 204 || status === 304) {
     // What no body can follow is no stream to an onSend hook either: it would say how it has encoded it.
     body.on('error', () => {}).resume()
@@ -99,22 +100,36 @@ function sendHeadWithoutBody (response: ServerResponse, body: Readable): void {
   })
 }
 
-const NOTHING = Buffer.alloc(0)
+/**
+ * Node joins a head and a text behind it, and writes both in the encoding of the text, which is UTF-8. In front of bytes
+ * the head stays as it is. Fastify, or a stream, may send what an onSend hook has put in the place of the body.
+ */
+function sendTextsAsBytes (response: ServerResponse): void {
+  for (const name of ['write', 'end'] as const) {
+    const send = response[name].bind(response) as (...args: unknown[]) => unknown
+    const sendBytes = (chunk?: unknown, encoding?: unknown, callback?: unknown): unknown => {
+      if (typeof chunk !== 'string') return send(chunk, encoding, callback)
+      return typeof encoding === 'string'
+        ? send(Buffer.from(chunk, encoding as BufferEncoding), callback)
+        : send(Buffer.from(chunk), encoding ?? callback)
+    }
+    response[name] = sendBytes as never
+  }
+}
+
+function isAscii (headers: HeaderList): boolean {
+  return headers.every(item => /^[\0-\x7f]*$/.test(item))
+}
 
 /**
- * Sends a head ahead of its body. flushHeaders() writes it as UTF-8, and so changes what is not ASCII; in front of
- * bytes Node writes it as it is.
+ * Sends a head ahead of its body. Node writes it in the default encoding of the connection, which would change what is
+ * not ASCII.
  */
 export function flushHead (response: ServerResponse): void {
-  const noBody = response.req.method === 'HEAD' || response.statusCode === 204 || response.statusCode === 304
-  // Nothing is written where there can be no body, nor what middleware takes for itself.
-  if (noBody || response.write !== ServerResponse.prototype.write) {
-    response.flushHeaders()
-    return
-  }
-  response.write(NOTHING)
-  // It would else wait for the end of the tick, and be lost where the response is broken off.
-  response.socket?.uncork()
+  const { socket } = response
+  socket?.setDefaultEncoding('latin1')
+  response.flushHeaders()
+  socket?.setDefaultEncoding('utf8')
 }
 
 /**

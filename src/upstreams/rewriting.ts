@@ -5,6 +5,7 @@ import { requestTarget } from '../http/request-target.js'
 import { answerChange, type AnswerRewritingOptions, type Question } from './answer-rewriting.js'
 import { foldedName, headerValues, isHeaderValue, isToken, type HeaderList } from './headers.js'
 import { checkPath, targetPath } from './path.js'
+import { rewriteByPattern } from './rewrite-pattern.js'
 
 /** What a route changes of what passes through it, on both legs. */
 export interface Rewriting {
@@ -12,6 +13,7 @@ export interface Rewriting {
    * The path and query that the target is asked for.
    *
    * @throws {PathInvalidError} for a path that could leave the route.
+   * @throws {PathTooLongError} for one that is longer than its pattern is tried on.
    */
   path (request: FastifyRequest): string
   /** The headers to the target, after the gateway's own rules. */
@@ -54,16 +56,15 @@ export function rewritingOf ({ rewrite, headers, ...options }: RewritingOptions,
 
 function pathFunction (rewrite: RewritePattern | RewriteFunction | undefined, where: string): RewriteFunction | undefined {
   if (rewrite === undefined || typeof rewrite === 'function') return rewrite
-  let pattern: RegExp
+  let rewritten: (path: string) => string
   try {
-    pattern = new RegExp(rewrite.pattern)
-  } catch (error) {
-    throw new OptionsInvalidError(where, `option 'rewrite.pattern': ${(error as Error).message}`)
+    rewritten = rewriteByPattern(rewrite)
+  } catch (cause) {
+    throw new OptionsInvalidError(where, `option 'rewrite.pattern': ${(cause as Error).message}`, { cause: cause as Error })
   }
-  const { replacement } = rewrite
   return path => {
     const query = path.indexOf('?')
-    return query === -1 ? path.replace(pattern, replacement) : path.slice(0, query).replace(pattern, replacement) + path.slice(query)
+    return query === -1 ? rewritten(path) : rewritten(path.slice(0, query)) + path.slice(query)
   }
 }
 

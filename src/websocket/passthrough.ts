@@ -1,5 +1,5 @@
 import { validateHeaderValue } from 'node:http'
-import type { Socket } from 'node:net'
+import { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { ClientFullError, DrainingError, HandshakeInvalidError, HandshakeVersionError, RouteFullError, TargetUnreachableError } from '../errors.js'
@@ -172,8 +172,10 @@ async function firstAnswer (upstream: Upstream, request: FastifyRequest, { route
 /** Sends the target's answer to the client as it is. */
 function relayRefusal (reply: FastifyReply, answer: Answer, headers: HeaderList, bodyTimeout: number): FastifyReply {
   if (answer.status === 426 && headerValues(answer.headers, 'upgrade').some(value => listsToken(value, 'websocket'))) nameUpgrade(reply)
-  // A client that does not read stands still too, though the target may be done.
-  reply.raw.socket!.setTimeout(bodyTimeout, () => reply.raw.destroy())
+  const { socket } = reply.raw
+  // A client that does not read stands still too, though the target may be done. A server may be given any Duplex for a
+  // connection (the event 'connection' of Node's); one that is in this process has no timeout.
+  if (socket instanceof Socket) socket.setTimeout(bodyTimeout, () => reply.raw.destroy())
   return sendAnswer(reply, { ...answer, headers })
 }
 

@@ -1,5 +1,5 @@
 import { ServerResponse, type IncomingMessage, type Server } from 'node:http'
-import type { Socket } from 'node:net'
+import { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { TLSSocket } from 'node:tls'
 import { LastAnswers } from '../http/client-errors.js'
@@ -213,7 +213,7 @@ export class Upgrades {
     // One of them was the connection's last, or the client has left.
     if (!socket.writable) return
     // Node has set the limit for a connection between two requests.
-    (socket as Socket).setTimeout(this.#server.timeout)
+    if (socket instanceof Socket) socket.setTimeout(this.#server.timeout)
     socket.off('error', onSocketError)
     this.#dispatch(request, socket, head)
   }

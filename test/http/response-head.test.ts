@@ -1,6 +1,6 @@
 import { createRequire } from 'node:module'
 import type { ServerResponse } from 'node:http'
-import { PassThrough, type Readable } from 'node:stream'
+import { PassThrough, Readable } from 'node:stream'
 import { createGzip, gunzipSync } from 'node:zlib'
 import type { FastifyReply } from 'fastify'
 import t, { type Test } from 'tap'
@@ -20,10 +20,26 @@ const WAYS: Record<string, Partial<GatewaySettings>> = {
   directly: {},
   'behind an onSend hook': { route: { onSend: async (_request, _reply, payload) => payload } },
   'behind an onSend hook that puts a stream in its place': {
-    route: { onSend: async (_request, _reply, payload) => payload instanceof Object && 'pipe' in payload ? (payload as Readable).pipe(new PassThrough()) : payload }
+    route: { onSend: async (_request, _reply, payload) => isStream(payload) ? payload.pipe(new PassThrough()) : payload }
   },
   'past middleware that wraps writeHead': { route: { onRequest: async (_request, reply) => { onHeaders(reply.raw, () => {}) } } },
   'where a header has been set on the raw response': { route: { onRequest: async (_request, reply) => { reply.raw.setHeader('X-Raw', '1') } } }
+}
+
+/** Those in which the body is a text: its encoding must not become that of the head. */
+const TEXT_WAYS: Record<string, Partial<GatewaySettings>> = {
+  'behind an onSend hook that puts a text in its place': { route: { onSend: async (_request, _reply, payload) => isStream(payload) ? await text(payload) : payload } },
+  'behind an onSend hook that puts a stream of texts in its place': {
+    route: { onSend: async (_request, _reply, payload) => isStream(payload) ? Readable.from([await text(payload)]) : payload }
+  }
+}
+
+function isStream (payload: unknown): payload is Readable {
+  return payload instanceof Object && 'pipe' in payload
+}
+
+async function text (stream: Readable): Promise<string> {
+  return Buffer.concat(await stream.toArray() as Buffer[]).toString('latin1')
 }
 
 interface Running { gateway: RunningGateway, target: RawTarget, client: Wire }
@@ -57,7 +73,7 @@ const VALUES = [
   'attachment; filename="\xc3\x83\xc2\xa9"'
 ]
 
-for (const [way, settings] of Object.entries(WAYS)) {
+for (const [way, settings] of Object.entries({ ...WAYS, ...TEXT_WAYS })) {
   // Issue 8, item 9
   t.test(`Content-Disposition arrives byte for byte behind a Content-Length, ${way}`, async t => {
     const running = await start(t, settings)
@@ -108,6 +124,38 @@ for (const [way, settings] of Object.entries(WAYS)) {
   })
 }
 
+t.test('a head that goes out ahead of its body arrives byte for byte, also where no body may come', async t => {
+  // Nothing of the stream that the hook puts in the place of the body comes until the client has the head.
+  let slow: PassThrough
+  const running = await start(t, { route: { onSend: async () => { slow = new PassThrough(); return slow } } })
+  for (const [start, status, body] of [['HEAD / HTTP/1.1', '200 OK', ''], ['GET / HTTP/1.1', '200 OK', 'ok'], ['GET / HTTP/1.0', '200 OK', 'ok']] as const) {
+    const value = VALUES[2]!
+    const head = await respond(t, running, [`HTTP/1.1 ${status}`, 'Content-Length: 2', `Content-Disposition: ${value}`, 'X-Last: \xe9'], '', start)
+    t.strictSame(valuesOf(head, 'content-disposition'), [value], start)
+    t.strictSame(valuesOf(head, 'x-last'), ['\xe9'], start)
+    slow!.end(body)
+    if (body !== '' && start.endsWith('1.1')) await running.client.bytes(2)
+  }
+})
+
+t.test('so does one with a text for its body in app.inject()', async t => {
+  const running = await start(t, TEXT_WAYS['behind an onSend hook that puts a text in its place']!)
+  const asked = running.gateway.app.inject('/')
+  const server = await running.target.next()
+  await server.head()
+  server.write('HTTP/1.1 200 OK\r\nContent-Length: 2\r\nX-Last: \xe9\r\n\r\n\xe9\xe9')
+  const response = await asked
+  t.equal(response.headers['x-last'], '\xe9')
+  t.equal(response.body, '\xe9\xe9')
+})
+
+t.test('a text of a hook stays UTF-8', async t => {
+  const running = await start(t, { route: { onSend: async (_request, reply) => { reply.header('content-length', 5); return 'é€' } } })
+  const head = await respond(t, running, ['HTTP/1.1 200 OK', 'Content-Length: 2', 'X-Last: \xe9'], '')
+  t.strictSame(valuesOf(head, 'x-last'), ['\xe9'])
+  t.equal((await running.client.bytes(5)).toString(), 'é€')
+})
+
 t.test('directly, it also keeps its place', async t => {
   const running = await start(t, {})
   for (const value of VALUES) {
@@ -135,7 +183,7 @@ t.test('headers of requests and handshakes arrive with any bytes', async t => {
     server ??= await target.next()
     const head = await server.head()
     t.strictSame(head.headers.filter(([name]) => lines.some(([sent]) => sent === name)), lines.map(line => [...line]), `with seed ${seed}`)
-    server.write('HTTP/1.1 204 No Content\r\n\r\n')
+    server.write('HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n')
     await client.head()
     if (seed > 20) continue
     const socket = await Wire.connect(t, gateway.port)

@@ -39,14 +39,15 @@ export class AnswerReader {
   /** Whether the connection may carry another request, and for how many seconds; behind the head. */
   persistent = false
   keepAlive: number | undefined
-  /** A body may still come that must not. */
+  /** A body may still come that must not, and whether it has been announced. */
+  bodyless = false
   announcesBody = false
   /** The target authenticates the connection rather than the request. */
   authenticates = false
   readonly #parts: AnswerParts
   readonly #chunks: ChunkReader
   #state: State = 'over'
-  #bodyless = false
+  #toHead = false
   #upgrade: boolean | 'lenient' = false
   readonly #head: HeadBytes
   readonly #maxHeaderSize: number
@@ -83,14 +84,14 @@ export class AnswerReader {
   /**
    * Awaits an answer.
    *
-   * @param bodyless To a HEAD: it has no body.
+   * @param toHead To a HEAD: it has no body.
    * @param upgrade To a request for another protocol: it may be a 101, with 'lenient' one of any form.
    */
-  begin (bodyless: boolean, upgrade: boolean | 'lenient' = false): void {
+  begin (toHead: boolean, upgrade: boolean | 'lenient' = false): void {
     this.#state = 'head'
     this.#upgrade = upgrade
     this.switching = undefined
-    this.#bodyless = bodyless
+    this.#toHead = toHead
     this.begun = false
     this.authenticates = false
     this.#head.begin()
@@ -164,10 +165,11 @@ export class AnswerReader {
       this.#parts.onInterim(head)
       return end
     }
-    const framing = framingOf(head, this.#bodyless)
+    const framing = framingOf(head, this.#toHead)
     if (typeof framing === 'string') return this.#fail(framing, at)
-    const { body, persistent, announcesBody, keepAlive, authenticates } = framing
+    const { body, persistent, bodyless, announcesBody, keepAlive, authenticates } = framing
     this.persistent = persistent
+    this.bodyless = bodyless
     this.announcesBody = announcesBody
     this.keepAlive = keepAlive
     this.authenticates = authenticates

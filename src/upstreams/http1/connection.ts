@@ -19,8 +19,12 @@ export interface ConnectionLimits {
 
 /** Who keeps connections. */
 export interface ConnectionKeeper {
-  /** It can carry another request; the target keeps it for so many seconds, if it says so. */
-  onIdle (connection: TargetConnection, keepAlive: number | undefined): void
+  /**
+   * It can carry another request; the target keeps it for so many seconds, if it says so.
+   *
+   * @param settled False behind a response that has no body by its nature: one may come all the same.
+   */
+  onIdle (connection: TargetConnection, keepAlive: number | undefined, settled: boolean): void
   onClosed (connection: TargetConnection): void
 }
 
@@ -171,7 +175,7 @@ export class TargetConnection implements AnswerParts {
 
   /** @param clean Whether nothing stands behind the answer. */
   #complete (exchange: PendingExchange, clean: boolean): void {
-    const { persistent, announcesBody, authenticates, keepAlive, trailers } = this.#reader
+    const { persistent, bodyless, announcesBody, authenticates, keepAlive, trailers } = this.#reader
     if (authenticates) this.authenticated = true
     if (this.authenticated) this.client = exchange.request.client
     this.#exchange = undefined
@@ -181,7 +185,7 @@ export class TargetConnection implements AnswerParts {
     const sent = !this.#sending && this.#socket.writableLength === 0
     // What still comes of a response would go to the next client, unless that is the same.
     const mayShare = persistent && (!announcesBody || this.client !== undefined)
-    if (clean && mayShare && sent && !this.#socket.destroyed) this.#keeper.onIdle(this, keepAlive)
+    if (clean && mayShare && sent && !this.#socket.destroyed) this.#keeper.onIdle(this, keepAlive, !bodyless)
     else this.destroy()
     exchange.complete(trailers)
   }

@@ -8,8 +8,10 @@ export interface Framing {
   body: number | 'chunked' | 'until end'
   /** Whether the connection may carry another request. */
   persistent: boolean
+  /** No body may follow the head, whatever that says (RFC 9112 §6.3). */
+  bodyless: boolean
   /**
-   * The head announces a body that must not follow it (RFC 9112 §6.3). A target may send it all the same, and later:
+   * The head announces a body that must not follow it. A target may send it all the same, and later:
    * to another client, it would look like a response.
    */
   announcesBody: boolean
@@ -24,9 +26,9 @@ export type FramingFault = string
 
 /**
  * @param head Of an answer that is no interim one.
- * @param bodyless Whether the request was a HEAD.
+ * @param toHead Whether the request was a HEAD.
  */
-export function framingOf ({ version, status, headers }: ReceivedHead, bodyless: boolean): Framing | FramingFault {
+export function framingOf ({ version, status, headers }: ReceivedHead, toHead: boolean): Framing | FramingFault {
   let length: string | undefined
   let coding: string | undefined
   let persistent = version === '1.1'
@@ -60,17 +62,17 @@ export function framingOf ({ version, status, headers }: ReceivedHead, bodyless:
     if (length !== undefined) return 'it has both Content-Length and Transfer-Encoding'
     if (coding.toLowerCase() !== 'chunked') return 'it has a Transfer-Encoding other than chunked'
   }
-  const body = bodyless || status === 204 || status === 304
+  const bodyless = toHead || status === 204 || status === 304
+  const body = bodyless
     ? 0
     : coding !== undefined ? 'chunked' : length !== undefined ? Number(length) : 'until end'
-  return { body, persistent: persistent && body !== 'until end', announcesBody: announcesBody(status, bodyless, length, coding), keepAlive, authenticates }
+  return { body, persistent: persistent && body !== 'until end', bodyless, announcesBody: bodyless && announcesBody(status, length, coding), keepAlive, authenticates }
 }
 
-function announcesBody (status: number, bodyless: boolean, length: string | undefined, coding: string | undefined): boolean {
-  if (!bodyless && status !== 204 && status !== 304) return false
+function announcesBody (status: number, length: string | undefined, coding: string | undefined): boolean {
   if (coding !== undefined || Number(length ?? 0) > 0) return true
   // To a GET, a head without either has a body up to the end of the connection.
-  return bodyless && length === undefined && status !== 204 && status !== 304
+  return length === undefined && status !== 204 && status !== 304
 }
 
 const CONNECTION_HEADERS = ['connection', 'content-length', 'keep-alive', 'transfer-encoding', 'www-authenticate'] as const

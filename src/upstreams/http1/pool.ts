@@ -5,6 +5,7 @@ import { TargetConnection, type ConnectionKeeper } from './connection.js'
 import type { AnswerListener, Exchange, TargetRequest } from './exchange.js'
 import { PendingExchange } from './pending-exchange.js'
 import { requestHead } from './request-head.js'
+import { SettlingConnections } from './settling-connections.js'
 import { WaitingRequests } from './waiting-requests.js'
 
 /** Milliseconds that a connection is kept for another request where the target does not say how long it keeps it. */
@@ -27,6 +28,8 @@ export class ConnectionPool implements ConnectionKeeper {
   #idle: TargetConnection[] = []
   /** Those that will from the next turn of the event loop on, unless their targets end them right behind an answer. */
   #resting: TargetConnection[] = []
+  /** Those that may still get a body that must not come; then they rest. */
+  readonly #settling = new SettlingConnections(connection => this.#rest(connection))
   /** Those that the target has authenticated, while they wait for the next request of their clients. */
   readonly #bound = new Map<Socket, TargetConnection>()
   /** Clients whose leaving ends them. */
@@ -67,7 +70,7 @@ export class ConnectionPool implements ConnectionKeeper {
     } else {
       this.#waiting.add(exchange)
       // A connection that this request may not use makes room: once it is closed, another is made.
-      if (exchange.queued) (this.#idle.pop() ?? this.#bound.values().next().value)?.destroy()
+      if (exchange.queued) (this.#idle.pop() ?? this.#bound.values().next().value ?? this.#settling.shift())?.destroy()
     }
     return exchange
   }
@@ -87,6 +90,7 @@ export class ConnectionPool implements ConnectionKeeper {
     for (const connection of this.#idle) connection.destroy()
     this.#idle = []
     for (const connection of this.#bound.values()) connection.destroy()
+    for (let connection; (connection = this.#settling.shift()) !== undefined;) connection.destroy()
     clearInterval(this.#sweeper)
   }
 
@@ -99,18 +103,22 @@ export class ConnectionPool implements ConnectionKeeper {
     for (const connection of this.#connections) connection.destroy()
   }
 
-  onIdle (connection: TargetConnection, keepAlive: number | undefined): void {
+  onIdle (connection: TargetConnection, keepAlive: number | undefined, settled: boolean): void {
     if (connection.authenticated) return this.#bind(connection)
     const kept = keepAlive === undefined ? KEPT : Math.min(keepAlive * 1_000 - ON_THE_WAY, LONGEST_KEPT)
     if (!this.#keeps || kept <= 0) return connection.destroy()
     connection.idleUntil = performance.now() + kept
-    if (this.#resting.push(connection) === 1) setImmediate(() => this.#endRest())
+    if (settled) this.#rest(connection)
+    // Another is made for whoever waits.
+    else if (this.#waiting.size > 0) connection.destroy()
+    else this.#settling.add(connection)
   }
 
   onClosed (connection: TargetConnection): void {
     const { client } = connection
     if (client !== undefined && this.#bound.get(client) === connection) this.#bound.delete(client)
     this.#connections.delete(connection)
+    this.#settling.delete(connection)
     this.#serveWaiting()
   }
 
@@ -120,6 +128,10 @@ export class ConnectionPool implements ConnectionKeeper {
 
   #serveWaiting (): void {
     while (this.#waiting.size > 0 && this.#hasRoom) this.#dial(this.#waiting.shift()!)
+  }
+
+  #rest (connection: TargetConnection): void {
+    if (this.#resting.push(connection) === 1) setImmediate(() => this.#endRest())
   }
 
   #endRest (): void {

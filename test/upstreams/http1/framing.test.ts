@@ -22,7 +22,7 @@ const BODIES: Array<[headers: HeaderList, body: Framing['body']]> = [
 
 t.test('how the end of a body is known', async t => {
   for (const [headers, body] of BODIES) {
-    t.same(framing(headers), { body, persistent: body !== 'until end', announcesBody: false, keepAlive: undefined, authenticates: false }, String(headers))
+    t.same(framing(headers), { body, persistent: body !== 'until end', bodyless: false, announcesBody: false, keepAlive: undefined, authenticates: false }, String(headers))
     t.same(framing(['A', 'b', ...headers, 'C', 'd']), framing(headers), 'wherever it is said')
   }
 })
@@ -33,7 +33,7 @@ t.test('a head that announces a body that must not come', async t => {
     for (const headers of [LENGTH, CHUNKED]) t.match(framing(headers, how), { body: 0, announcesBody: true })
     t.match(framing(['Content-Length', '0'], how), { body: 0, persistent: true, announcesBody: false })
   }
-  for (const how of [{ status: 204 }, { status: 304 }, { bodyless: true, status: 304 }]) t.match(framing([], how), { persistent: true, announcesBody: false })
+  for (const how of [{ status: 204 }, { status: 304 }, { bodyless: true, status: 304 }]) t.match(framing([], how), { persistent: true, bodyless: true, announcesBody: false })
   t.match(framing([], { bodyless: true }), { body: 0, announcesBody: true }, 'to a GET, one without a length goes on to the end of the connection')
   for (const headers of [[], LENGTH, CHUNKED]) t.match(framing(headers), { announcesBody: false }, 'a body that may come')
 })
@@ -123,5 +123,5 @@ const KEPT: Array<[values: string[], keepAlive: number | undefined]> = [
 ]
 
 t.test('for how long the target keeps the connection', async t => {
-  for (const [values, keepAlive] of KEPT) t.same(framing([...LENGTH, ...values.flatMap(value => ['Keep-Alive', value])]), { body: 5, persistent: true, announcesBody: false, keepAlive, authenticates: false }, String(values))
+  for (const [values, keepAlive] of KEPT) t.same(framing([...LENGTH, ...values.flatMap(value => ['Keep-Alive', value])]), { body: 5, persistent: true, bodyless: false, announcesBody: false, keepAlive, authenticates: false }, String(values))
 })

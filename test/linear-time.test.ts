@@ -1,0 +1,54 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import t from 'tap'
+import ts from 'typescript'
+
+// Issue 8, item 24: nothing that a peer sends is matched in more than linear time.
+
+// Of its engines, the one that needs no program of its own.
+process.env['RECHECK_BACKEND'] = 'pure'
+const { checkSync } = await import('recheck')
+
+const SRC = new URL('../src/', import.meta.url).pathname
+/** Compiles a pattern of a user to tell whether it is valid, and never runs it. */
+const MAY_COMPILE = ['upstreams/rewrite-pattern.ts']
+
+interface Found { place: string, source: string, flags: string }
+
+function expressions (): { literals: Found[], compiled: string[] } {
+  const literals: Found[] = []
+  const compiled: string[] = []
+  for (const name of readdirSync(SRC, { recursive: true, encoding: 'utf8' }).filter(name => name.endsWith('.ts'))) {
+    const file = ts.createSourceFile(name, readFileSync(join(SRC, name), 'utf8'), ts.ScriptTarget.Latest, true)
+    const visit = (node: ts.Node): void => {
+      const place = `${name}:${file.getLineAndCharacterOfPosition(node.getStart()).line + 1}`
+      if (ts.isRegularExpressionLiteral(node)) {
+        const end = node.text.lastIndexOf('/')
+        literals.push({ place, source: node.text.slice(1, end), flags: node.text.slice(end + 1) })
+      } else if ((ts.isNewExpression(node) || ts.isCallExpression(node)) && node.expression.getText() === 'RegExp') {
+        compiled.push(name)
+      }
+      ts.forEachChild(node, visit)
+    }
+    visit(file)
+  }
+  return { literals, compiled }
+}
+
+const { literals, compiled } = expressions()
+
+t.test('every regular expression of the gateway takes linear time', async t => {
+  t.ok(literals.length > 80, `${literals.length} were found`)
+  for (const { place, source, flags } of literals) {
+    const found = checkSync(source, flags, { timeout: 30_000 })
+    t.equal(found.status, 'safe', `${place}: /${source}/${flags}${found.status === 'vulnerable' ? `, on ${found.attack.pattern.slice(0, 200)}` : ''}`)
+  }
+})
+
+t.test('no other is compiled', async t => {
+  t.strictSame(compiled, MAY_COMPILE)
+})
+
+t.test('the check finds what is slow', async t => {
+  for (const source of ['^(a+)+$', '^(?:a|a)*$', 'a*a*b', '\\/+$']) t.equal(checkSync(source, '').status, 'vulnerable', source)
+})
