@@ -16,7 +16,8 @@ const FORMS: Record<string, string[]> = { JSON: [], 'readable text': ['--import'
 
 for (const [form, node] of Object.entries(FORMS)) {
   t.test(form, async t => {
-    const skip = form === 'JSON' ? false : 'the form of the lines makes no difference'
+    // To the others the form of the lines makes no difference.
+    const whole = form === 'JSON'
     t.test('the reader of stdout goes away', async t => {
       const started = await start(t, { node })
       const line = await firstData(started.child.stdout!)
@@ -26,7 +27,7 @@ for (const [form, node] of Object.entries(FORMS)) {
       await checkServes(t, started)
     })
 
-    t.test('behind head -1, in a shell', { skip }, async t => {
+    if (whole) t.test('behind head -1, in a shell', async t => {
       // Descriptor 3 tells the id of the process, that head has gone, and the exit code.
       const started = await start(t, { node, stdio: ['ignore', 'pipe', 'inherit', 'pipe'], shell: exec => `{ sh -c 'echo $$ >&3; ${exec}' "$0" "$@"; echo over $? >&3; } | { head -1; echo gone >&3; }` })
       const reports = new Text(started.child.stdio[3] as Readable)
@@ -39,14 +40,14 @@ for (const [form, node] of Object.entries(FORMS)) {
       t.match(lines.text, /^.*\n$/, 'one line')
     })
 
-    t.test('nobody reads stdout from the start', { skip }, async t => {
+    if (whole) t.test('nobody reads stdout from the start', async t => {
       const started = await start(t, { node })
       started.child.stdout!.destroy()
       await serving(started)
       await checkServes(t, started)
     })
 
-    t.test('stdout and stderr are closed from the start', { skip }, async t => {
+    if (whole) t.test('stdout and stderr are closed from the start', async t => {
       const started = await start(t, { node, shell: exec => `${exec} >&- 2>&-` })
       await serving(started)
       await checkServes(t, started)

@@ -2,11 +2,11 @@ import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { build, type Format } from 'esbuild'
 import t, { type Test } from 'tap'
-import sluice from '../../src/index.js'
-import { echoBackend, type Backend } from '../helpers/backends.js'
-import { runCommand, startCommand } from '../helpers/command.js'
-import { consumer, manifest, REPOSITORY, userEnvironment } from '../helpers/consumer.js'
-import { nextMessage, openSocket } from '../helpers/sockets.js'
+import sluice from '../../../src/index.js'
+import { echoBackend, type Backend } from '../../helpers/backends.js'
+import { runCommand, startCommand } from '../../helpers/command.js'
+import { consumer, manifest, REPOSITORY, userEnvironment } from '../../helpers/consumer.js'
+import { nextMessage, openSocket } from '../../helpers/sockets.js'
 
 /*
  * What those who embed the gateway do with the package: types and programs beside the oldest and the newest

@@ -1,10 +1,10 @@
 import { access, cp, mkdir, symlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
-import { runCommand, startCommand } from '../helpers/command.js'
-import { REPOSITORY, userEnvironment } from '../helpers/consumer.js'
-import { listeningUrl } from '../helpers/sluice-command.js'
-import { temporaryFolder } from '../helpers/temporary-folder.js'
+import { runCommand, startCommand } from '../../helpers/command.js'
+import { REPOSITORY, userEnvironment } from '../../helpers/consumer.js'
+import { listeningUrl } from '../../helpers/sluice-command.js'
+import { temporaryFolder } from '../../helpers/temporary-folder.js'
 
 /*
  * What `npm` does in a checkout of the repository, which is a copy here: `npm start` builds it anew.
