@@ -27,31 +27,37 @@ for (const [form, node] of Object.entries(FORMS)) {
       await checkServes(t, started)
     })
 
-    if (whole) t.test('behind head -1, in a shell', async t => {
+    if (whole) {
+      t.test('behind head -1, in a shell', async t => {
       // Descriptor 3 tells the id of the process, that head has gone, and the exit code.
-      const started = await start(t, { node, stdio: ['ignore', 'pipe', 'inherit', 'pipe'], shell: exec => `{ sh -c 'echo $$ >&3; ${exec}' "$0" "$@"; echo over $? >&3; } | { head -1; echo gone >&3; }` })
-      const reports = new Text(started.child.stdio[3] as Readable)
-      const pid = Number((await reports.has(/\d+(?=\n)/))[0])
-      t.teardown(() => { try { process.kill(pid, 'SIGKILL') } catch {} })
-      const lines = new Text(started.child.stdout!)
-      await Promise.all([reports.has(/gone\n/), serving(started)])
-      await checkServes(t, started, () => { process.kill(pid, 'SIGTERM') })
-      await reports.has(/over 0\n/)
-      t.match(lines.text, /^.*\n$/, 'one line')
-    })
+        const started = await start(t, { node, stdio: ['ignore', 'pipe', 'inherit', 'pipe'], shell: exec => `{ sh -c 'echo $$ >&3; ${exec}' "$0" "$@"; echo over $? >&3; } | { head -1; echo gone >&3; }` })
+        const reports = new Text(started.child.stdio[3] as Readable)
+        const pid = Number((await reports.has(/\d+(?=\n)/))[0])
+        t.teardown(() => { try { process.kill(pid, 'SIGKILL') } catch {} })
+        const lines = new Text(started.child.stdout!)
+        await Promise.all([reports.has(/gone\n/), serving(started)])
+        await checkServes(t, started, () => { process.kill(pid, 'SIGTERM') })
+        await reports.has(/over 0\n/)
+        t.match(lines.text, /^.*\n$/, 'one line')
+      })
+    }
 
-    if (whole) t.test('nobody reads stdout from the start', async t => {
-      const started = await start(t, { node })
-      started.child.stdout!.destroy()
-      await serving(started)
-      await checkServes(t, started)
-    })
+    if (whole) {
+      t.test('nobody reads stdout from the start', async t => {
+        const started = await start(t, { node })
+        started.child.stdout!.destroy()
+        await serving(started)
+        await checkServes(t, started)
+      })
+    }
 
-    if (whole) t.test('stdout and stderr are closed from the start', async t => {
-      const started = await start(t, { node, shell: exec => `${exec} >&- 2>&-` })
-      await serving(started)
-      await checkServes(t, started)
-    })
+    if (whole) {
+      t.test('stdout and stderr are closed from the start', async t => {
+        const started = await start(t, { node, shell: exec => `${exec} >&- 2>&-` })
+        await serving(started)
+        await checkServes(t, started)
+      })
+    }
 
     t.test('stdout is a disk that is full', { skip: process.platform !== 'linux' }, async t => {
       const full = openSync('/dev/full', 'w')
