@@ -29,7 +29,7 @@ for (const [form, node] of Object.entries(FORMS)) {
 
     if (whole) {
       t.test('behind head -1, in a shell', async t => {
-      // Descriptor 3 tells the id of the process, that head has gone, and the exit code.
+        // Descriptor 3 tells the id of the process, that head has gone, and the exit code.
         const started = await start(t, { node, stdio: ['ignore', 'pipe', 'inherit', 'pipe'], shell: exec => `{ sh -c 'echo $$ >&3; ${exec}' "$0" "$@"; echo over $? >&3; } | { head -1; echo gone >&3; }` })
         const reports = new Text(started.child.stdio[3] as Readable)
         const pid = Number((await reports.has(/\d+(?=\n)/))[0])
