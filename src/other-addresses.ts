@@ -52,7 +52,7 @@ export class OtherConnections {
     for (const server of this.#servers) (server as Partial<AppServer>).closeAllConnections?.()
   }
 
-  /** Resolves when none of them is open; the app's server waits for its own connections alone. */
+  /** Resolves when all of them are closed. The app's server waits only for its own connections. */
   async closed (): Promise<void> {
     if (this.#open.size > 0) await new Promise<void>(resolve => { this.#waiting.push(resolve) })
   }

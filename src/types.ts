@@ -78,7 +78,8 @@ export interface WebSocketSession {
   /** Aborted when the session has ended. */
   readonly signal: AbortSignal
   /**
-   * Ends the session: each side is told Close as soon as no message to it is open, and after `closeTimeout` at the latest.
+   * Ends the session: each side is sent a Close frame as soon as no message to it is open, and at the latest after
+   * `closeTimeout`.
    *
    * @param code A close code that may stand on the wire. Default: 1000.
    * @param reason At most 123 bytes in UTF-8. Default: none.

@@ -150,9 +150,15 @@ t.test('Issue 8, item 33: close() ends what came to the second address before th
 })
 
 t.test('a reset on the second address during a hook before a handshake ends nothing', async t => {
-  const { target, connectAgain, client } = await start(t, { setup: hook })
+  let inHook = (): void => {}
+  const reached = new Promise<void>(resolve => { inHook = resolve })
+  const setup = (app: FastifyInstance): void => {
+    app.addHook('onRequest', async () => { inHook() })
+    hook(app)
+  }
+  const { target, connectAgain, client } = await start(t, { setup })
   client.write(handshake({ path: '/hook/a' }))
-  await new Promise(resolve => setTimeout(resolve, 20))
+  await reached
   client.reset()
   const other = await connectAgain()
   other.write('GET / HTTP/1.1\r\nHost: a\r\n\r\n')

@@ -4,7 +4,7 @@ import { inContext } from '../async-context.js'
 import { BodyTimeoutError, HttpVersionError, RequestInvalidError, TargetBusyError, TargetTimeoutError, TargetUnreachableError } from '../errors.js'
 import type { AnswerHead } from '../upstreams/answer.js'
 import { forwardingOf, type ForwardingPolicy } from '../upstreams/forwarding.js'
-import { headerValues, requestHeaders, responseHeaders, trailerHeaders, withoutHeaders, type HeaderList } from '../upstreams/headers.js'
+import { headerIndex, headerValues, requestHeaders, responseHeaders, trailerHeaders, withoutHeaders, type HeaderList } from '../upstreams/headers.js'
 import { hookHeaders } from '../upstreams/hook-headers.js'
 import type { AnswerListener, Exchange, TargetRequest } from '../upstreams/http1/exchange.js'
 import type { Rewriting } from '../upstreams/rewriting.js'
@@ -40,7 +40,8 @@ export function proxyRequest (request: FastifyRequest, reply: FastifyReply, upst
   // Its pseudo-headers are no headers, and its bodies are announced by none.
   if (httpVersionMajor !== 1) throw new HttpVersionError()
   // RFC 9112 §3.2; Node lets it pass. The router has taken the first, a target might take the last.
-  if (headerValues(rawHeaders, 'host').length > 1) throw new RequestInvalidError('Host is there more than once')
+  const host = headerIndex(rawHeaders, 'host')
+  if (host !== -1 && headerIndex(rawHeaders, 'host', host + 2) !== -1) throw new RequestInvalidError('Host is there more than once')
   new Proxying(request, reply, upstream, route).start()
 }
 

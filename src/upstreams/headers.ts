@@ -264,13 +264,19 @@ export function announcesBody (rawHeaders: HeaderList): boolean {
   return false
 }
 
+/** Where a header stands in a list, from a place on; -1 where it does not. `name` is in lower case. */
+export function headerIndex (headers: HeaderList, name: string, from = 0): number {
+  for (let index = from; index < headers.length; index += 2) {
+    const candidate = headers[index]!
+    if (candidate.length === name.length && candidate.toLowerCase() === name) return index
+  }
+  return -1
+}
+
 /** All values of a header, in order. */
 export function headerValues (headers: HeaderList, name: string): string[] {
   const values: string[] = []
-  for (let index = 0; index < headers.length; index += 2) {
-    const candidate = headers[index]!
-    if (candidate.length === name.length && candidate.toLowerCase() === name) values.push(headers[index + 1]!)
-  }
+  for (let index = headerIndex(headers, name); index !== -1; index = headerIndex(headers, name, index + 2)) values.push(headers[index + 1]!)
   return values
 }
 

@@ -35,7 +35,7 @@ export function rewriteByPattern ({ pattern, replacement }: RewritePattern): (pa
 const LETTERS = new Set('bBdDsSwWfnrtvcux')
 
 function compile (pattern: string): RE2JS {
-  // What is not valid to JavaScript is told in its words.
+  // For a pattern that JavaScript does not know either, its own error message is the best.
   const { source } = new RegExp(pattern)
   for (const [escape] of source.matchAll(/\\./gs)) {
     if (/[A-Za-z1-9]/.test(escape) && !LETTERS.has(escape[1]!)) throw new Error(`'${pattern}' has ${escape}, which is not supported. Write it without, or use a function.`)

@@ -31,11 +31,7 @@ export const stuckClients: Record<string, (settings: StuckSettings) => Promise<v
   async 'a half-sent head behind a request' ({ connect, target }) {
     const client = await connect()
     client.write('GET / HTTP/1.1\r\nHost: a\r\n\r\nGET / HT')
-    const server = await target.next()
-    await server.head()
-    server.write(OK)
-    await client.head()
-    await client.bytes(2)
+    await respond(client, target)
   },
 
   async 'a half-sent body that trickles on' ({ connect, target }) {
@@ -49,11 +45,7 @@ export const stuckClients: Record<string, (settings: StuckSettings) => Promise<v
     const client = await connect()
     client.write('POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n')
     trickle(client, '1\r\nx\r\n')
-    const server = await target.next()
-    await server.head()
-    server.write(OK)
-    await client.head()
-    await client.bytes(2)
+    await respond(client, target)
   },
 
   async 'a client that never reads its response' ({ connect, target }) {
@@ -82,11 +74,7 @@ export const stuckClients: Record<string, (settings: StuckSettings) => Promise<v
   async 'an idle keep-alive connection' ({ connect, target }) {
     const client = await connect()
     client.write('GET / HTTP/1.1\r\nHost: a\r\n\r\n')
-    const server = await target.next()
-    await server.head()
-    server.write(OK)
-    await client.head()
-    await client.bytes(2)
+    await respond(client, target)
   },
 
   async 'an upload whose target is silent' ({ connect, target }) {
@@ -157,6 +145,15 @@ export const stuckClients: Record<string, (settings: StuckSettings) => Promise<v
 
 /** Not kept alive: the next request must not come to a target's connection that somebody else holds. */
 const OK = 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok'
+
+/** The target responds, and the client gets all of it. */
+async function respond (client: Wire, target: RawTarget): Promise<void> {
+  const server = await target.next()
+  await server.head()
+  server.write(OK)
+  await client.head()
+  await client.bytes(2)
+}
 
 function written (wire: Wire, text: string): Promise<void> {
   return new Promise(resolve => wire.socket.write(text, () => resolve()))

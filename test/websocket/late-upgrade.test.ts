@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import { connect } from 'node:tls'
 import t, { type Test } from 'tap'
 import { selfSigned } from '../helpers/certificates.js'
-import { checkEnd, openSession, startGateway } from '../helpers/gateway.js'
+import { checkEnd, openSession, startGateway, type RunningGateway } from '../helpers/gateway.js'
 import { handshake } from '../helpers/raw-client.js'
 import { goodAnswer, rawTarget } from '../helpers/raw-target.js'
 import { Wire, closing, frame, masked, valuesOf } from '../helpers/wire.js'
@@ -18,6 +18,17 @@ async function closed ({ client, server }: { client: Wire, server: Wire }): Prom
   server.write(frame(0x88, closing(1000))).end()
   t.equal(await client.close(), '1000')
   client.end()
+}
+
+/** A late handshake that its target has got and not responded to. */
+async function waiting (t: Test): Promise<{ gateway: RunningGateway, client: Wire, server: Wire }> {
+  const target = await rawTarget(t)
+  const gateway = await startGateway(t, { targets: [target.url], route: LENIENT })
+  const client = await Wire.connect(t, gateway.port)
+  client.write(handshake({ headers: { Connection: 'keep-alive' } }))
+  const server = await target.next()
+  await server.head()
+  return { gateway, client, server }
 }
 
 for (const headers of WITHOUT) {
@@ -81,12 +92,7 @@ t.test('over TLS, on a connection that was used before', async t => {
 })
 
 t.test('a refusal of the target reaches the client, whose connection ends behind it', async t => {
-  const target = await rawTarget(t)
-  const gateway = await startGateway(t, { targets: [target.url], route: LENIENT })
-  const client = await Wire.connect(t, gateway.port)
-  client.write(handshake({ headers: { Connection: 'keep-alive' } }))
-  const server = await target.next()
-  await server.head()
+  const { gateway, client, server } = await waiting(t)
   server.write('HTTP/1.1 401 Unauthorized\r\nContent-Length: 6\r\n\r\nsecret')
   t.match((await client.head()).start, / 401 /)
   t.equal(await client.rest(), 'secret')
@@ -95,12 +101,7 @@ t.test('a refusal of the target reaches the client, whose connection ends behind
 })
 
 t.test('a client that leaves meanwhile ends the handshake with the target', async t => {
-  const target = await rawTarget(t)
-  const gateway = await startGateway(t, { targets: [target.url], route: LENIENT })
-  const client = await Wire.connect(t, gateway.port)
-  client.write(handshake({ headers: { Connection: 'keep-alive' } }))
-  const server = await target.next()
-  await server.head()
+  const { gateway, client, server } = await waiting(t)
   client.reset()
   await server.over()
   server.end()

@@ -70,7 +70,7 @@ export class ConnectionPool implements ConnectionKeeper {
     } else {
       this.#waiting.add(exchange)
       // A connection that this request may not use makes room: once it is closed, another is made.
-      if (exchange.queued) (this.#idle.pop() ?? this.#bound.values().next().value ?? this.#settling.shift())?.destroy()
+      if (exchange.queued) (this.#idle.pop() ?? this.#settling.shift() ?? this.#bound.values().next().value)?.destroy()
     }
     return exchange
   }

@@ -1,11 +1,12 @@
 import { once } from 'node:events'
 import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
-import { setImmediate as turn, setTimeout as wait } from 'node:timers/promises'
+import { setTimeout as wait } from 'node:timers/promises'
 import type { Pick } from '../../helpers/random.js'
 import { acceptOf } from '../../../src/websocket/handshake.js'
 import { frames } from './frame-bytes.js'
-import { chance, cut, garbage, mutated, one, size } from './random-bytes.js'
+import { send } from './pieces.js'
+import { chance, garbage, mutated, one, size } from './random-bytes.js'
 
 /** A target that does with a request what its seed says. Whatever it sends bears the request's token. */
 export async function misbehave (pick: Pick, request: IncomingMessage, socket: Socket, token: string, upgrade: boolean): Promise<void> {
@@ -116,17 +117,6 @@ async function switchProtocols (pick: Pick, request: IncomingMessage, socket: So
   }
   if (chance(pick, 20)) socket.pause()
   await finish(pick, socket)
-}
-
-/** Sends bytes in pieces, and at times not all. */
-async function send (pick: Pick, socket: Socket, bytes: Buffer): Promise<void> {
-  if (chance(pick, 10)) bytes = bytes.subarray(0, pick(bytes.length + 1))
-  for (const piece of cut(pick, bytes)) {
-    if (socket.destroyed || !socket.writable) return
-    socket.write(piece)
-    if (chance(pick, 30)) await turn()
-    else if (chance(pick, 20)) await wait(pick(15))
-  }
 }
 
 /** What becomes of the connection then. */

@@ -1,10 +1,11 @@
 import { once } from 'node:events'
 import { connect as connectHttp2 } from 'node:http2'
 import type { Socket } from 'node:net'
-import { setImmediate as turn, setTimeout as wait } from 'node:timers/promises'
+import { setTimeout as wait } from 'node:timers/promises'
 import type { Pick } from '../../helpers/random.js'
 import { frame } from '../../helpers/wire.js'
-import { chance, cut, garbage, one, size } from './random-bytes.js'
+import { sendAll } from './pieces.js'
+import { chance, garbage, one, size } from './random-bytes.js'
 import { checkedRequest, handshakeBytes, pathTo, responsesIn, type CheckedRequest } from './request-bytes.js'
 import { names, OWN } from './routes.js'
 
@@ -21,7 +22,7 @@ export async function checkedExchange (pick: Pick, socket: Socket, token: () => 
   const requests = Array.from({ length: 1 + pick(4) }, () => checkedRequest(pick, token()))
   const methods = requests.map(({ method }) => method)
   const received = receiving(socket)
-  send(pick, socket, Buffer.concat(requests.map(({ bytes }) => bytes))).catch(() => {})
+  sendAll(pick, socket, Buffer.concat(requests.map(({ bytes }) => bytes))).catch(() => {})
   await received.until(bytes => responsesIn(bytes, methods).responses.length === requests.length)
   const { responses, rest } = responsesIn(received.bytes(), methods)
   const wrong = requests.findIndex(({ method, expected }, index) => responses[index]?.status !== 200 || responses[index].body !== (method === 'HEAD' ? '' : expected))
@@ -37,7 +38,7 @@ export async function checkedSession (pick: Pick, socket: Socket, token: () => s
   const received = receiving(socket)
   const began = performance.now()
   const handshake = handshakeBytes(pick, 'pure', mark)
-  await send(pick, socket, handshake)
+  await sendAll(pick, socket, handshake)
   await received.until(bytes => bytes.includes('\r\n\r\n'))
   const head = received.bytes().toString('latin1')
   if (!head.startsWith('HTTP/1.1 101 ')) return `the handshake got ${JSON.stringify(head.slice(0, 200))}; ${received.state()}`
@@ -53,7 +54,7 @@ export async function checkedSession (pick: Pick, socket: Socket, token: () => s
   const expected = Buffer.concat([...echoed, frame(0x88, Buffer.from([0x03, 0xe8]))])
   sent.push(frame(0x88, Buffer.from([0x03, 0xe8]), { mask: true, key: garbage(pick, 4) }))
   const begin = received.bytes().indexOf('\r\n\r\n') + 4
-  send(pick, socket, Buffer.concat(sent)).catch(() => {})
+  sendAll(pick, socket, Buffer.concat(sent)).catch(() => {})
   await received.until(bytes => bytes.length >= begin + expected.length && withoutPings(bytes.subarray(begin)).length >= expected.length)
   const got = withoutPings(received.bytes().subarray(begin))
   if (!got.equals(expected)) return `${mark} (${handshake.toString('latin1', 0, handshake.indexOf('\r'))}): sent ${echoed.length} messages, got ${got.length} bytes, not ${expected.length}, which end in ${got.toString('hex', Math.max(0, got.length - 8))}, in ${Math.round(performance.now() - began)} ms; ${received.state()}`
@@ -132,14 +133,5 @@ function receiving (socket: Socket): Receiving {
       }
       check()
     })
-  }
-}
-
-/** All of it, in pieces. */
-async function send (pick: Pick, socket: Socket, bytes: Buffer): Promise<void> {
-  for (const piece of cut(pick, bytes)) {
-    socket.write(piece)
-    if (chance(pick, 40)) await turn()
-    else if (chance(pick, 20)) await wait(pick(15))
   }
 }

@@ -1,13 +1,14 @@
 import { once } from 'node:events'
 import type { Socket } from 'node:net'
-import { setImmediate as turn, setTimeout as wait } from 'node:timers/promises'
+import { setTimeout as wait } from 'node:timers/promises'
 import { random, type Pick } from '../../helpers/random.js'
 import { dial, dialPlain, type Address } from '../addresses.js'
 import { reset } from './bad-target.js'
 import { checkedExchange, checkedSession, checkedStreams } from './checked.js'
 import { frames } from './frame-bytes.js'
 import { http2Bytes } from './http2-bytes.js'
-import { chance, cut, garbage, mutated, one, size } from './random-bytes.js'
+import { send } from './pieces.js'
+import { chance, garbage, mutated, one, size } from './random-bytes.js'
 import { handshakeBytes, request } from './request-bytes.js'
 import { strangers, token } from './tokens.js'
 
@@ -152,13 +153,3 @@ export class FuzzClient {
 
 /** The kinds of listener, as often as they are taken. */
 const LISTENERS = ['tcp', 'tcp', 'tcp', 'unix', 'unix', 'unix', 'serverFactory', 'serverFactory', 'service', 'service', 'service', 'tls', 'tls', 'http2', 'http2', 'h2c', 'h2c']
-
-async function send (pick: Pick, socket: Socket, bytes: Buffer): Promise<void> {
-  if (chance(pick, 10)) bytes = bytes.subarray(0, pick(bytes.length + 1))
-  for (const piece of cut(pick, bytes)) {
-    if (socket.destroyed || !socket.writable) return
-    socket.write(piece)
-    if (chance(pick, 40)) await turn()
-    else if (chance(pick, 20)) await wait(pick(15))
-  }
-}

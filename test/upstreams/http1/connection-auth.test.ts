@@ -100,3 +100,23 @@ t.test('other schemes bind nothing', async t => {
   }
   t.equal(target.connections, 1)
 })
+
+t.test('a connection that settles makes room, and not one that is bound to its client', async t => {
+  const target = await rawTarget(t)
+  const gateway = await startGateway(t, { targets: [target.url], upstream: { maxConnections: 2 } })
+  const [ann, bob, carl] = [await Wire.connect(t, gateway.port), await Wire.connect(t, gateway.port), await Wire.connect(t, gateway.port)]
+  const served = async (client: Wire, request: string, status: string, wire?: Wire): Promise<Wire> => {
+    client.write(request)
+    const server = wire ?? await target.next()
+    await server.head()
+    server.write(`HTTP/1.1 ${status}\r\n${status === '204' ? '' : 'Content-Length: 0\r\n'}\r\n`)
+    t.match((await client.head()).start, status)
+    return server
+  }
+  const bound = await served(ann, get('/', 'Negotiate abc'), '200')
+  const settling = await served(bob, get('/'), '204')
+  await served(carl, get('/'), '200')
+  await settling.over()
+  await served(ann, get('/'), '200', bound)
+  t.equal(target.connections, 3)
+})
