@@ -71,8 +71,8 @@ export class Load {
     await this.#process.stop()
   }
 
-  #ask<Answer> (message: LoadMessage, timeout: number): Promise<Answer> {
-    return this.#process.ask<Answer>(message, timeout)
+  #ask<Reply> (message: LoadMessage, timeout: number): Promise<Reply> {
+    return this.#process.ask<Reply>(message, timeout)
   }
 }
 

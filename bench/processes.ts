@@ -39,10 +39,10 @@ export class Running {
     return this.#child.exitCode !== null || this.#child.signalCode !== null
   }
 
-  /** Sends a message and waits for the answer to it. One at a time. */
-  async ask<Answer> (message: object, timeout: number): Promise<Answer> {
+  /** Sends a message and waits for the response to it. One at a time. */
+  async ask<Reply> (message: object, timeout: number): Promise<Reply> {
     const child = this.#child
-    return new Promise<Answer>((resolve, reject) => {
+    return new Promise<Reply>((resolve, reject) => {
       const settle = () => {
         clearTimeout(timer)
         child.off('message', onMessage).off('exit', onExit)
@@ -54,10 +54,10 @@ export class Running {
       const onMessage = (answer: { error?: string }) => {
         if (answer.error !== undefined) return fail(answer.error)
         settle()
-        resolve(answer as Answer)
+        resolve(answer as Reply)
       }
       const onExit = () => fail(`it has exited\n${this.#stderr}`)
-      const timer = setTimeout(() => fail(`no answer within ${timeout} ms\n${this.#stderr}`), timeout)
+      const timer = setTimeout(() => fail(`no response within ${timeout} ms\n${this.#stderr}`), timeout)
       child.on('message', onMessage).once('exit', onExit)
       child.send(message, error => { if (error !== null) fail(error.message) })
     })

@@ -2,10 +2,10 @@ import { readFile, writeFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
 import { KindGuard, type TObject, type TSchema } from '@sinclair/typebox'
 import * as errors from '../src/errors.js'
-import * as options from '../src/options.js'
+import * as options from '../src/options/index.js'
 
 /**
- * Writes the references that are made from the code: docs/options.md from the schemas of src/options.ts, and
+ * Writes the references that are made from the code: docs/options.md from the schemas of src/options/, and
  * the tables of docs/errors.md from the classes of src/errors.ts. `npm run docs` runs it.
  */
 
@@ -34,7 +34,7 @@ export function optionsReference (): string {
   const parts = SECTIONS.map(({ name, schema, use }) => `## ${name}\n\n${use}\n\n${optionTable(schema)}\n`)
   return `# Options
 
-<!-- Made from src/options.ts by scripts/options-reference.ts. Do not edit: run 'npm run docs'. -->
+<!-- Made from src/options/ by scripts/options-reference.ts. Do not edit: run 'npm run docs'. -->
 
 Every option, by the schema that checks it. An option that no schema knows is an error; where one of a similar name exists, the error suggests it. \`app.proxy()\` refuses only names that differ from its own in case or a plural s alone, as other plugins add options to routes, too. Times are in milliseconds.
 
@@ -111,7 +111,7 @@ interface ErrorEntry {
   mend: string
 }
 
-/** What the message cannot say: the mend of each error, by the name of its class. The order is that of the tables. */
+/** What the message cannot say: the fix of each error, by the name of its class. The order is that of the tables. */
 const CONFIGURATION_ERRORS: Record<string, ErrorEntry> = {
   UpstreamDuplicateError: { placeholders: ['NAME'], mend: 'Declare each name once.' },
   UpstreamUnknownError: { placeholders: ['URL', 'NAME', 'NAME'], mend: 'Declare the upstream before the app is ready, or correct the name.' },
@@ -124,7 +124,7 @@ const CONFIGURATION_ERRORS: Record<string, ErrorEntry> = {
 
 const CLIENT_ERRORS: Record<string, ErrorEntry> = {
   HandshakeInvalidError: { placeholders: ['REASON'], mend: 'Correct the client: its request is no handshake of RFC 6455.' },
-  HandshakeVersionError: { placeholders: [], mend: 'Use a client of RFC 6455. The answer carries `Sec-WebSocket-Version: 13`.' },
+  HandshakeVersionError: { placeholders: [], mend: 'Use a client of RFC 6455. The response carries `Sec-WebSocket-Version: 13`.' },
   OriginForbiddenError: { placeholders: [], mend: 'Add the origin of the page to the `origins` of the route, if it may.' },
   SessionExpiredError: { placeholders: [], mend: 'Authenticate anew.' },
   ClientFullError: { placeholders: [], mend: 'Close a WebSocket first, or raise `maxSessionsPerClient`.' },
@@ -134,7 +134,7 @@ const CLIENT_ERRORS: Record<string, ErrorEntry> = {
   RequestInvalidError: { placeholders: ['REASON'], mend: 'Correct the client.' },
   HttpVersionError: { placeholders: [], mend: 'Ask over HTTP/1.1: an app with `http2: true` needs `allowHTTP1: true` for its proxied routes.' },
   TargetUnreachableError: { placeholders: [], mend: 'Look into the log for the cause; check that the target listens.' },
-  TargetAnswerInvalidError: { placeholders: [], mend: 'Look into the log for the cause; check that the target speaks HTTP/1.1, and RFC 6455 for WebSockets.' },
+  TargetResponseInvalidError: { placeholders: [], mend: 'Look into the log for the cause; check that the target speaks HTTP/1.1, and RFC 6455 for WebSockets.' },
   TargetHeadersTooLargeError: { placeholders: [], mend: 'Have the target send fewer or smaller headers, or raise `maxHeaderSize` of the upstream.' },
   TargetBusyError: { placeholders: [], mend: 'Try again later (`Retry-After` says when), or raise `maxConnections`, `maxQueue` or `queueTimeout` of the upstream.' },
   UpstreamSelectionError: { placeholders: [], mend: 'Look into the log for the cause; correct the route\'s `upstream` function.' },

@@ -1,7 +1,7 @@
 import fastifyError from '@fastify/error'
 
 /**
- * Every error of the gateway, in one table. A message names the offender and the mend.
+ * Every error of the gateway, in one table. A message names the offender and the fix.
  *
  * The first block is for whoever writes the configuration or the code and may name anything. The second
  * block reaches clients, so it names no address, no stack and no message of a library (DESIGN.md, rule 4);
@@ -43,7 +43,7 @@ export const OptionsInvalidError = createError<[string, string]>(
 /** A route's options contradict each other. */
 export const RouteInvalidError = createError<[string, string]>(
   'SLUICE_ROUTE_INVALID', "Route '%s': %s", 500)
-/** A configuration file or object is wrong. The message gives file, line, column, path and the mend. */
+/** A configuration file or object is wrong. The message gives file, line, column, path and the fix. */
 export const ConfigInvalidError = createError<[string]>('SLUICE_CONFIG_INVALID', '%s', 500)
 /** The service was started with arguments that it does not understand. */
 export const UsageError = createError<[string]>('SLUICE_USAGE', '%s', 500)
@@ -53,7 +53,7 @@ export const UsageError = createError<[string]>('SLUICE_USAGE', '%s', 500)
 /** The handshake is not one of RFC 6455 §4.1. */
 export const HandshakeInvalidError = createError<[string]>(
   'SLUICE_HANDSHAKE_INVALID', 'Invalid WebSocket handshake: %s', 400)
-/** The client asks for a version other than 13 (RFC 6455 §4.2.2); the answer names 13. */
+/** The client asks for a version other than 13 (RFC 6455 §4.2.2); the response names 13. */
 export const HandshakeVersionError = createError(
   'SLUICE_HANDSHAKE_VERSION', 'Unsupported WebSocket version: Sec-WebSocket-Version must be 13', 426)
 /** The page that asks for a WebSocket is none of those that may (the route's `origins`). */
@@ -75,12 +75,12 @@ export const PathTooLongError = createError(
   'SLUICE_PATH_TOO_LONG', 'The path of the request is too long', 414)
 /** The request can be read in more than one way. */
 export const RequestInvalidError = createError<[string]>('SLUICE_REQUEST_INVALID', 'Invalid request: %s', 400)
-/** No connection to a target came about, or it broke before an answer. */
+/** No connection to a target came about, or it broke before a response. */
 export const TargetUnreachableError = createError(
   'SLUICE_TARGET_UNREACHABLE', 'The upstream could not be reached', 502)
-/** The target's answer breaks the protocol: garbage, a wrong Sec-WebSocket-Accept, a 101 nobody asked for. */
-export const TargetAnswerInvalidError = createError(
-  'SLUICE_TARGET_ANSWER_INVALID', 'The upstream sent an invalid answer', 502)
+/** The target's response breaks the protocol: garbage, a wrong Sec-WebSocket-Accept, a 101 nobody asked for. */
+export const TargetResponseInvalidError = createError(
+  'SLUICE_TARGET_RESPONSE_INVALID', 'The upstream sent an invalid response', 502)
 /** The head of the target's response, the interim responses before it or its trailers are longer than the upstream's `maxHeaderSize`. */
 export const TargetHeadersTooLargeError = createError(
   'SLUICE_TARGET_HEADERS_TOO_LARGE', 'The upstream sent response headers that are too large', 502)
@@ -90,7 +90,7 @@ export const TargetBusyError = createError(
 /** The function in `upstream` threw, or gave something that is neither a declared name nor a URL. */
 export const UpstreamSelectionError = createError(
   'SLUICE_UPSTREAM_SELECTION', 'No upstream could be chosen for this request', 502)
-/** A hook has read a body that the gateway was to stream. The cause names the route and the mend. */
+/** A hook has read a body that the gateway was to stream. The cause names the route and the fix. */
 export const BodyConsumedError = createError(
   'SLUICE_BODY_CONSUMED', 'The request body could not be passed on', 500)
 /** A function in `headers` gave something that no header may hold. */

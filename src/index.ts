@@ -4,8 +4,8 @@ import sluice from './plugin.js'
 export default sluice
 export { sluice }
 export { createGateway, type CreateGatewayOptions, type GatewayServer } from './service/gateway.js'
-export { redactedLogs } from './redaction.js'
-export { requestId, type TrustProxy } from './request-id.js'
+export { redactedLogs } from './observers/redaction.js'
+export { requestId, type TrustProxy } from './routing/request-id.js'
 export type { Gateway, ProxyRouteOptions } from './plugin.js'
 export * as errors from './errors.js'
 export {
@@ -21,6 +21,6 @@ export {
   type RewriteFunction,
   type UntilFunction,
   type UpstreamFunction
-} from './options.js'
+} from './options/index.js'
 export type { CloseSent, EndedBy, EndReason, SessionEnd, Traffic, WebSocketSession } from './types.js'
 export type { DrainOptions, SessionFilter } from './websocket/sessions.js'

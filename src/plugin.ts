@@ -2,28 +2,28 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { FastifyContextConfig, FastifyInstance, FastifyPluginAsync, FastifyRequest, RouteOptions, RouteShorthandOptions } from 'fastify'
 import fastifyPlugin from 'fastify-plugin'
 import { RequestInvalidError, RouteInvalidError, UpstreamUnknownError } from './errors.js'
-import { Closing, type ClosingPart } from './closing.js'
-import { LastAnswers } from './http/client-errors.js'
-import { holdExpectations } from './http/expectation.js'
-import { isHost } from './http/host.js'
+import { Closing, type ClosingPart } from './listener/closing.js'
+import { LastResponses } from './listener/last-responses.js'
+import { holdExpectations } from './listener/expectation.js'
+import { isHost } from './message/host.js'
 import { proxyRequest } from './http/proxy.js'
-import { requestTarget } from './http/request-target.js'
-import { watchOptIns } from './opt-in.js'
-import { OtherConnections } from './other-addresses.js'
-import { GatewayOptions, PassthroughOptions, ProxyOptions, type UpstreamOptions } from './options.js'
-import { keepLast, leaveBodyUnparsed, serveHandshakes, type HandshakeHandler, type RouteHandler } from './route.js'
-import { RouteTable } from './route-table.js'
-import { chooseUpstream } from './upstreams/choice.js'
-import { forwardingPolicy } from './upstreams/forwarding.js'
+import { requestTarget } from './message/request-target.js'
+import { watchOptIns } from './routing/opt-in.js'
+import { OtherConnections } from './listener/other-addresses.js'
+import { GatewayOptions, PassthroughOptions, ProxyOptions, type UpstreamOptions } from './options/index.js'
+import { keepLast, leaveBodyUnparsed, serveHandshakes, type HandshakeHandler, type RouteHandler } from './routing/route.js'
+import { RouteTable } from './routing/route-table.js'
+import { chooseUpstream } from './routing/choose-upstream.js'
+import { forwardingPolicy } from './message/forwarding.js'
 import { UpstreamRegistry } from './upstreams/registry.js'
-import { rewritingOf } from './upstreams/rewriting.js'
-import { parseTarget } from './upstreams/target.js'
+import { rewritingOf } from './message/rewriting.js'
+import { parseTarget } from './net/target-address.js'
 import { Upstream } from './upstreams/upstream.js'
-import { validated } from './validate.js'
-import { Admission } from './websocket/admission.js'
-import { passThrough, type PassthroughRoute } from './websocket/passthrough.js'
+import { validated } from './options/validate.js'
+import { Admission } from './policies/admission.js'
+import { passThrough, type PassthroughRoute } from './websocket/handshake/passthrough.js'
 import { Sessions, type DrainOptions } from './websocket/sessions.js'
-import { Upgrades } from './websocket/upgrades.js'
+import { Upgrades } from './listener/upgrades.js'
 
 /** Options of `app.proxy(url, options)`: the gateway's own, and Fastify's route options less those of a body that is not parsed. */
 export type ProxyRouteOptions = ProxyOptions &
@@ -84,7 +84,7 @@ const plugin: FastifyPluginAsync<GatewayOptions> = async (app, givenOptions) => 
   const sessions = new Sessions()
   const routing = (request: IncomingMessage, response: ServerResponse) => app.routing(request, response)
   const upgrades = Upgrades.of(app.server, { routing, ignore: options.ignoreUpgrade })
-  LastAnswers.of(app.server)
+  LastResponses.of(app.server)
   holdExpectations(app.server, routing)
   const otherConnections = OtherConnections.of(app)
   /** The routes that name their upstream, until all upstreams are declared. */

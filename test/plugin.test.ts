@@ -44,7 +44,7 @@ t.test('an upstream may be declared after the routes that name it, by any plugin
   t.equal((await fetch(address)).status, 200)
 })
 
-t.test('malformed targets and options name the offender and the mend', async t => {
+t.test('malformed targets and options name the offender and the fix', async t => {
   const app = await gatewayApp(t)
   t.throws(() => app.upstream('a', { targets: ['localhost:80'] }), { code: 'SLUICE_TARGET_MALFORMED', message: /did you mean 'http:\/\/localhost:80'/ })
   t.throws(() => app.upstream('a', { targets: ['ws://localhost:80'] }), { message: /write 'http:\/\/localhost/ })

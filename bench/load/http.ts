@@ -4,7 +4,7 @@ import { buffer, connectTo, type Address } from './connect.js'
 
 const END_OF_HEAD = 0x0d0a0d0a
 
-/** Sends a request over a kept-alive connection and waits for the whole answer. */
+/** Sends a request over a kept-alive connection and waits for the whole response. */
 export class Exchange implements Worker {
   readonly #loop: ClosedLoop
   readonly #address: Address
@@ -13,7 +13,7 @@ export class Exchange implements Worker {
   /** Bytes of the body still to come, or undefined before the head. */
   #missing: number | undefined
   #head: Buffer | undefined
-  /** Of the answer before: the next one is most likely as long. */
+  /** Of the response before: the next one is most likely as long. */
   #headLength = 0
   #bodyLength = -1
   #begun = 0
@@ -44,7 +44,7 @@ export class Exchange implements Worker {
 
   #read (length: number): void {
     if (this.#missing === undefined) {
-      if (this.#isAnswerLikeBefore(length)) return this.#next()
+      if (this.#isResponseLikeBefore(length)) return this.#next()
       this.#readHead(length)
     } else {
       this.#missing -= length
@@ -59,7 +59,7 @@ export class Exchange implements Worker {
     if (this.#loop.completed(this.#begun)) this.begin()
   }
 
-  #isAnswerLikeBefore (length: number): boolean {
+  #isResponseLikeBefore (length: number): boolean {
     return this.#head === undefined && length === this.#headLength + this.#bodyLength &&
       buffer.readUInt32BE(this.#headLength - 4) === END_OF_HEAD && buffer[9] === 0x32
   }
@@ -74,7 +74,7 @@ export class Exchange implements Worker {
     this.#head = undefined
     const text = head.toString('latin1', 0, end)
     const bodyLength = /^content-length: *(\d+)/im.exec(text)
-    if (!text.startsWith('HTTP/1.1 200') || bodyLength === null) return this.#loop.fail(new Error(`a bad answer: ${text}`))
+    if (!text.startsWith('HTTP/1.1 200') || bodyLength === null) return this.#loop.fail(new Error(`a bad response: ${text}`))
     this.#headLength = end + 4
     this.#bodyLength = Number(bodyLength[1])
     this.#missing = this.#bodyLength - (head.length - this.#headLength)

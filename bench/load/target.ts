@@ -14,7 +14,7 @@ export interface TargetPorts {
 /**
  * The target behind every proxy, on bare sockets so that it is not what is measured. By path:
  *
- * - `/bytes/N`: an answer of N bytes
+ * - `/bytes/N`: a response of N bytes
  * - `/upload`: takes a body and answers when it has it all
  * - `/echo/N`: a WebSocket that answers each message of N bytes with one of N bytes
  * - `/close`: a WebSocket that answers the client's Close
@@ -68,7 +68,7 @@ class Connection {
     const pathAt = head.indexOf(' ') + 1
     const path = head.slice(pathAt, head.indexOf(' ', pathAt))
     if (path.startsWith('/bytes/')) {
-      this.#socket.write(answerOf(Number(path.slice('/bytes/'.length))))
+      this.#socket.write(responseOf(Number(path.slice('/bytes/'.length))))
     } else if (path === '/upload') {
       this.#takeBody(head, rest)
     } else {
@@ -86,7 +86,7 @@ class Connection {
       // What is sent is all zeros, so that nothing in it looks like the last chunk.
       if (length === null ? chunk.toString('latin1', Math.max(0, chunk.length - LAST_CHUNK.length)) !== LAST_CHUNK : missing > 0) return
       this.#body = undefined
-      this.#socket.write(answerOf(2))
+      this.#socket.write(responseOf(2))
     }
     if (rest.length > 0) this.#body(rest)
   }
@@ -108,7 +108,7 @@ class Connection {
 }
 
 const answers = new Map<number, Buffer>()
-function answerOf (size: number): Buffer {
+function responseOf (size: number): Buffer {
   let answer = answers.get(size)
   if (answer === undefined) {
     const head = `HTTP/1.1 200 OK\r\nContent-Type: application/octet-stream\r\nDate: ${new Date().toUTCString()}\r\nContent-Length: ${size}\r\n\r\n`

@@ -42,7 +42,7 @@ export class Echo implements Worker {
   readonly #address: Address
   readonly #size: number
   readonly #message: Buffer
-  readonly #answerLength: number
+  readonly #responseLength: number
   #socket: Socket | undefined
   #received = 0
   #begun = 0
@@ -52,7 +52,7 @@ export class Echo implements Worker {
     this.#address = address
     this.#size = size
     this.#message = messageFrame(size, true)
-    this.#answerLength = messageFrame(size, false).length
+    this.#responseLength = messageFrame(size, false).length
   }
 
   async open (): Promise<void> {
@@ -70,8 +70,8 @@ export class Echo implements Worker {
 
   #read (length: number): void {
     this.#received += length
-    if (this.#received < this.#answerLength) return
-    this.#received -= this.#answerLength
+    if (this.#received < this.#responseLength) return
+    this.#received -= this.#responseLength
     if (this.#loop.completed(this.#begun)) this.begin()
   }
 }

@@ -50,10 +50,10 @@ function notes (): string {
 const method = ({ idleSessions, lives }: Plan) => `## Method
 
 - Each proxy is one process, pinned to the first core. The target and the load are one process on the second, the same for all.
-- Each connection has one operation in flight: what is slower gets less, and nothing piles up. A WebSocket message is echoed by the target, so it passes the proxy twice and counts once. "Opened and closed" is a handshake, a Close from the client, its answer, and the end of both connections.
+- Each connection has one operation in flight: what is slower gets less, and nothing piles up. A WebSocket message is echoed by the target, so it passes the proxy twice and counts once. "Opened and closed" is a handshake, a Close from the client, its response, and the end of both connections.
 - A proxy in Node.js is warm when it is measured. All peers take their turns within a round; a ratio is the median of the ratios of the rounds.
 - Over TLS, the proxy speaks it either with the client or with the target, in processes of their own: TLS 1.3, TLS_AES_256_GCM_SHA384, a self-signed certificate that no proxy verifies. The connections are open before anything is counted.
-- HTTP is measured with \`X-Forwarded-*\` (but @fastify/http-proxy has none), without an access log, and in sluice with a UUID as the id of each request; metrics sluice has none yet. "sluice + log" writes its access log, a line for a request and one for its answer, to /dev/null.
+- HTTP is measured with \`X-Forwarded-*\` (but @fastify/http-proxy has none), without an access log, and in sluice with a UUID as the id of each request; metrics sluice has none yet. "sluice + log" writes its access log, a line for a request and one for its response, to /dev/null.
 ${lives.http > 1 ? manyProcesses(lives.http) : ''}- Where a pace stands behind ≥, the load and not the proxy has set it. CPU time is told all the same.
 - Latencies are those of the load at full pace: 64 connections with a message or request each, 32 with a handshake each.
 - Memory is what ${idleSessions.toLocaleString('en')} sessions add to the resident memory of a fresh process that has 1,000 open, divided by their number; garbage is collected before, where that can be asked for.

@@ -1,15 +1,15 @@
 import type { ServerResponse } from 'node:http'
-import { headerValues, type HeaderList } from '../upstreams/headers.js'
+import { headerValues, type HeaderList } from '../message/headers.js'
 
 /**
- * Passes on what a target says ahead of its answer (RFC 8297): its links. Hints that Node does not take are
+ * Passes on what a target says ahead of its response (RFC 8297): its links. Hints that Node does not take are
  * dropped, and so are those that a client does not read; they are hints.
  */
 export function writeEarlyHints (response: ServerResponse, headers: HeaderList): void {
   // Node takes one link at a time. A comma may stand in its URL, too.
   const link = headerValues(headers, 'link').flatMap(value => value.split(/,\s*(?=<)/))
   if (link.length === 0 || response.headersSent) return
-  // It would write them between the head and the body of an answer that waits for its turn.
+  // It would write them between the head and the body of a response that waits for its turn.
   if (response.socket === null) return
   // A target may go on with them for ever, and a client not read them.
   if (response.writableLength >= response.writableHighWaterMark) return

@@ -1,26 +1,26 @@
 import type { IncomingMessage } from 'node:http'
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import { inContext } from '../async-context.js'
+import { inContext } from '../net/async-context.js'
 import { BodyTimeoutError, HttpVersionError, RequestInvalidError, TargetBusyError, TargetTimeoutError, TargetUnreachableError } from '../errors.js'
-import type { AnswerHead } from '../upstreams/answer.js'
-import { forwardingOf, type ForwardingPolicy } from '../upstreams/forwarding.js'
-import { headerIndex, headerValues, requestHeaders, responseHeaders, trailerHeaders, withoutHeaders, type HeaderList } from '../upstreams/headers.js'
-import { hookHeaders } from '../upstreams/hook-headers.js'
-import type { AnswerListener, Exchange, TargetRequest } from '../upstreams/http1/exchange.js'
-import type { Rewriting } from '../upstreams/rewriting.js'
+import type { ResponseHead } from '../message/response.js'
+import { forwardingOf, type ForwardingPolicy } from '../message/forwarding.js'
+import { headerIndex, headerValues, requestHeaders, responseHeaders, trailerHeaders, withoutHeaders, type HeaderList } from '../message/headers.js'
+import { hookHeaders } from '../message/hook-headers.js'
+import type { ResponseListener, TargetExchange, TargetRequest } from '../upstreams/http1/target-exchange.js'
+import type { Rewriting } from '../message/rewriting.js'
 import type { Target } from '../upstreams/target.js'
 import type { Upstream } from '../upstreams/upstream.js'
-import type { AnswerWriter } from './answer-writer.js'
-import { DirectAnswer, mayAnswerDirectly } from './direct-answer.js'
-import { claimExpectation, type Expectation } from './expectation.js'
+import type { ResponseWriter } from './response-writer.js'
+import { DirectResponse, mayRespondDirectly } from './direct-response.js'
+import { claimExpectation, type Expectation } from '../listener/expectation.js'
 import { writeEarlyHints } from './early-hints.js'
-import { failProbe } from './probe.js'
-import { isInTurn, whenInTurn } from './queued-answers.js'
+import { failProbe } from './vite-probe.js'
+import { isInTurn, whenInTurn } from '../listener/queued-responses.js'
 import { bodies, headersOfBody, requestBody, type RequestBody } from './request-body.js'
 import { limitStandstill } from './stalled-reader.js'
-import { StreamedAnswer } from './streamed-answer.js'
+import { StreamedResponse } from './streamed-response.js'
 
-/** What a route does with its requests and their answers. */
+/** What a route does with its requests and their responses. */
 export interface ProxiedRoute {
   rewriting: Rewriting
   forwarding: ForwardingPolicy
@@ -64,7 +64,7 @@ function trailersOf (request: IncomingMessage): TargetRequest['trailers'] {
 }
 
 /** One request through the gateway. */
-class Proxying implements AnswerListener {
+class Proxying implements ResponseListener {
   readonly #request: FastifyRequest
   readonly #reply: FastifyReply
   readonly #upstream: Upstream
@@ -78,9 +78,9 @@ class Proxying implements AnswerListener {
   #failed: Set<Target> | undefined
   /** How often the request has been sent again. */
   #resent = 0
-  #exchange: Exchange | undefined
-  #answer: AnswerWriter | undefined
-  /** An answer of our own is on its way in place of the target's. */
+  #exchange: TargetExchange | undefined
+  #answer: ResponseWriter | undefined
+  /** A response of our own is on its way in place of the target's. */
   #refused = false
   #watchesReader = false
 
@@ -131,7 +131,7 @@ class Proxying implements AnswerListener {
     if (this.#exchange !== undefined) return this.#exchange.cancel()
     this.#body?.stop()
     // Its turn has not come.
-    if (!this.#reply.sent) this.#request.log.info('the client has left before its answer')
+    if (!this.#reply.sent) this.#request.log.info('the client has left before its response')
   }
 
   #select (): Target | undefined {
@@ -167,12 +167,12 @@ class Proxying implements AnswerListener {
     }
   }
 
-  onInterim ({ status, headers }: AnswerHead): void {
+  onInterim ({ status, headers }: ResponseHead): void {
     const { raw } = this.#request
     if (status === EARLY_HINTS && raw.httpVersion === '1.1') writeEarlyHints(this.#reply.raw, responseHeaders(headers))
   }
 
-  onHead (head: AnswerHead): void {
+  onHead (head: ResponseHead): void {
     if (this.#reply.sent) {
       // A timeout of Fastify's has answered already.
       this.#exchange!.cancel()
@@ -181,22 +181,22 @@ class Proxying implements AnswerListener {
     try {
       this.#begin(head)
     } catch (error) {
-      // Nothing of it has been sent. Another answer would be no better, so no target is asked again.
+      // Nothing of it has been sent. Another response would be no better, so no target is asked again.
       this.#refused = true
       this.#exchange!.cancel()
       this.#reply.send(error)
     }
   }
 
-  /** @throws {TargetAnswerInvalidError} for a head that cannot be sent, and whatever a function of the route throws. */
-  #begin (head: AnswerHead): void {
+  /** @throws {TargetResponseInvalidError} for a head that cannot be sent, and whatever a function of the route throws. */
+  #begin (head: ResponseHead): void {
     const { status, message } = head
     const { rewriting, forwarding } = this.#route
     const received = responseHeaders(head.headers, forwarding.via)
     const question = { address: this.#target!.address, headers: this.#headers }
     // RFC 9110 §8.6.
     const headers = rewriting.responseHeaders(status === 204 ? withoutHeaders(received, ['content-length']) : received, this.#request, question)
-    const Writer = mayAnswerDirectly(this.#request) ? DirectAnswer : StreamedAnswer
+    const Writer = mayRespondDirectly(this.#request) ? DirectResponse : StreamedResponse
     this.#answer = new Writer(this.#reply, { status, message, headers }, this.#exchange!)
   }
 
@@ -214,17 +214,17 @@ class Proxying implements AnswerListener {
   onError (given: Error): void {
     const error = this.#errorOf(given)
     if (this.#answer !== undefined) {
-      if (this.#reply.raw.destroyed) this.#request.log.info('the client has left in the middle of its answer')
-      else this.#request.log.warn({ err: error }, 'the answer of the upstream broke off')
+      if (this.#reply.raw.destroyed) this.#request.log.info('the client has left in the middle of its response')
+      else this.#request.log.warn({ err: error }, 'the response of the upstream broke off')
       this.#answer.onError(error)
       // What came before goes to the client first.
       if (this.#waitsForReader()) this.#watchReader()
       return
     }
     if (this.#refused || this.#reply.sent) {
-      // The client has an answer; a timeout of Fastify's may have given it.
+      // The client has a response; a timeout of Fastify's may have given it.
     } else if (this.#reply.raw.destroyed || this.#request.raw.socket.destroyed) {
-      this.#request.log.info('the client has left before its answer')
+      this.#request.log.info('the client has left before its response')
     } else {
       const target = this.#another(error)
       if (target !== undefined) return this.#tryToForward(target)

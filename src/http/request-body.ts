@@ -2,8 +2,8 @@ import { IncomingMessage, type ServerResponse } from 'node:http'
 import type { Readable } from 'node:stream'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { BodyConsumedError, BodyTimeoutError, BodyTooLargeError, TargetTimeoutError, TargetUnreachableError } from '../errors.js'
-import { headerValues, withoutHeaders, type HeaderList } from '../upstreams/headers.js'
-import type { BodySink, OutgoingBody } from '../upstreams/http1/exchange.js'
+import { headerValues, withoutHeaders, type HeaderList } from '../message/headers.js'
+import type { BodySink, OutgoingBody } from '../upstreams/http1/target-exchange.js'
 
 /** The bodies of requests whose preParsing hooks have run, as these have left them. */
 export const bodies = new WeakMap<FastifyRequest, Readable>()
@@ -65,7 +65,7 @@ export class RequestBody implements OutgoingBody {
   #sink: BodySink | undefined
   #failure: Error | undefined
   #left: number
-  /** The request has an answer, or none will come. */
+  /** The request has a response, or none will come. */
   #unwanted = false
   /** By its connection, when the time began. */
   #bytesRead = 0
@@ -73,7 +73,7 @@ export class RequestBody implements OutgoingBody {
   #waitsForTarget = false
 
   /**
-   * @param response The answer to the request.
+   * @param response The response to the request.
    * @param onFailure The body cannot be read to its end.
    */
   constructor (source: Readable, response: ServerResponse, { timeout, size }: BodyLimits, onFailure: () => void) {

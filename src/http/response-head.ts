@@ -2,9 +2,10 @@ import { IncomingMessage, ServerResponse } from 'node:http'
 import { Socket } from 'node:net'
 import { Writable } from 'node:stream'
 import type { FastifyReply } from 'fastify'
-import { mergedHeaders, reasonPhrase, type AnswerHead } from '../upstreams/answer.js'
-import { headerPairs, type HeaderList } from '../upstreams/headers.js'
-import { headersByName, isOddDisposition, showHeaders, withDispositionFirst } from '../upstreams/response-headers.js'
+import { reasonPhrase, type ResponseHead } from '../message/response.js'
+import { mergedHeaders } from '../proxy/send-response.js'
+import { headerPairs, type HeaderList } from '../message/headers.js'
+import { headersByName, isOddDisposition, showHeaders, withDispositionFirst } from '../message/response-headers.js'
 
 const { writeHead, addTrailers } = ServerResponse.prototype
 
@@ -14,7 +15,7 @@ const { writeHead, addTrailers } = ServerResponse.prototype
  *
  * @throws {Error} Node's, for a head that cannot be sent. Another may be, then.
  */
-export function writeResponseHead (reply: FastifyReply, { status, message, headers }: AnswerHead): void {
+export function writeResponseHead (reply: FastifyReply, { status, message, headers }: ResponseHead): void {
   const response = reply.raw
   const phrase = reasonPhrase(status, message)
   const own = Object.keys(reply.getHeaders())

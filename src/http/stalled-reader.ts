@@ -2,7 +2,7 @@ import type { ServerResponse } from 'node:http'
 import { Socket } from 'node:net'
 
 /**
- * Breaks off an answer whose client reads nothing of it for so many milliseconds. A target that is held back
+ * Breaks off a response whose client reads nothing of it for so many milliseconds. A target that is held back
  * for it stands still without a fault of its own, so no limit of its own would end the exchange.
  *
  * @param blocked Whether the client is waited for now.
@@ -10,7 +10,7 @@ import { Socket } from 'node:net'
 export function limitStandstill (response: ServerResponse, timeout: number, blocked: () => boolean): void {
   const { socket } = response
   if (socket === null && !response.destroyed && !response.writableFinished) {
-    // Its turn comes behind the answers to the requests before it.
+    // Its turn comes behind the responses to the requests before it.
     response.once('socket', () => limitStandstill(response, timeout, blocked))
     return
   }

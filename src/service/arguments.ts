@@ -1,7 +1,7 @@
 import { parseArgs } from 'node:util'
 import { UsageError } from '../errors.js'
-import { nearest } from '../nearest.js'
-import { LogLevel } from '../options.js'
+import { nearest } from '../options/did-you-mean.js'
+import { LogLevel } from '../options/index.js'
 
 /** What the command line said; what it did not say is undefined. */
 export interface Arguments {

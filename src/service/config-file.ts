@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { isAlias, isMap, isScalar, isSeq, LineCounter, parseDocument, visit, type Document, type Node, type YAMLError } from 'yaml'
 import { ConfigInvalidError } from '../errors.js'
-import type { GatewayConfig } from '../options.js'
+import type { GatewayConfig } from '../options/index.js'
 import { configProblems, type Locate } from './config.js'
 
 /** A configuration file that has been read and found valid. */

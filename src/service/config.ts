@@ -1,9 +1,9 @@
 import { ConfigInvalidError, TargetMalformedError } from '../errors.js'
-import { nearest } from '../nearest.js'
-import { GatewayConfig, type RouteConfig } from '../options.js'
+import { nearest } from '../options/did-you-mean.js'
+import { GatewayConfig, type RouteConfig } from '../options/index.js'
 import { UpstreamRegistry } from '../upstreams/registry.js'
-import { parseTarget } from '../upstreams/target.js'
-import { problems, type Problem } from '../validate.js'
+import { parseTarget } from '../net/target-address.js'
+import { problems, type Problem } from '../options/validate.js'
 
 /** Says where in the configuration a path lies, in words for an error: 'routes.0.url', 'sluice.yaml:7:5: routes.0.url'. */
 export type Locate = (path: string[]) => string

@@ -4,7 +4,7 @@ import { parseEnv } from 'node:util'
 import { Type, type Static } from '@sinclair/typebox'
 import { envSchema } from 'env-schema'
 import { ConfigInvalidError } from '../errors.js'
-import { LogLevel } from '../options.js'
+import { LogLevel } from '../options/index.js'
 
 /** The environment variables that the service reads. `.env.example` is their reference. */
 export const Environment = Type.Object({

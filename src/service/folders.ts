@@ -4,7 +4,7 @@ import { fileURLToPath, pathToFileURL } from 'node:url'
 import autoload from '@fastify/autoload'
 import type { FastifyInstance } from 'fastify'
 import { ConfigInvalidError } from '../errors.js'
-import type { GatewayConfig } from '../options.js'
+import type { GatewayConfig } from '../options/index.js'
 import type { Locate } from './config.js'
 
 /** What each plugin in the built-in folders `plugins/` and `routes/` gets as its options. */

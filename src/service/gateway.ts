@@ -1,6 +1,6 @@
 import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
 import { ConfigInvalidError, UpstreamUnknownError } from '../errors.js'
-import type { GatewayConfig } from '../options.js'
+import type { GatewayConfig } from '../options/index.js'
 import { createApp, fillApp, type AppParts } from './app.js'
 import { checkedConfig, locateInObject } from './config.js'
 

@@ -1,8 +1,8 @@
 import type { FastifyServerOptions } from 'fastify'
 import { Writable } from 'node:stream'
 import { prettyFactory } from 'pino-pretty'
-import type { LogLevel } from '../options.js'
-import { redactedLogs } from '../redaction.js'
+import type { LogLevel } from '../options/index.js'
+import { redactedLogs } from '../observers/redaction.js'
 
 /** Where log lines go: process.stdout, usually. */
 export interface LogOutput {

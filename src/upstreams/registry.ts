@@ -1,7 +1,7 @@
 import { UpstreamDuplicateError } from '../errors.js'
-import { UpstreamOptions } from '../options.js'
-import { validated } from '../validate.js'
-import { parseTarget } from './target.js'
+import { UpstreamOptions } from '../options/index.js'
+import { validated } from '../options/validate.js'
+import { parseTarget } from '../net/target-address.js'
 import { Upstream } from './upstream.js'
 
 /** How many upstreams named by a bare URL are kept. A function that makes up URLs must not fill the memory. */

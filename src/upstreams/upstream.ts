@@ -1,7 +1,8 @@
 import type { Socket } from 'node:net'
-import type { UpstreamOptions } from '../options.js'
-import { Target, parseTarget, type TargetPolicy } from './target.js'
-import { tlsClientOptions } from './tls.js'
+import type { UpstreamOptions } from '../options/index.js'
+import { parseTarget } from '../net/target-address.js'
+import { Target, type TargetPolicy } from './target.js'
+import { tlsClientOptions } from '../net/tls.js'
 
 /** A named group of interchangeable targets, with one policy. */
 export class Upstream {

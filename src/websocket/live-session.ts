@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto'
 import type { FastifyRequest } from 'fastify'
-import { inContext } from '../async-context.js'
+import { inContext } from '../net/async-context.js'
 import type { SessionEnd, Traffic, WebSocketSession } from '../types.js'
-import { CloseCode } from './frames.js'
-import { Session, type SessionOptions } from './session.js'
+import { CloseCode } from './relay/frames.js'
+import { Session, type SessionOptions } from './relay/relay.js'
 
 /** What is known of a session beside its relay. */
 export interface SessionOrigin {

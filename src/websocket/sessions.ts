@@ -1,6 +1,6 @@
-import type { Cancellation } from '../upstreams/cancellation.js'
+import type { Cancellation } from '../net/cancellation.js'
 import type { WebSocketSession } from '../types.js'
-import { CloseCode } from './frames.js'
+import { CloseCode } from './relay/frames.js'
 import { checkClose, type LiveSession } from './live-session.js'
 
 /** How a drain goes. */

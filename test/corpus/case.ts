@@ -1,20 +1,20 @@
-/** What a client gets: the target's answer to the request that is told so, or a status. */
+/** What a client gets: the target's response to the request that is told so, or a status. */
 export type Outcome = string | number
 
 /** Bytes that a client sends, and what is allowed to become of them. */
 export interface Case {
   name: string
-  /** In one write each; the next follows when an answer has come. */
+  /** In one write each; the next follows when a response has come. */
   send: string | string[]
   /** All answers, in their order. A text is a request that the target sees; the target sees no other. */
   expect: Outcome[]
   /** Other results that are allowed too, such as those of another version of Node. */
   or?: Outcome[][]
-  /** Requests that the target sees although nobody gets its answer. */
+  /** Requests that the target sees although nobody gets its response. */
   unanswered?: string[]
-  /** Requests that the target may see although nobody gets its answer. */
+  /** Requests that the target may see although nobody gets its response. */
   may?: string[]
-  /** The first request is a HEAD: its answer has no body, whatever its head says. */
+  /** The first request is a HEAD: its response has no body, whatever its head says. */
   head?: true
   /** The client ends its half right behind what it sends. */
   end?: true

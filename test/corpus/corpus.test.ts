@@ -40,7 +40,7 @@ async function start (t: Test, target: RecordingTarget, dead: number): Promise<G
   return { port: (app.server.address() as AddressInfo).port, seen, close: () => app.close() }
 }
 
-/** The answers that stand in a text; what is no whole answer is told as it is. */
+/** The responses that stand in a text; what is no whole response is told as it is. */
 function answersIn (text: string, ended: boolean, head?: boolean): Outcome[] {
   const answers: Outcome[] = []
   let final = 0
@@ -49,11 +49,11 @@ function answersIn (text: string, ended: boolean, head?: boolean): Outcome[] {
       bodyless: start => (head === true && final === 0) || /^HTTP\/1\.1 (1|204|304)/.test(start),
       untilEnd: { ended }
     })
-    if (!('message' in reading)) return [...answers, `no answer: ${JSON.stringify(reading)}`]
+    if (!('message' in reading)) return [...answers, `no response: ${JSON.stringify(reading)}`]
     const { message, length } = reading
     const status = Number(/^HTTP\/1\.1 (\d{3}) /.exec(message.start)?.[1])
     const told = decodeURIComponent(message.headers.find(([name]) => name === 'x-request')?.[1] ?? '')
-    if (told !== '' && message.body !== '' && told !== message.body) return [...answers, `the body of another answer: ${message.body}`]
+    if (told !== '' && message.body !== '' && told !== message.body) return [...answers, `the body of another response: ${message.body}`]
     answers.push(told === '' ? status : told)
     text = text.slice(length)
     if (status === 101) return text === '' ? answers : [...answers, 'bytes behind a 101']
@@ -72,14 +72,14 @@ async function play (t: Test, port: number, { send, end, expect, or = [], head }
   client.write(steps.shift()!)
   if (end === true) client.end()
   for (;;) {
-    // What may still come. Nothing, when all is there, or an answer is none of those that are allowed.
-    const open = allowed.filter(outcomes => outcomes.length > answers.length && answers.every((answer, index) => answer === outcomes[index] || String(answer).startsWith('no answer')))
+    // What may still come. Nothing, when all is there, or a response is none of those that are allowed.
+    const open = allowed.filter(outcomes => outcomes.length > answers.length && answers.every((answer, index) => answer === outcomes[index] || String(answer).startsWith('no response')))
     if (client.length === 0 && (open.length === 0 || client.ended || client.closed)) break
     const before = answers.length
     await client.some()
     text += (await client.bytes(client.length)).toString('latin1')
     answers = answersIn(text, client.ended || client.closed, head)
-    if (answers.length > before && steps.length > 0 && !String(answers.at(-1)).startsWith('no answer')) client.write(steps.shift()!)
+    if (answers.length > before && steps.length > 0 && !String(answers.at(-1)).startsWith('no response')) client.write(steps.shift()!)
   }
   // What the gateway has not read as a whole, it answers now; there must be nothing.
   client.end()
@@ -95,13 +95,13 @@ for (const one of cases.filter(({ name }) => name.includes(process.env['ONLY'] ?
     const gateway = await start(t, target, dead)
     const answers = await play(t, gateway.port, one)
     const met = [one.expect, ...one.or ?? []].find(outcomes => JSON.stringify(outcomes) === JSON.stringify(answers))
-    if (met === undefined) t.same(answers, one.expect, 'the answers')
+    if (met === undefined) t.same(answers, one.expect, 'the responses')
 
     t.same(await play(t, gateway.port, { name: '', send: request('GET /t/healthy'), expect: ['GET /t/healthy'] }), ['GET /t/healthy'], 'the gateway serves on')
     await gateway.close()
     await target.idle()
     const forwarded = [...(met ?? one.expect).filter(answer => typeof answer === 'string'), ...one.unanswered ?? [], 'GET /t/healthy']
-    // A request of which nobody waits for the answer any more may be given up on its way.
+    // A request of which nobody waits for the response any more may be given up on its way.
     for (const request of one.may ?? []) if (target.requests.includes(request) && !forwarded.includes(request)) forwarded.push(request)
     t.same([...target.requests].sort(), forwarded.sort(), 'the requests of the target')
     t.same(target.violations, [], 'nothing else arrives at the target')

@@ -1,6 +1,6 @@
 import { createServer, type AddressInfo, type Socket } from 'node:net'
 import type { Teardown } from '../helpers/wire.js'
-import { acceptOf } from '../../src/websocket/handshake.js'
+import { acceptOf } from '../../src/websocket/handshake/validation.js'
 import { readMessage, requestFault, type Message } from './strict.js'
 
 /** A target that reads strictly, writes down what it reads, and answers each request by its path. */
@@ -14,7 +14,7 @@ export interface RecordingTarget {
   idle (): Promise<void>
 }
 
-/** How a request is told in a case and in its answer. */
+/** How a request is told in a case and in its response. */
 export function told ({ start, body }: Message): string {
   const request = start.replace(/ HTTP\/1\.1$/, '')
   return body === '' ? request : `${request} ${body}`
@@ -89,7 +89,7 @@ export async function recordingTarget (t: Teardown): Promise<RecordingTarget> {
   return target
 }
 
-/** The answer says, twice, which request it belongs to. */
+/** The response says, twice, which request it belongs to. */
 function answer (request: string): string {
   const body = request.startsWith('HEAD ') ? '' : request
   return `HTTP/1.1 200 OK\r\nX-Request: ${encodeURIComponent(request)}\r\nContent-Length: ${request.length}\r\n\r\n${body}`

@@ -117,7 +117,7 @@ const scenarios: Record<string, Scenario> = {
     t.match(wscat.output.stdout, 'hello')
   },
 
-  /** The answer that a target which is down makes of a request. */
+  /** The response that a target which is down makes of a request. */
   'error-answer': async (t, block) => {
     const app = Fastify()
     t.teardown(() => app.close())

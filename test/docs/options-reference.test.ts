@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises'
 import t from 'tap'
 import { ERRORS_PAGE, OPTIONS_PAGE, optionsReference, withErrorTables } from '../../scripts/options-reference.js'
 
-t.test("docs/options.md is that of src/options.ts; else run 'npm run docs'", async t => {
+t.test("docs/options.md is that of src/options/; else run 'npm run docs'", async t => {
   t.equal(await readFile(OPTIONS_PAGE, 'utf8'), optionsReference())
 })
 

@@ -2,7 +2,7 @@ import t, { type Test } from 'tap'
 import { selfSigned } from '../helpers/certificates.js'
 import { listeners, type ClientConnection } from '../helpers/listeners.js'
 import { handshake } from '../helpers/raw-client.js'
-import { goodAnswer } from '../helpers/raw-target.js'
+import { goodResponse } from '../helpers/raw-target.js'
 import { closing, frame, masked, type Wire } from '../helpers/wire.js'
 import { requestAt, ROUTES, start } from './gateway.js'
 
@@ -82,7 +82,7 @@ for (const [kind, listener] of Object.entries(listeners)) {
       const connection = await connect()
       connection.client.write(handshake({ path: '/direct/ws' }))
       const server = await target.next()
-      server.write(goodAnswer(await server.head()))
+      server.write(goodResponse(await server.head()))
       t.equal((await connection.client.head()).start, 'HTTP/1.1 101 Switching Protocols')
       server.write(frame(0x81, 'down'))
       connection.client.write(masked(0x81, 'up'))

@@ -3,7 +3,7 @@ import { request, type IncomingHttpHeaders, type IncomingMessage, type OutgoingH
 
 export interface Asked { status: number, headers: IncomingHttpHeaders, rawHeaders: string[], body: Buffer }
 
-/** Makes a request on a connection of its own and gives the answer as it is: no redirect followed, nothing decoded. */
+/** Makes a request on a connection of its own and gives the response as it is: no redirect followed, nothing decoded. */
 export async function ask (url: string, { method = 'GET', headers = {}, body }: { method?: string, headers?: OutgoingHttpHeaders, body?: string | Buffer } = {}): Promise<Asked> {
   const outgoing = request(url, { method, headers, agent: false })
   outgoing.end(body)

@@ -4,7 +4,7 @@ import Fastify, { type FastifyInstance, type FastifyListenOptions, type FastifyS
 import sluice, { type GatewayOptions, type ProxyRouteOptions, type SessionEnd, type UpstreamOptions } from '../../src/index.js'
 import type { Test as Tap } from 'tap'
 import { handshake } from './raw-client.js'
-import { goodAnswer, rawTarget, type RawTarget } from './raw-target.js'
+import { goodResponse, rawTarget, type RawTarget } from './raw-target.js'
 import { Wire, type Head, type Teardown } from './wire.js'
 
 export interface GatewaySettings {
@@ -82,7 +82,7 @@ export interface OpenSession {
   target: RawTarget
   client: Wire
   server: Wire
-  /** The handshake as the target saw it, and the answer as the client did. */
+  /** The handshake as the target saw it, and the response as the client did. */
   request: Head
   answer: Head
 }
@@ -95,7 +95,7 @@ export async function openSession (t: Teardown, settings: Partial<GatewaySetting
   client.write(handshake({ headers: settings.headers ?? {} }))
   const server = await target.next()
   const request = await server.head()
-  server.write(goodAnswer(request, settings.answer))
+  server.write(goodResponse(request, settings.answer))
   const answer = await client.head()
   return { gateway, target, client, server, request, answer }
 }

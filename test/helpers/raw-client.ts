@@ -19,7 +19,7 @@ export function handshake ({ path = '/ws', start = `GET ${path} HTTP/1.1`, heade
   return [start, ...all.map(([name, value]) => `${name}: ${value}`), ...lines, '', ''].join('\r\n')
 }
 
-/** The answer to what is sent, on a connection that the gateway closes. */
+/** The response to what is sent, on a connection that the gateway closes. */
 export async function exchange (t: Teardown, port: number, data: string | Buffer): Promise<Head & { status: number, body: string }> {
   const client = await Wire.connect(t, port)
   client.write(data)

@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { connect, createServer, type AddressInfo, type Server, type Socket } from 'node:net'
-import { acceptOf } from '../../src/websocket/handshake.js'
+import { acceptOf } from '../../src/websocket/handshake/validation.js'
 import { Wire, valuesOf, type Head, type Teardown } from './wire.js'
 
 /** A target whose bytes a test writes itself. */
@@ -42,7 +42,7 @@ export async function rawTarget (t: Teardown): Promise<RawTarget> {
 }
 
 /** A good 101 for a handshake that a target has read. */
-export function goodAnswer (request: Head, lines: string[] = []): string {
+export function goodResponse (request: Head, lines: string[] = []): string {
   const [key] = valuesOf(request, 'sec-websocket-key')
   return ['HTTP/1.1 101 Switching Protocols', 'Upgrade: websocket', 'Connection: Upgrade', `Sec-WebSocket-Accept: ${acceptOf(key!)}`, ...lines, '', ''].join('\r\n')
 }

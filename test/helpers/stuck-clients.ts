@@ -1,5 +1,5 @@
 import { handshake } from './raw-client.js'
-import { goodAnswer, type RawTarget } from './raw-target.js'
+import { goodResponse, type RawTarget } from './raw-target.js'
 import type { Wire } from './wire.js'
 
 /** A gateway with a route to a target for everything, and under `/hook/` one with a hook that never returns. */
@@ -129,7 +129,7 @@ export const stuckClients: Record<string, (settings: StuckSettings) => Promise<v
     const client = await connect()
     client.write(handshake())
     const server = await target.next()
-    server.write(goodAnswer(await server.head()))
+    server.write(goodResponse(await server.head()))
     await client.head()
   },
 

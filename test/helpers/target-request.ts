@@ -1,19 +1,19 @@
-import type { AnswerHead } from '../../src/upstreams/answer.js'
-import type { HeaderList } from '../../src/upstreams/headers.js'
-import type { BodySink, Exchange, OutgoingBody, TargetRequest } from '../../src/upstreams/http1/exchange.js'
+import type { ResponseHead } from '../../src/message/response.js'
+import type { HeaderList } from '../../src/message/headers.js'
+import type { BodySink, TargetExchange, OutgoingBody, TargetRequest } from '../../src/upstreams/http1/target-exchange.js'
 import type { Target } from '../../src/upstreams/target.js'
 
 /** What a target has answered. */
-export interface TargetAnswer extends AnswerHead {
+export interface TargetResponse extends ResponseHead {
   body: string
   trailers: HeaderList
-  interim: AnswerHead[]
+  interim: ResponseHead[]
 }
 
 /** A request that a test sends to a target. */
 export interface SentRequest {
-  exchange: Exchange
-  answer: Promise<TargetAnswer>
+  exchange: TargetExchange
+  answer: Promise<TargetResponse>
   /** What has happened to its body. */
   body: ChunkBody | undefined
 }
@@ -56,15 +56,15 @@ export class ChunkBody implements OutgoingBody {
   }
 }
 
-/** Sends a request to a target, a GET of / by default, and collects its answer. */
+/** Sends a request to a target, a GET of / by default, and collects its response. */
 export function sendTo (target: Target, { body: chunks, ...rest }: Partial<Omit<TargetRequest, 'body'>> & { body?: string[] | ChunkBody } = {}): SentRequest {
   const body = Array.isArray(chunks) ? new ChunkBody(chunks) : chunks
-  const interim: AnswerHead[] = []
-  let head: AnswerHead
+  const interim: ResponseHead[] = []
+  let head: ResponseHead
   let text = ''
-  let resolve!: (answer: TargetAnswer) => void
+  let resolve!: (answer: TargetResponse) => void
   let reject!: (error: Error) => void
-  const answer = new Promise<TargetAnswer>((...settle) => { [resolve, reject] = settle })
+  const answer = new Promise<TargetResponse>((...settle) => { [resolve, reject] = settle })
   const exchange = target.send({ method: 'GET', path: '/', headers: ['Host', 'target.test'], body: body ?? null, ...rest }, {
     onInterim: early => { interim.push(early) },
     onHead: received => { head = received },

@@ -75,7 +75,7 @@ t.test('not more than bodyLimit reaches the target', async t => {
   t.equal((await server.rest()).replace(/[^x]/g, '').length, LIMIT - 1)
 })
 
-t.test('behind an answer that has begun, the connection is broken off', async t => {
+t.test('behind a response that has begun, the connection is broken off', async t => {
   const { target, port, idle } = await limited(t)
   const client = await Wire.connect(t, port)
   client.write(CHUNKED + chunk(LIMIT))

@@ -9,7 +9,7 @@ t.test('hints that a client does not read are not held for it', async t => {
   const held = new Promise<number>(resolve => { tell = resolve })
   const { port } = await startGateway(t, {
     targets: [target.url],
-    // When the answer comes, all hints have come through.
+    // When the response comes, all hints have come through.
     setup: app => { app.addHook('onSend', async (_request, { raw }) => tell(raw.writableLength)) }
   })
   const client = await Wire.connect(t, port)
@@ -21,7 +21,7 @@ t.test('hints that a client does not read are not held for it', async t => {
   t.ok(await held < 100_000, `${await held} bytes`)
 })
 
-t.test('hints for a request behind another one do not get into its answer', async t => {
+t.test('hints for a request behind another one do not get into its response', async t => {
   const target = await rawTarget(t)
   const { port } = await startGateway(t, { targets: [target.url] })
   const client = await Wire.connect(t, port)

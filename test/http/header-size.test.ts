@@ -1,7 +1,7 @@
 import t from 'tap'
 import { startGateway } from '../helpers/gateway.js'
 import { exchange, handshake } from '../helpers/raw-client.js'
-import { goodAnswer, rawTarget } from '../helpers/raw-target.js'
+import { goodResponse, rawTarget } from '../helpers/raw-target.js'
 import { Wire, valuesOf } from '../helpers/wire.js'
 
 // Issue 8, item 11
@@ -43,7 +43,7 @@ t.test('it holds for handshakes: a 101, and a refusal', async t => {
     const client = await Wire.connect(t, gateway.port)
     client.write(handshake())
     const server = await target.next()
-    server.write(goodAnswer(await server.head(), [`X: ${'a'.repeat(size)}`]))
+    server.write(goodResponse(await server.head(), [`X: ${'a'.repeat(size)}`]))
     const head = await client.head()
     t.equal(head.start, good ? 'HTTP/1.1 101 Switching Protocols' : 'HTTP/1.1 502 Bad Gateway')
     if (!good) t.match((await client.bytes(Number(valuesOf(head, 'content-length')[0]))).toString(), 'SLUICE_TARGET_HEADERS_TOO_LARGE')

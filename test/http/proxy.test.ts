@@ -13,7 +13,7 @@ import { startGateway } from '../helpers/gateway.js'
 import { rawTarget as wiredTarget } from '../helpers/raw-target.js'
 import { nextMessage, openSocket, rawExchange } from '../helpers/sockets.js'
 import { Wire } from '../helpers/wire.js'
-import type { UpstreamOptions } from '../../src/options.js'
+import type { UpstreamOptions } from '../../src/options/index.js'
 import type { FastifyServerOptions } from 'fastify'
 
 async function through (t: Test, target: string, options: Partial<UpstreamOptions> = {}, appOptions: FastifyServerOptions = {}): Promise<string> {
@@ -105,7 +105,7 @@ t.test('status, reason phrase, headers and bodiless answers', async t => {
   t.equal((await fetch(`${address}/204`)).status, 204)
 })
 
-t.test('hooks of the route see and change the answer', async t => {
+t.test('hooks of the route see and change the response', async t => {
   const backend = await httpBackend(t, (_request, response) => { response.writeHead(200, { 'x-own': 'target', vary: 'accept', 'set-cookie': 'a=1' }).end('text') })
   const app = await gatewayApp(t)
   app.addHook('onRequest', async (_request, reply) => { reply.header('vary', 'origin').header('x-hook', 'hook').header('x-own', 'hook').header('set-cookie', 'h=1') })
@@ -137,7 +137,7 @@ t.test('the head of an event stream leaves before any event, and each event when
   abort.abort()
 })
 
-t.test("a client's abort cancels the target's request: before the answer, and in its middle", async t => {
+t.test("a client's abort cancels the target's request: before the response, and in its middle", async t => {
   const backend = await httpBackend(t, (request, response) => {
     if (request.url === '/stream') response.write('first')
   })
@@ -170,7 +170,7 @@ t.test("a client's abort in the middle of its body cancels the target's request"
   t.notOk(seen.complete)
 })
 
-t.test('a target that dies in the middle of its body breaks the answer', async t => {
+t.test('a target that dies in the middle of its body breaks the response', async t => {
   for (const head of ['Content-Length: 10', 'Transfer-Encoding: chunked']) {
     const target = await rawTarget(t, socket => {
       socket.write(`HTTP/1.1 200 OK\r\n${head}\r\n\r\n${head.startsWith('T') ? '3\r\nabc\r\n' : 'abc'}`, () => socket.destroy())
@@ -179,20 +179,20 @@ t.test('a target that dies in the middle of its body breaks the answer', async t
   }
 })
 
-t.test('a target that dies after its head breaks the answer too', async t => {
+t.test('a target that dies after its head breaks the response too', async t => {
   const target = await rawTarget(t, socket => { socket.end('HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 10\r\n\r\n') })
   await t.rejects(async () => { await (await fetch(await through(t, target))).text() })
 })
 
 const faults: Record<string, { answer: (socket: import('node:net').Socket) => void, status: number, code: string }> = {
-  garbage: { answer: socket => socket.end('what?\r\n\r\n'), status: 502, code: 'SLUICE_TARGET_ANSWER_INVALID' },
+  garbage: { answer: socket => socket.end('what?\r\n\r\n'), status: 502, code: 'SLUICE_TARGET_RESPONSE_INVALID' },
   'no bytes': { answer: socket => socket.end(), status: 502, code: 'SLUICE_TARGET_UNREACHABLE' },
   'a reset': { answer: socket => socket.resetAndDestroy(), status: 502, code: 'SLUICE_TARGET_UNREACHABLE' },
-  'half a head': { answer: socket => socket.end('HTTP/1.1 200 OK\r\nX-'), status: 502, code: 'SLUICE_TARGET_ANSWER_INVALID' },
+  'half a head': { answer: socket => socket.end('HTTP/1.1 200 OK\r\nX-'), status: 502, code: 'SLUICE_TARGET_RESPONSE_INVALID' },
   silence: { answer: () => {}, status: 504, code: 'SLUICE_TARGET_TIMEOUT' },
   'half a head, then silence': { answer: socket => socket.write('HTTP/1.1 200 OK\r\nX-'), status: 504, code: 'SLUICE_TARGET_TIMEOUT' },
   'too long a head': { answer: socket => socket.end(`HTTP/1.1 200 OK\r\nX: ${'x'.repeat(200_000)}\r\n\r\n`), status: 502, code: 'SLUICE_TARGET_HEADERS_TOO_LARGE' },
-  'a 101 nobody asked for': { answer: socket => socket.end('HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n'), status: 502, code: 'SLUICE_TARGET_ANSWER_INVALID' }
+  'a 101 nobody asked for': { answer: socket => socket.end('HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n'), status: 502, code: 'SLUICE_TARGET_RESPONSE_INVALID' }
 }
 for (const [name, { answer, status, code }] of Object.entries(faults)) {
   t.test(`a target's ${name} is ${status}, for a GET and for a POST`, async t => {
@@ -222,7 +222,7 @@ t.test('a client that stops in the middle of its body is told 408, in time', asy
   t.match(await rawExchange(Number(port), 'POST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 10\r\n\r\nabc'), /^HTTP\/1\.1 408/)
 })
 
-t.test('a target that answers early does not need the rest of the body', async t => {
+t.test('a target that responds early does not need the rest of the body', async t => {
   const backend = await httpBackend(t, (_request, response) => { response.writeHead(413, { connection: 'close' }).end('too much') })
   const address = await through(t, backend.url)
   const request = httpRequest(address, { method: 'POST' })
@@ -292,7 +292,7 @@ t.test('two Hosts are refused, and reach no target', async t => {
   t.match(await rawExchange(Number(port), 'GET / HTTP/1.1\r\nHost: a\r\nhost: b\r\nConnection: close\r\n\r\n'), /^HTTP\/1\.1 400[^]*SLUICE_REQUEST_INVALID/)
 })
 
-t.test('close() waits for an answer under way, until the drain timeout', async t => {
+t.test('close() waits for a response under way, until the drain timeout', async t => {
   const backend = await httpBackend(t, (_request, response) => { response.write('never ends') })
   const app = Fastify()
   await app.register(sluice, { drainTimeout: 50 })
@@ -321,7 +321,7 @@ t.test('close() destroys the connections to targets', async t => {
 t.test('the log tells a client that leaves from a target that breaks off', async t => {
   const target = await wiredTarget(t)
   const gateway = await startGateway(t, { targets: [target.url] })
-  const ends = { client: /the client has left in the middle/, target: /the answer of the upstream broke off/ }
+  const ends = { client: /the client has left in the middle/, target: /the response of the upstream broke off/ }
   for (const [who, line] of Object.entries(ends)) {
     const client = await Wire.connect(t, gateway.port)
     client.write('GET / HTTP/1.1\r\nHost: a\r\n\r\n')

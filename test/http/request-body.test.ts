@@ -48,7 +48,7 @@ t.test('a hook whose stream gives neither text nor bytes fails its request', asy
   t.equal(status, 502)
 })
 
-t.test("an error of a hook's stream is the answer when it has a status, whenever it comes", async t => {
+t.test("an error of a hook's stream is the response when it has a status, whenever it comes", async t => {
   const failing = (error: Error): preParsingHookHandler => (_request, _reply, payload, done) => {
     done(null, payload.pipe(new Transform({ transform (_chunk, _encoding, callback) { callback(error) } })))
   }
@@ -102,7 +102,7 @@ t.test("no timer is left of a body when a function of the route's headers throws
 })
 
 for (const [name, framing, parts] of [['with a length', 'Content-Length: 100', ['abc', 'def']], ['in chunks', 'Transfer-Encoding: chunked', ['3\r\nabc\r\n', '3\r\ndef\r\n']]] as const) {
-  t.test(`an early answer is not lost where the target closes the connection to a body ${name}`, async t => {
+  t.test(`an early response is not lost where the target closes the connection to a body ${name}`, async t => {
     const target = await rawTarget(t)
     const { port } = await startGateway(t, { targets: [target.url] })
     const client = await Wire.connect(t, port)
@@ -110,7 +110,7 @@ for (const [name, framing, parts] of [['with a length', 'Content-Length: 100', [
     const server = await target.next()
     await server.head()
     await server.bytes(parts[0].length)
-    // In one turn of the event loop, so that the gateway has more of the body before it sees the answer.
+    // In one turn of the event loop, so that the gateway has more of the body before it sees the response.
     client.write(parts[1])
     server.write('HTTP/1.1 413 Too Much\r\nContent-Length: 2\r\n\r\nno').reset()
     t.equal((await client.head()).start, 'HTTP/1.1 413 Too Much')

@@ -4,12 +4,12 @@ import { PassThrough, Readable } from 'node:stream'
 import { createGzip, gunzipSync } from 'node:zlib'
 import type { FastifyReply } from 'fastify'
 import t, { type Test } from 'tap'
-import { directAnswers } from '../../src/http/direct-answer.js'
+import { directResponses } from '../../src/http/direct-response.js'
 import { httpBackend } from '../helpers/backends.js'
 import { startGateway, type GatewaySettings, type RunningGateway } from '../helpers/gateway.js'
 import { random, seeds } from '../helpers/random.js'
 import { handshake } from '../helpers/raw-client.js'
-import { goodAnswer, rawTarget, type RawTarget } from '../helpers/raw-target.js'
+import { goodResponse, rawTarget, type RawTarget } from '../helpers/raw-target.js'
 import { Wire, valuesOf, type Head } from '../helpers/wire.js'
 
 type OnHeaders = (response: ServerResponse, listener: (this: ServerResponse) => void) => void
@@ -108,7 +108,7 @@ for (const [way, settings] of Object.entries({ ...WAYS, ...TEXT_WAYS })) {
       t.strictSame(valuesOf(await refused.head(), 'content-disposition'), [value])
       accepted.write(handshake())
       const second = await target.next()
-      second.write(goodAnswer(await second.head(), [`Content-Disposition: ${value}`]))
+      second.write(goodResponse(await second.head(), [`Content-Disposition: ${value}`]))
       t.strictSame(valuesOf(await accepted.head(), 'content-disposition'), [value])
     }
   })
@@ -329,8 +329,8 @@ t.test('a head that cannot be sent leaves nothing on the response that is sent i
 for (const direct of [true, false]) {
   for (const [way, settings] of Object.entries(WAYS)) {
     t.test(`onResponse hooks and serializers of the log see what was sent, ${way}${direct ? '' : ', through Fastify'}`, async t => {
-      directAnswers.enabled = direct
-      t.teardown(() => { directAnswers.enabled = true })
+      directResponses.enabled = direct
+      t.teardown(() => { directResponses.enabled = true })
       const seen: object[] = []
       const logged: object[] = []
       const told = (reply: FastifyReply): object => ({
@@ -382,7 +382,7 @@ t.test('behind a session, onResponse hooks see the 101', async t => {
   })
   client.write(handshake())
   const server = await target.next()
-  server.write(goodAnswer(await server.head(), ['X-One: 1', 'X-Both: target']))
+  server.write(goodResponse(await server.head(), ['X-One: 1', 'X-Both: target']))
   await client.head()
   server.end()
   client.end()

@@ -44,7 +44,7 @@ t.test('a request whose target refuses the connection goes to another, whatever 
   t.equal(good.requests, 6)
 })
 
-t.test('a GET whose connection is reset before an answer is sent to another target', async t => {
+t.test('a GET whose connection is reset before a response is sent to another target', async t => {
   const bad = await target(t, reset)
   const good = await target(t, answer)
   t.equal((await fetch(await through(t, [bad.url, good.url]))).status, 200)
@@ -98,7 +98,7 @@ t.test('a request that is sent is repeated only where that does no harm', async 
   t.equal(good.requests, 0)
 })
 
-t.test('never more often than told, and never after an answer has begun', async t => {
+t.test('never more often than told, and never after a response has begun', async t => {
   const bad = await Promise.all([target(t, reset), target(t, reset), target(t, reset)])
   const sent = () => bad.reduce((sum, { requests }) => sum + requests, 0)
   const urls = bad.map(({ url }) => url)
@@ -111,7 +111,7 @@ t.test('never more often than told, and never after an answer has begun', async 
 
   const busy = await target(t, socket => { socket.write('HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n') })
   const other = await target(t, answer)
-  t.equal((await fetch(await through(t, [busy.url, other.url]))).status, 503, 'an answer is an answer')
+  t.equal((await fetch(await through(t, [busy.url, other.url]))).status, 503, 'a response is a response')
   const broken = await target(t, socket => { socket.end('HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf') })
   await t.rejects(fetch(await through(t, [broken.url, other.url])).then(response => response.text()))
   t.same([busy.requests, broken.requests, other.requests], [1, 1, 0])
@@ -129,7 +129,7 @@ t.test("a function of the route's headers that throws for a second target is ans
   t.same([bad.requests, good.requests], [1, 0])
 })
 
-t.test("a function of the route's headers that throws over an answer has no target asked again", async t => {
+t.test("a function of the route's headers that throws over a response has no target asked again", async t => {
   const [first, second] = [await target(t, answer), await target(t, answer)]
   const failing = () => { throw new TypeError('no function') }
   const response = await fetch(await through(t, [first.url, second.url], {}, { headers: { response: { 'X-A': failing } } }))

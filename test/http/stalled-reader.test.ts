@@ -12,7 +12,7 @@ const answers = {
   'in chunks': {}
 }
 for (const [name, headers] of Object.entries(answers)) {
-  t.test(`a client that never reads a big answer ${name} is ended after bodyTimeout, and the target's connection freed`, async t => {
+  t.test(`a client that never reads a big response ${name} is ended after bodyTimeout, and the target's connection freed`, async t => {
     const backend = await httpBackend(t, (_request, response) => {
       response.writeHead(200, headers)
       const piece = Buffer.alloc(64 * 1024)
@@ -37,11 +37,11 @@ for (const [name, headers] of Object.entries(answers)) {
     client.socket.resume()
     await client.over()
     client.end()
-    t.ok(client.length < SIZE, 'its answer is cut')
+    t.ok(client.length < SIZE, 'its response is cut')
   })
 }
 
-t.test('a client that reads slowly, with pauses below bodyTimeout, gets all of a big answer', async t => {
+t.test('a client that reads slowly, with pauses below bodyTimeout, gets all of a big response', async t => {
   const size = 32 * 1024 * 1024
   const backend = await httpBackend(t, (_request, response) => { response.end(Buffer.alloc(size)) })
   const gateway = await startGateway(t, { targets: [backend.url], upstream: { bodyTimeout: 300 } })
@@ -58,7 +58,7 @@ t.test('a client that reads slowly, with pauses below bodyTimeout, gets all of a
   t.pass()
 })
 
-t.test('a client that reads only the beginning of an answer which the target has sent whole is ended', async t => {
+t.test('a client that reads only the beginning of a response which the target has sent whole is ended', async t => {
   const size = 6 * 1024 * 1024
   const backend = await httpBackend(t, (_request, response) => { response.end(Buffer.alloc(size)) })
   const gateway = await startGateway(t, { targets: [backend.url], upstream: { bodyTimeout: 300 } })
@@ -69,17 +69,17 @@ t.test('a client that reads only the beginning of an answer which the target has
   client.socket.resume()
   await client.over()
   client.end()
-  t.ok(client.length < size, 'its answer is cut')
+  t.ok(client.length < size, 'its response is cut')
 })
 
-t.test('a big answer to app.inject()', async t => {
+t.test('a big response to app.inject()', async t => {
   const size = 6 * 1024 * 1024
   const backend = await httpBackend(t, (_request, response) => { response.end(Buffer.alloc(size)) })
   const { app } = await startGateway(t, { targets: [backend.url], upstream: { bodyTimeout: 300 } })
   t.equal((await app.inject('/')).rawPayload.length, size)
 })
 
-t.test('a client that does not read the second of two answers, asked for at once, is ended too', async t => {
+t.test('a client that does not read the second of two responses, asked for at once, is ended too', async t => {
   const size = 32 * 1024 * 1024
   const backend = await httpBackend(t, (_request, response) => { response.end(Buffer.alloc(size)) })
   const gateway = await startGateway(t, { targets: [backend.url], upstream: { bodyTimeout: 300 } })
@@ -89,5 +89,5 @@ t.test('a client that does not read the second of two answers, asked for at once
   await client.has(size + 1024 * 1024)
   client.socket.pause()
   await gateway.idle()
-  t.ok(client.length < 2 * size, 'its answer is cut')
+  t.ok(client.length < 2 * size, 'its response is cut')
 })

@@ -6,7 +6,7 @@ import OldestFastify from 'fastify-oldest'
 import t, { type Test } from 'tap'
 import sluice from '../../src/index.js'
 import { echoBackend, gatewayApp, type Seen } from '../helpers/backends.js'
-import { goodAnswer, rawTarget } from '../helpers/raw-target.js'
+import { goodResponse, rawTarget } from '../helpers/raw-target.js'
 import { handshake } from '../helpers/raw-client.js'
 import { Wire, valuesOf, type Head } from '../helpers/wire.js'
 
@@ -92,7 +92,7 @@ for (const [name, prepare] of Object.entries(APPS)) {
     const server = await target.next()
     const head = await server.head()
     t.strictSame(valuesOf(head, 'content-type'), ['application/json'])
-    server.write(goodAnswer(head))
+    server.write(goodResponse(head))
     t.match((await client.head()).start, /^HTTP\/1.1 101/)
   })
 }
@@ -108,7 +108,7 @@ t.test('on a route that is opted in, a handshake with a type passes, and other r
   const client = await Wire.connect(t, Number(new URL(app.listeningOrigin).port))
   client.write(handshake({ path: '/shop/x', lines: ['Content-Type: a/b'] }))
   const server = await target.next()
-  server.write(goodAnswer(await server.head()))
+  server.write(goodResponse(await server.head()))
   t.match((await client.head()).start, /^HTTP\/1.1 101/)
   t.strictSame((await app.inject({ method: 'POST', url: '/own', payload: { a: 1 } })).json(), { a: 1 })
 })

@@ -1,7 +1,7 @@
 import { fastify, type FastifyInstance } from 'fastify'
 import t from 'tap'
 import upstreams from '../../plugins/upstreams.js'
-import type { GatewayConfig } from '../../src/options.js'
+import type { GatewayConfig } from '../../src/options/index.js'
 import sluice from '../../src/plugin.js'
 import { locateInObject } from '../../src/service/config.js'
 

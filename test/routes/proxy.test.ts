@@ -1,6 +1,6 @@
 import { fastify, type FastifyInstance } from 'fastify'
 import t from 'tap'
-import type { GatewayConfig } from '../../src/options.js'
+import type { GatewayConfig } from '../../src/options/index.js'
 import proxy from '../../routes/proxy.js'
 import sluice from '../../src/plugin.js'
 import { echoBackend } from '../helpers/backends.js'

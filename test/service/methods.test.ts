@@ -1,7 +1,7 @@
 import { METHODS } from 'node:http'
 import Fastify from 'fastify'
 import t, { type Test } from 'tap'
-import type { GatewayConfig } from '../../src/options.js'
+import type { GatewayConfig } from '../../src/options/index.js'
 import { createGateway, type GatewayServer } from '../../src/service/gateway.js'
 import { addAllMethods } from '../../src/service/methods.js'
 import { rawTarget, type RawTarget } from '../helpers/raw-target.js'

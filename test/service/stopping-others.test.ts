@@ -1,7 +1,7 @@
 import t from 'tap'
 import { selfSigned } from '../helpers/certificates.js'
 import { handshake } from '../helpers/raw-client.js'
-import { goodAnswer } from '../helpers/raw-target.js'
+import { goodResponse } from '../helpers/raw-target.js'
 import { startStopping } from '../helpers/stopping.js'
 import { stuckClients } from '../helpers/stuck-clients.js'
 import { Wire } from '../helpers/wire.js'
@@ -61,7 +61,7 @@ t.test('the second address of localhost: a session ends with a Close, and its cl
   const client: Wire = await connect('::1')
   client.write(handshake())
   const server = await target.next()
-  server.write(goodAnswer(await server.head()))
+  server.write(goodResponse(await server.head()))
   await client.head()
   const stopped = checkStop()
   for (const wire of [client, server]) t.equal(await wire.close(), '1012')

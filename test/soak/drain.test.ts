@@ -3,8 +3,8 @@ import { once } from 'node:events'
 import t, { type Test } from 'tap'
 import { WebSocket } from 'ws'
 import { Numbered, type Outcome } from './numbered.js'
-import type { GatewayAnswers } from './programs/gateway.js'
-import type { TargetsAnswers } from './programs/targets.js'
+import type { GatewayResponses } from './programs/gateway.js'
+import type { TargetsResponses } from './programs/targets.js'
 import { Program, times } from './program.js'
 
 /** SESSIONS=<n> for another number. */
@@ -25,8 +25,8 @@ interface Drained {
 
 /** Opens all sessions, lets them talk, and drains the gateway in the middle of it. */
 async function drainBusy (t: Test, options: { code: number, spread: number }): Promise<Drained> {
-  const targets = new Program<TargetsAnswers>('targets', t)
-  const gateway = new Program<GatewayAnswers>('gateway', t)
+  const targets = new Program<TargetsResponses>('targets', t)
+  const gateway = new Program<GatewayResponses>('gateway', t)
   const target = `http://127.0.0.1:${await targets.ask('port')}`
   const port = await gateway.ask('start', { target, unreachable: target, closeTimeout: 30_000 })
   const before = await gateway.ask('usage')

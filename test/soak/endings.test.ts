@@ -1,9 +1,9 @@
 import { createServer, type AddressInfo, type Socket } from 'node:net'
 import t from 'tap'
 import { handshake } from '../helpers/raw-client.js'
-import { goodAnswer, refusingPort } from '../helpers/raw-target.js'
+import { goodResponse, refusingPort } from '../helpers/raw-target.js'
 import { Wire, closing, frame, masked, type Head } from '../helpers/wire.js'
-import type { GatewayAnswers } from './programs/gateway.js'
+import type { GatewayResponses } from './programs/gateway.js'
 import { Program, times } from './program.js'
 import { settled } from './usage.js'
 
@@ -207,7 +207,7 @@ t.test(`${SESSIONS} sessions of mixed endings leave nothing behind`, async t => 
   await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
   t.teardown(() => { server.close() })
 
-  const gateway = new Program<GatewayAnswers>('gateway', t)
+  const gateway = new Program<GatewayResponses>('gateway', t)
   const port = await gateway.ask('start', {
     target: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     unreachable: `http://127.0.0.1:${await refusingPort()}`,
@@ -232,7 +232,7 @@ t.test(`${SESSIONS} sessions of mixed endings leave nothing behind`, async t => 
         return
       }
       const wire = await target
-      wire.write(goodAnswer(heads.get(wire)!))
+      wire.write(goodResponse(heads.get(wire)!))
       await expectStatus(client, 101)
       expected[ending.logged] = (expected[ending.logged] ?? 0) + 1
       if (!name.startsWith('/closed/')) {

@@ -2,9 +2,9 @@ import t from 'tap'
 import { selfSigned } from '../helpers/certificates.js'
 import { temporaryFolder } from '../helpers/temporary-folder.js'
 import { Program } from './program.js'
-import type { Batch, FuzzClientsAnswers } from './programs/fuzz-clients.js'
-import type { FuzzGatewayAnswers } from './programs/fuzz-gateway.js'
-import type { FuzzTargetsAnswers } from './programs/fuzz-targets.js'
+import type { Batch, FuzzClientsResponses } from './programs/fuzz-clients.js'
+import type { FuzzGatewayResponses } from './programs/fuzz-gateway.js'
+import type { FuzzTargetsResponses } from './programs/fuzz-targets.js'
 import { settled } from './usage.js'
 
 /*
@@ -31,9 +31,9 @@ t.test(`${MINUTES} minutes of hostile clients and targets end nothing, mix nothi
   t.comment(`FUZZ_SEED=${SEED} FUZZ_FIRST=${FIRST}`)
   const { key, cert } = await selfSigned(t, 'DNS:localhost', 'IP:127.0.0.1')
   const folder = await temporaryFolder(t)
-  const targets = new Program<FuzzTargetsAnswers>('fuzz-targets', t)
-  const clients = new Program<FuzzClientsAnswers>('fuzz-clients', t)
-  const gateway = new Program<FuzzGatewayAnswers>('fuzz-gateway', t)
+  const targets = new Program<FuzzTargetsResponses>('fuzz-targets', t)
+  const clients = new Program<FuzzClientsResponses>('fuzz-clients', t)
+  const gateway = new Program<FuzzGatewayResponses>('fuzz-gateway', t)
   const upstreams = await targets.ask('start', { key, cert, folder })
   const addresses = await gateway.ask('start', { key, cert, folder, upstreams })
   await clients.ask('start', { seed: SEED, addresses })

@@ -3,7 +3,7 @@ import { createServer, type AddressInfo, type Socket } from 'node:net'
 import t from 'tap'
 import { refusingPort } from '../helpers/raw-target.js'
 import { Wire, valuesOf, type Head } from '../helpers/wire.js'
-import type { HttpGatewayAnswers } from './programs/http-gateway.js'
+import type { HttpGatewayResponses } from './programs/http-gateway.js'
 import { Program, times } from './program.js'
 import { settled } from './usage.js'
 
@@ -62,7 +62,7 @@ async function leave (client: Wire): Promise<void> {
 
 const request = (method: string, path: string, ...lines: string[]) => [`${method} ${path} HTTP/1.1`, 'Host: a', ...lines, '', ''].join('\r\n')
 
-/** One request, and an answer of this status that ends with these bytes. */
+/** One request, and a response of this status that ends with these bytes. */
 function answered (status: number, body: string, { method = 'GET', lines = [] as string[], sent = '' } = {}): Exchange {
   return async (client, path) => {
     client.write(request(method, path, ...lines)).write(sent)
@@ -72,7 +72,7 @@ function answered (status: number, body: string, { method = 'GET', lines = [] as
   }
 }
 
-/** One request; the client resets its connection once so many bytes of an answer are there. */
+/** One request; the client resets its connection once so many bytes of a response are there. */
 function aborted (bytes: number, text = request('GET', '%'), reached = true): Exchange {
   return async (client, path) => {
     const target = reached ? arrival(path) : undefined
@@ -84,7 +84,7 @@ function aborted (bytes: number, text = request('GET', '%'), reached = true): Ex
   }
 }
 
-/** One request; its answer breaks off. */
+/** One request; its response breaks off. */
 const broken: Exchange = async (client, path) => {
   client.write(request('GET', path))
   await expectStatus(client, 200)
@@ -193,7 +193,7 @@ t.test(`${EXCHANGES} exchanges of mixed endings leave nothing behind`, async t =
   const server = createServer({ allowHalfOpen: true }, socket => { serveTarget(socket).catch(t.threw) })
   await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
   t.teardown(() => { server.close() })
-  const gateway = new Program<HttpGatewayAnswers>('http-gateway', t)
+  const gateway = new Program<HttpGatewayResponses>('http-gateway', t)
   const port = await gateway.ask('start', {
     target: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     unreachable: `http://127.0.0.1:${await refusingPort()}`

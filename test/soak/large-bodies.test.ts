@@ -6,7 +6,7 @@ import { Readable, Writable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import t from 'tap'
 import { refusingPort } from '../helpers/raw-target.js'
-import type { HttpGatewayAnswers } from './programs/http-gateway.js'
+import type { HttpGatewayResponses } from './programs/http-gateway.js'
 import { Program } from './program.js'
 
 /** Bytes of each body: SIZE=<n> for another number. */
@@ -65,7 +65,7 @@ t.test(`bodies of ${SIZE / 1024 ** 2} MiB, down and up, with and without a lengt
   })
   await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
   t.teardown(() => { server.closeAllConnections(); server.close() })
-  const gateway = new Program<HttpGatewayAnswers>('http-gateway', t)
+  const gateway = new Program<HttpGatewayResponses>('http-gateway', t)
   const port = await gateway.ask('start', {
     target: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     unreachable: `http://127.0.0.1:${await refusingPort()}`

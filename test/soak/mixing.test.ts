@@ -5,8 +5,8 @@ import { MixingClients } from './mixing/client.js'
 import { planOf, type Plan } from './mixing/plan.js'
 import { faultOf } from './mixing/talk.js'
 import { Program } from './program.js'
-import type { MixingGatewayAnswers } from './programs/mixing-gateway.js'
-import type { MixingTargetsAnswers } from './programs/mixing-targets.js'
+import type { MixingGatewayResponses } from './programs/mixing-gateway.js'
+import type { MixingTargetsResponses } from './programs/mixing-targets.js'
 import { settled } from './usage.js'
 
 /*
@@ -30,8 +30,8 @@ t.setTimeout((MINUTES * 60 + 180) * 1000)
 t.test(`${MINUTES} minutes of exchanges and sessions over TCP, TLS and Unix sockets, of which each gets its own bytes`, async t => {
   const { key, cert } = await selfSigned(t, 'DNS:localhost', 'IP:127.0.0.1')
   const folder = await temporaryFolder(t)
-  const targets = new Program<MixingTargetsAnswers>('mixing-targets', t)
-  const gateway = new Program<MixingGatewayAnswers>('mixing-gateway', t)
+  const targets = new Program<MixingTargetsResponses>('mixing-targets', t)
+  const gateway = new Program<MixingGatewayResponses>('mixing-gateway', t)
   const urls = await targets.ask('start', { key, cert, folder })
   const clients = new MixingClients(await gateway.ask('start', { key, cert, folder, targets: urls }))
   t.teardown(() => clients.close())

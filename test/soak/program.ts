@@ -3,17 +3,17 @@ import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 
 /** What a program of test/soak/programs can be asked, by name. */
-export type Answers = Record<string, (argument: never) => unknown>
+export type Responses = Record<string, (argument: never) => unknown>
 
 /** Serves a program's parent until it lets go; then the process has nothing left to live for. */
-export function serve (answers: Answers): void {
+export function serve (answers: Responses): void {
   process.on('message', ({ id, name, argument }: { id: number, name: string, argument: never }) => {
     Promise.resolve(answers[name]!(argument)).then(answer => process.send!({ id, answer }), error => { throw error })
   })
 }
 
 /** A program of test/soak/programs in a process of its own. */
-export class Program<Served extends Answers> {
+export class Program<Served extends Responses> {
   readonly process: ChildProcess
   readonly #waiting = new Map<number, (answer: never) => void>()
   #asked = 0

@@ -5,8 +5,8 @@ import type { AddressInfo } from 'node:net'
 import t from 'tap'
 import { WebSocket, WebSocketServer } from 'ws'
 import { Program, times } from './program.js'
-import type { ServiceAnswers } from './programs/service.js'
-import type { SlowClientsAnswers } from './programs/slow-clients.js'
+import type { ServiceResponses } from './programs/service.js'
+import type { SlowClientsResponses } from './programs/slow-clients.js'
 import { settled } from './usage.js'
 
 /** CLIENTS=<n> for another number. */
@@ -31,7 +31,7 @@ t.test(`${CLIENTS} slow clients do not stop the others, and are ended`, async t 
   await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
   t.teardown(() => { server.close().closeAllConnections() })
 
-  const gateway = new Program<ServiceAnswers>('service', t)
+  const gateway = new Program<ServiceResponses>('service', t)
   const port = await gateway.ask('start', {
     listen: { port: 0, headersTimeout: 10_000, requestTimeout: 10_000 },
     routes: [{ url: '/*', upstream: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, websocket: true }]
@@ -61,7 +61,7 @@ t.test(`${CLIENTS} slow clients do not stop the others, and are ended`, async t 
 
   /** Connects so many slow clients, has others served beside them, and waits for their ends. */
   const round = async (count: number): Promise<void> => {
-    const slow = new Program<SlowClientsAnswers>('slow-clients', t)
+    const slow = new Program<SlowClientsResponses>('slow-clients', t)
     await slow.ask('start', { port, count })
     const beside = await slow.ask('open')
     took.length = 0

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { parseTarget } from '../../src/upstreams/target.js'
+import { parseTarget } from '../../src/net/target-address.js'
 
 t.test('origins', async t => {
   t.same(parseTarget('http://127.0.0.1:5173'), { origin: 'http://127.0.0.1:5173', secure: false, hostname: '127.0.0.1', port: 5173, host: '127.0.0.1:5173' })

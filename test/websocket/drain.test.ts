@@ -4,7 +4,7 @@ import Fastify from 'fastify'
 import sluice from '../../src/index.js'
 import { checkEnd, openSession, resources, startGateway, type OpenSession } from '../helpers/gateway.js'
 import { exchange, handshake } from '../helpers/raw-client.js'
-import { goodAnswer, rawTarget } from '../helpers/raw-target.js'
+import { goodResponse, rawTarget } from '../helpers/raw-target.js'
 import { Wire, closing, frame, masked, valuesOf, type Head } from '../helpers/wire.js'
 
 const PATIENT = { route: { websocket: { closeTimeout: 60_000 } } }
@@ -41,7 +41,7 @@ for (const [name, stop] of [
     const stopped = stop(session)
     t.equal(await session.client.close(), '1012')
     checkRefusal(t, await exchange(t, session.gateway.port, handshake()))
-    // What the client has sent early does not cut its answer off.
+    // What the client has sent early does not cut its response off.
     checkRefusal(t, await exchange(t, session.gateway.port, Buffer.concat([Buffer.from(handshake()), masked(0x82, Buffer.alloc(30_000))])))
     await answerClose(session, 1012)
     await stopped
@@ -68,7 +68,7 @@ t.test('a handshake under way when drain() begins gets 503, and its target is le
   const dialled = await target.next()
   const request = await dialled.head()
   const drained = gateway.app.gateway.drain()
-  dialled.write(goodAnswer(request))
+  dialled.write(goodResponse(request))
   checkRefusal(t, await waiting)
   await dialled.over()
   dialled.end()

@@ -55,7 +55,7 @@ for (const [status, reason] of [[401, 'Who Are You'], [302, 'Found'], [404, 'Nö
     t.same(valuesOf(head, 'sec-websocket-version'), ['13, 8'])
     t.same(valuesOf(head, 'content-length'), ['4'])
     t.same([...valuesOf(head, 'keep-alive'), ...valuesOf(head, 'x-nominated')], [])
-    // RFC 9110 §15.5.22: a 426 names what to upgrade to; any other answer is the end of it.
+    // RFC 9110 §15.5.22: a 426 names what to upgrade to; any other response is the end of it.
     t.same(valuesOf(head, 'upgrade'), status === 426 ? ['websocket'] : [])
     t.same(valuesOf(head, 'connection'), [status === 426 ? 'close, upgrade' : 'close'])
     await server.over()
@@ -119,7 +119,7 @@ t.test('a reader that sent frames early gets the whole refusal', async t => {
   await gateway.idle()
 })
 
-t.test('a client that neither ends nor stops sending is cut after the answer', async t => {
+t.test('a client that neither ends nor stops sending is cut after the response', async t => {
   const { client, gateway } = await refuse(t, server => { server.write('HTTP/1.1 403 Forbidden\r\nContent-Length: 2\r\n\r\nno') })
   client.socket.resume()
   const flood = setInterval(() => { client.write(Buffer.alloc(1000)) }, 10)

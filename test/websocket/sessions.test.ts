@@ -2,7 +2,7 @@ import t from 'tap'
 import type { FastifyInstance } from 'fastify'
 import { checkEnd, openSession, resources, startGateway } from '../helpers/gateway.js'
 import { exchange, handshake } from '../helpers/raw-client.js'
-import { blackHole, goodAnswer, rawTarget } from '../helpers/raw-target.js'
+import { blackHole, goodResponse, rawTarget } from '../helpers/raw-target.js'
 import { Wire, closing, frame, masked, valuesOf } from '../helpers/wire.js'
 
 const PATIENT = { route: { websocket: { closeTimeout: 60_000 } } }
@@ -17,7 +17,7 @@ t.test('app.close() tells 1012 to every client and every target', async t => {
     t.equal(await server.close(), '1012')
     client.write(masked(0x88, closing(1012)))
     server.write(frame(0x88, closing(1012))).end()
-    t.equal(await client.rest(), '', "the target's answer is not a second Close")
+    t.equal(await client.rest(), '', "the target's response is not a second Close")
     t.equal(await server.rest(), '', "nor is the client's")
     client.end()
   }))
@@ -179,7 +179,7 @@ t.test('a session that opens while another closes is not lost', async t => {
     const client = await Wire.connect(t, first.gateway.port)
     client.write(handshake())
     const server = await first.target.next()
-    server.write(goodAnswer(await server.head()))
+    server.write(goodResponse(await server.head()))
     await client.head()
     t.equal(first.gateway.app.gateway.sessions.size, 2)
     client.reset()

@@ -5,7 +5,7 @@ import t, { type Test } from 'tap'
 import { selfSigned } from '../helpers/certificates.js'
 import { startGateway, type RunningGateway } from '../helpers/gateway.js'
 import { handshake } from '../helpers/raw-client.js'
-import { goodAnswer, rawTarget } from '../helpers/raw-target.js'
+import { goodResponse, rawTarget } from '../helpers/raw-target.js'
 import { Wire, frame, masked } from '../helpers/wire.js'
 
 // Issue 8, A7: the Pong of a slow reader waits behind all that it has not read, so what it takes is life, too.
@@ -31,7 +31,7 @@ async function open (t: Test, tls: 'client' | 'target' | undefined): Promise<Ses
   const client = tls === 'client' ? await tlsClient(t, gateway.port, cert) : await Wire.connect(t, gateway.port)
   client.write(handshake())
   const server = await next()
-  server.write(goodAnswer(await server.head()))
+  server.write(goodResponse(await server.head()))
   await client.head()
   return { gateway, client, server }
 }

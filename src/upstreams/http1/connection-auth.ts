@@ -1,4 +1,4 @@
-import type { HeaderList } from '../headers.js'
+import type { HeaderList } from '../../message/headers.js'
 
 /** The schemes that authenticate a connection, in a list of challenges or as that of credentials. */
 const CONNECTION_SCHEME = /(?:^|,)[ \t]*(?:negotiate|ntlm)(?:[ \t,]|$)/i

@@ -1,11 +1,11 @@
 import type { Socket } from 'node:net'
-import { TargetAnswerInvalidError, TargetHeadersTooLargeError, TargetTimeoutError, TargetUnreachableError } from '../../errors.js'
-import type { AnswerHead } from '../answer.js'
-import { readChunks } from '../shared-reads.js'
+import { TargetResponseInvalidError, TargetHeadersTooLargeError, TargetTimeoutError, TargetUnreachableError } from '../../errors.js'
+import type { ResponseHead } from '../../message/response.js'
+import { readChunks } from '../../net/shared-reads.js'
 import { Alarm } from './alarm.js'
-import { AnswerReader, type AnswerParts } from './answer-reader.js'
+import { ResponseReader, type ResponseParts } from './response-reader.js'
 import { authenticatesConnection } from './connection-auth.js'
-import type { AnswerListener, Exchange, TargetRequest } from './exchange.js'
+import type { ResponseListener, TargetExchange, TargetRequest } from './target-exchange.js'
 import { PendingExchange } from './pending-exchange.js'
 import { requestHead } from './request-head.js'
 import { writeRequest } from './request-writer.js'
@@ -41,7 +41,7 @@ const ONCE: ConnectionKeeper = {
  *
  * @throws {TypeError} for a name or a value that would be more than one header.
  */
-export function exchangeOn (socket: Socket, limits: ConnectionLimits, request: TargetRequest, listener: AnswerListener): Exchange {
+export function exchangeOn (socket: Socket, limits: ConnectionLimits, request: TargetRequest, listener: ResponseListener): TargetExchange {
   const connection = new TargetConnection(socket, limits, ONCE)
   try {
     const exchange = new PendingExchange(request, listener, requestHead(request.method, request.path, request.headers))
@@ -53,9 +53,9 @@ export function exchangeOn (socket: Socket, limits: ConnectionLimits, request: T
   }
 }
 
-function faultOf ({ tooLarge }: AnswerReader, fault: string): Error {
+function faultOf ({ tooLarge }: ResponseReader, fault: string): Error {
   const cause = new Error(`the response: ${fault}`)
-  return tooLarge ? new TargetHeadersTooLargeError({ cause }) : new TargetAnswerInvalidError({ cause })
+  return tooLarge ? new TargetHeadersTooLargeError({ cause }) : new TargetResponseInvalidError({ cause })
 }
 
 function ignore (): void {
@@ -63,7 +63,7 @@ function ignore (): void {
 }
 
 /** A connection to a target, for one request after another. */
-export class TargetConnection implements AnswerParts {
+export class TargetConnection implements ResponseParts {
   /** Until when it may be used again, as `performance.now()` counts. */
   idleUntil = 0
   /** The target authenticates it: the requests of one client alone may go out on it (RFC 4559 §6). */
@@ -72,7 +72,7 @@ export class TargetConnection implements AnswerParts {
   client: Socket | undefined
   readonly #socket: Socket
   readonly #keeper: ConnectionKeeper
-  readonly #reader: AnswerReader
+  readonly #reader: ResponseReader
   readonly #headAlarm: Alarm
   readonly #bodyAlarm: Alarm
   readonly #stopReading: () => void
@@ -85,8 +85,8 @@ export class TargetConnection implements AnswerParts {
   constructor (socket: Socket, { headersTimeout, bodyTimeout, maxHeaderSize }: ConnectionLimits, keeper: ConnectionKeeper) {
     this.#socket = socket
     this.#keeper = keeper
-    this.#reader = new AnswerReader(this, maxHeaderSize)
-    this.#headAlarm = new Alarm(headersTimeout, () => this.#fail(new TargetTimeoutError({ cause: new Error(`no head of an answer within ${headersTimeout} ms`) })))
+    this.#reader = new ResponseReader(this, maxHeaderSize)
+    this.#headAlarm = new Alarm(headersTimeout, () => this.#fail(new TargetTimeoutError({ cause: new Error(`no head of a response within ${headersTimeout} ms`) })))
     this.#bodyAlarm = new Alarm(bodyTimeout, () => this.#fail(new TargetTimeoutError({ cause: new Error(`nothing of the body within ${bodyTimeout} ms`) })))
     socket.on('error', this.#lost).on('end', this.#onEnd).on('close', this.#onClose).on('drain', this.#onDrain)
     this.#stopReading = readChunks(socket, chunk => this.#read(chunk))
@@ -108,7 +108,7 @@ export class TargetConnection implements AnswerParts {
     exchange.begin(this)
     writeRequest(this.#socket, exchange, () => {
       this.#sending = false
-      // The body has limits of its own. The answer may be there before its end.
+      // The body has limits of its own. The response may be there before its end.
       if (this.#exchange === exchange && this.#reader.inHead) this.#headAlarm.set()
     })
   }
@@ -134,14 +134,14 @@ export class TargetConnection implements AnswerParts {
     this.#socket.destroy()
   }
 
-  onInterim (head: AnswerHead): void {
+  onInterim (head: ResponseHead): void {
     const { listener, request } = this.#exchange!
     if (head.status !== 100) listener.onInterim(head)
     // One that nobody waits for goes no further (RFC 9110 §15.2.1).
     else request.onContinue?.()
   }
 
-  onHead (head: AnswerHead): void {
+  onHead (head: ResponseHead): void {
     this.#headAlarm.unset()
     this.#exchange!.listener.onHead(head)
   }
@@ -152,7 +152,7 @@ export class TargetConnection implements AnswerParts {
 
   #read (chunk: Buffer): void {
     const exchange = this.#exchange
-    // Nobody has asked for it, and it must not become the answer to somebody else.
+    // Nobody has asked for it, and it must not become the response to somebody else.
     if (exchange === undefined) this.destroy()
     else exchange.runInAsyncScope(this.#readFor, this, exchange, chunk)
   }
@@ -173,7 +173,7 @@ export class TargetConnection implements AnswerParts {
     }
   }
 
-  /** @param clean Whether nothing stands behind the answer. */
+  /** @param clean Whether nothing stands behind the response. */
   #complete (exchange: PendingExchange, clean: boolean): void {
     const { persistent, bodyless, announcesBody, authenticates, keepAlive, trailers } = this.#reader
     if (authenticates) this.authenticated = true
@@ -190,7 +190,7 @@ export class TargetConnection implements AnswerParts {
     exchange.complete(trailers)
   }
 
-  #handOver (exchange: PendingExchange, head: AnswerHead, rest: Buffer): void {
+  #handOver (exchange: PendingExchange, head: ResponseHead, rest: Buffer): void {
     const socket = this.#socket
     this.#exchange = undefined
     this.#headAlarm.clear()
@@ -206,7 +206,7 @@ export class TargetConnection implements AnswerParts {
 
   /** A target that has begun to answer has got the request; it is not sent again. */
   readonly #lost = (cause: Error): void => {
-    if (this.#reader.begun && this.#reader.inHead) this.#fail(new TargetAnswerInvalidError({ cause }))
+    if (this.#reader.begun && this.#reader.inHead) this.#fail(new TargetResponseInvalidError({ cause }))
     else this.#fail(new TargetUnreachableError({ cause }))
   }
 

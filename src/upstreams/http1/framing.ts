@@ -1,8 +1,8 @@
-import { listsToken } from '../headers.js'
-import type { ReceivedHead } from './answer-head.js'
+import { listsToken } from '../../message/headers.js'
+import type { ReceivedHead } from './response-head.js'
 import { namesConnectionScheme } from './connection-auth.js'
 
-/** How the body of an answer is told from what follows it (RFC 9112 §6.3). */
+/** How the body of a response is told from what follows it (RFC 9112 §6.3). */
 export interface Framing {
   /** Bytes of the body; or how its end is known. */
   body: number | 'chunked' | 'until end'
@@ -21,11 +21,11 @@ export interface Framing {
   authenticates: boolean
 }
 
-/** What is not quite clear is refused: a length, and where the next answer begins, must be beyond doubt. */
+/** What is not quite clear is refused: a length, and where the next response begins, must be beyond doubt. */
 export type FramingFault = string
 
 /**
- * @param head Of an answer that is no interim one.
+ * @param head Of a response that is no interim one.
  * @param toHead Whether the request was a HEAD.
  */
 export function framingOf ({ version, status, headers }: ReceivedHead, toHead: boolean): Framing | FramingFault {
@@ -57,7 +57,7 @@ export function framingOf ({ version, status, headers }: ReceivedHead, toHead: b
   }
   if (length !== undefined && !/^\d{1,15}$/.test(length)) return 'its Content-Length is no number'
   if (coding !== undefined) {
-    // The older version knows no codings (RFC 9112 §6.1), and two lengths are a way to smuggle an answer.
+    // The older version knows no codings (RFC 9112 §6.1), and two lengths are a way to smuggle a response.
     if (version === '1.0') return 'it has a Transfer-Encoding in HTTP/1.0'
     if (length !== undefined) return 'it has both Content-Length and Transfer-Encoding'
     if (coding.toLowerCase() !== 'chunked') return 'it has a Transfer-Encoding other than chunked'

@@ -1,5 +1,5 @@
-import { readFields, type ReceivedHead } from './answer-head.js'
-import type { HeaderList } from '../headers.js'
+import { readFields, type ReceivedHead } from './response-head.js'
+import type { HeaderList } from '../../message/headers.js'
 
 /*
  * The 101 of a target that is not held to RFC 9112 (the option `strict` of a route's `websocket`): of HTTP/1.0, or with

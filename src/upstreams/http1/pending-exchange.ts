@@ -1,29 +1,36 @@
 import { AsyncResource } from 'node:async_hooks'
 import { TargetUnreachableError } from '../../errors.js'
-import type { AnswerHead } from '../answer.js'
-import { Cancellation } from '../cancellation.js'
-import type { HeaderList } from '../headers.js'
-import type { TargetConnection } from './connection.js'
-import type { AnswerListener, Exchange, SwitchedConnection, TargetRequest } from './exchange.js'
+import type { ResponseHead } from '../../message/response.js'
+import { Cancellation } from '../../net/cancellation.js'
+import type { HeaderList } from '../../message/headers.js'
+import type { ResponseListener, TargetExchange, SwitchedConnection, TargetRequest } from './target-exchange.js'
+
+/** The connection that a request has been sent on. */
+interface Carrier {
+  /** Goes on reading the response. */
+  resume (): void
+  /** The exchange is over before its end. */
+  abandon (): void
+}
 
 /**
- * A request that has no complete answer yet: it waits for a connection, or has one.
+ * A request that has no complete response yet: it waits for a connection, or has one.
  *
  * A connection calls back in the async context of the request that has dialled it, or that was sent on it before. It
  * enters this resource first, so that the listener sees the AsyncLocalStorage of its own request.
  */
-export class PendingExchange extends AsyncResource implements Exchange {
+export class PendingExchange extends AsyncResource implements TargetExchange {
   readonly request: TargetRequest
-  readonly listener: AnswerListener
+  readonly listener: ResponseListener
   /** The head of the request, up to its last header line. */
   readonly head: string
   /** Gives up the dialling of a connection for it. */
   readonly cancellation = new Cancellation()
   queued = false
-  #connection: TargetConnection | undefined
+  #carrier: Carrier | undefined
   #over = false
 
-  constructor (request: TargetRequest, listener: AnswerListener, head: string) {
+  constructor (request: TargetRequest, listener: ResponseListener, head: string) {
     // There is no moment at which nobody needs it any more, so it goes with its memory.
     super('SluiceExchange')
     this.request = request
@@ -36,16 +43,16 @@ export class PendingExchange extends AsyncResource implements Exchange {
   }
 
   get sent (): boolean {
-    return this.#connection !== undefined
+    return this.#carrier !== undefined
   }
 
   /** Goes out on a connection. */
-  begin (connection: TargetConnection): void {
-    this.#connection = connection
+  begin (carrier: Carrier): void {
+    this.#carrier = carrier
   }
 
   resume (): void {
-    if (!this.#over) this.#connection!.resume()
+    if (!this.#over) this.#carrier!.resume()
   }
 
   cancel (): void {
@@ -55,7 +62,7 @@ export class PendingExchange extends AsyncResource implements Exchange {
   }
 
   /** The connection speaks another protocol from now on. Called in the context of the request, as is `complete()`. */
-  switchTo (head: AnswerHead, connection: SwitchedConnection): void {
+  switchTo (head: ResponseHead, connection: SwitchedConnection): void {
     this.#end()
     this.listener.onSwitch!(head, connection)
   }
@@ -72,7 +79,7 @@ export class PendingExchange extends AsyncResource implements Exchange {
 
   #fail (error: Error): void {
     this.#end()
-    this.#connection?.abandon()
+    this.#carrier?.abandon()
     this.cancellation.cancel()
     this.listener.onError(error)
   }

@@ -1,8 +1,8 @@
 import { Socket } from 'node:net'
 import { TargetUnreachableError } from '../../errors.js'
-import type { Target } from '../target.js'
-import { TargetConnection, type ConnectionKeeper } from './connection.js'
-import type { AnswerListener, Exchange, TargetRequest } from './exchange.js'
+import type { Cancellation } from '../../net/cancellation.js'
+import { TargetConnection, type ConnectionKeeper, type ConnectionLimits } from './connection.js'
+import type { ResponseListener, TargetExchange, TargetRequest } from './target-exchange.js'
 import { PendingExchange } from './pending-exchange.js'
 import { requestHead } from './request-head.js'
 import { SettlingConnections } from './settling-connections.js'
@@ -16,17 +16,27 @@ const LONGEST_KEPT = 600_000
 /** How often connections are looked through for those that have been kept long enough. */
 const SWEEP = 1_000
 
+/** What a pool takes from its upstream: milliseconds, bytes and numbers. */
+export interface PoolLimits extends ConnectionLimits {
+  maxConnections: number
+  maxQueue: number
+  queueTimeout: number
+}
+
+type PoolDialer = (cancellation: Cancellation) => Promise<Socket>
+
 /**
- * The kept-alive connections to a target. One request a connection at a time: a slow answer must not hold up
+ * The kept-alive connections to a target. One request a connection at a time: a slow response must not hold up
  * another client's (head-of-line blocking).
  */
 export class ConnectionPool implements ConnectionKeeper {
-  readonly #target: Target
+  readonly #limits: PoolLimits
+  readonly #dialTarget: PoolDialer
   /** All that are open. */
   readonly #connections = new Set<TargetConnection>()
   /** Those that wait for a request; the one that was used last is used first, so that the others can run out. */
   #idle: TargetConnection[] = []
-  /** Those that will from the next turn of the event loop on, unless their targets end them right behind an answer. */
+  /** Those that will from the next turn of the event loop on, unless their targets end them right behind a response. */
   #resting: TargetConnection[] = []
   /** Those that may still get a body that must not come; then they rest. */
   readonly #settling = new SettlingConnections(connection => this.#rest(connection))
@@ -42,14 +52,16 @@ export class ConnectionPool implements ConnectionKeeper {
   #keeps = true
   #closed = false
 
-  constructor (target: Target) {
-    this.#target = target
-    const { maxQueue, queueTimeout } = target.policy
+  /** @param dial Opens a connection to the target. */
+  constructor (limits: PoolLimits, dial: PoolDialer) {
+    this.#limits = limits
+    this.#dialTarget = dial
+    const { maxQueue, queueTimeout } = limits
     this.#waiting = new WaitingRequests(maxQueue, queueTimeout)
   }
 
   /** Sends a request. */
-  send (request: TargetRequest, listener: AnswerListener): Exchange {
+  send (request: TargetRequest, listener: ResponseListener): TargetExchange {
     let head = ''
     let fault: unknown
     try {
@@ -123,7 +135,7 @@ export class ConnectionPool implements ConnectionKeeper {
   }
 
   get #hasRoom (): boolean {
-    return this.#connections.size + this.#dialling.size < this.#target.policy.maxConnections
+    return this.#connections.size + this.#dialling.size < this.#limits.maxConnections
   }
 
   #serveWaiting (): void {
@@ -200,9 +212,9 @@ export class ConnectionPool implements ConnectionKeeper {
   }
 
   #connect (exchange: PendingExchange): void {
-    this.#target.connect(exchange.cancellation)
+    this.#dialTarget(exchange.cancellation)
       .then(socket => {
-        const connection = new TargetConnection(socket, this.#target.policy, this)
+        const connection = new TargetConnection(socket, this.#limits, this)
         this.#dialling.delete(exchange)
         this.#connections.add(connection)
         if (exchange.over) connection.destroy()

@@ -1,4 +1,4 @@
-import { isHeaderValue, isToken, type HeaderList } from '../headers.js'
+import { isHeaderValue, isToken, type HeaderList } from '../../message/headers.js'
 
 /**
  * The head of a request, up to its last header line. What a parser has read, and what rules set, is fit for it.

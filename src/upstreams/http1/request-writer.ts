@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net'
 import { TargetUnreachableError } from '../../errors.js'
-import { headerPairs, headerValues } from '../headers.js'
-import type { BodySink } from './exchange.js'
+import { headerPairs, headerValues } from '../../message/headers.js'
+import type { BodySink } from './target-exchange.js'
 import type { PendingExchange } from './pending-exchange.js'
 
 const END_OF_LINE = '\r\n'
@@ -61,7 +61,7 @@ abstract class Sink implements BodySink {
 
   /**
    * Writes what comes in this turn of the event loop at its end. A target may have answered and closed the
-   * connection: the answer is to be read before a write finds out, as Node drops the connection then.
+   * connection: the response is to be read before a write finds out, as Node drops the connection then.
    */
   protected gather (): void {
     const { socket } = this

@@ -54,7 +54,7 @@ const refused: Case[] = [
   ['a method in lower case', 'get /t/a HTTP/1.1\r\nHost: a\r\n\r\n'],
   ['a method that nobody knows', 'FOO /t/a HTTP/1.1\r\nHost: a\r\n\r\n'],
   ['a method with garbage', 'GE(T /t/a HTTP/1.1\r\nHost: a\r\n\r\n'],
-  ['an answer instead of a request', 'HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n'],
+  ['a response instead of a request', 'HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n'],
   ['the greeting of TLS', '\x16\x03\x01\x00\xc8\x01\x00\x00\xc4\x03\x03'],
   ['a line of PROXY', `PROXY TCP4 192.0.2.1 192.0.2.2 1 2\r\n${NEXT}`]
 ].map(([name, send]) => ({ name: name!, send: send! + NEXT, expect: [400] }))
@@ -79,7 +79,7 @@ const fine: Case[] = [
   { name: 'two spaces before the version', send: 'GET /t/a  HTTP/1.1\r\nHost: a\r\n\r\n' + NEXT, expect: ['GET /t/a', 'GET /t/next'], or: [[400]] },
   // Node counts what it keeps of a head, and keeps no spaces.
   { name: 'spaces of 20 KB before a value', send: request('GET /t/a', [`X:${' '.repeat(20_000)}a`]), expect: ['GET /t/a'], or: [[431]] },
-  // Node takes these for HTTP; the target gets HTTP/1.1, and the client's connection ends behind the answer.
+  // Node takes these for HTTP; the target gets HTTP/1.1, and the client's connection ends behind the response.
   { name: 'HTTP/2.0', send: 'GET /t/a HTTP/2.0\r\nHost: a\r\n\r\n', expect: [505], or: [[400]] },
   { name: 'HTTP/2.0 with chunks', send: 'POST /t/a HTTP/2.0\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n', expect: [400] },
   { name: 'HTTP/0.9 with a version', send: 'GET /t/a HTTP/0.9\r\nHost: a\r\n\r\n', expect: [505], or: [[400]] },

@@ -1,6 +1,6 @@
 import { HIDDEN, NEXT, request, UPGRADE, type Case } from '../case.js'
 
-/** Requests behind answers that come early, or from the gateway itself. */
+/** Requests behind responses that come early, or from the gateway itself. */
 
 const LATER = request('POST /t/later', ['Content-Length: 5'], 'hello')
 
@@ -29,7 +29,7 @@ const last: Case[] = [
   { name: 'behind a 413', send: request('POST /own', ['Content-Type: text/plain', `Content-Length: ${HIDDEN.length}`], HIDDEN) + NEXT, expect: [413], or: [[413, 'GET /t/next']] },
   { name: 'behind a 413 to chunks', send: request('POST /own', ['Content-Type: text/plain', 'Transfer-Encoding: chunked'], `${HIDDEN.length.toString(16)}\r\n${HIDDEN}\r\n0\r\n\r\n`) + NEXT, expect: [413], or: [[413, 'GET /t/next']] },
   { name: 'behind a body that is no JSON', send: request('POST /own', ['Content-Type: application/json', 'Content-Length: 1'], '{') + NEXT, expect: [400], may: ['GET /t/next'] },
-  { name: 'behind an early answer of the target', send: request('POST /t/early-413', ['Content-Length: 5'], 'hello') + NEXT, expect: [413, 'GET /t/next'], unanswered: ['POST /t/early-413 hello'] },
+  { name: 'behind an early response of the target', send: request('POST /t/early-413', ['Content-Length: 5'], 'hello') + NEXT, expect: [413, 'GET /t/next'], unanswered: ['POST /t/early-413 hello'] },
   { name: 'behind Connection: close', send: request('GET /t/a', ['Connection: close']) + HIDDEN, expect: ['GET /t/a'] },
   { name: 'behind Connection: close to a body', send: request('POST /t/a', ['Connection: close', 'Content-Length: 5'], 'hello') + HIDDEN, expect: ['POST /t/a hello'] },
   { name: 'behind Connection: close to chunks', send: request('POST /t/a', ['Connection: close', 'Transfer-Encoding: chunked'], '0\r\n\r\n') + HIDDEN, expect: ['POST /t/a'] },
@@ -38,7 +38,7 @@ const last: Case[] = [
   { name: 'behind HTTP/1.0', send: `GET /t/a HTTP/1.0\r\nHost: a\r\n\r\n${HIDDEN}`, expect: ['GET /t/a'] }
 ]
 
-/** Garbage behind a request must not become, or spoil, its answer. */
+/** Garbage behind a request must not become, or spoil, its response. */
 const garbage: Case[] = [
   ['no HTTP', 'garbage\r\n\r\n'],
   ['two lengths', request('POST /t/b', ['Content-Length: 1', 'Content-Length: 2'], 'hello')],

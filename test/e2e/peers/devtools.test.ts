@@ -23,11 +23,11 @@ t.test("Chromium's DevTools protocol drives a browser", async t => {
   t.equal(await page.getByRole('button').textContent(), 'pressed')
   t.equal((await page.screenshot()).subarray(1, 4).toString(), 'PNG')
   t.equal(await page.evaluate('"x".repeat(2 ** 22).length'), 2 ** 22)
-  t.equal((await page.evaluate('"x".repeat(2 ** 22)') as string).length, 2 ** 22, 'an answer of 4 MiB')
+  t.equal((await page.evaluate('"x".repeat(2 ** 22)') as string).length, 2 ** 22, 'a response of 4 MiB')
 
   const session = await driver.newBrowserCDPSession()
   const gone = new Promise(resolve => driver.once('disconnected', resolve))
-  await session.send('Browser.close').catch(() => {}) // The answer may not get out before the end.
+  await session.send('Browser.close').catch(() => {}) // The response may not get out before the end.
   await gone
   t.equal(await browser.command.ended, 0)
   await gateway.ended()

@@ -2,7 +2,7 @@ import { fileURLToPath } from 'node:url'
 import t, { type Test } from 'tap'
 import { runCommand } from '../../helpers/command.js'
 import { startGateway } from '../../helpers/gateway.js'
-import { goodAnswer, rawTarget } from '../../helpers/raw-target.js'
+import { goodResponse, rawTarget } from '../../helpers/raw-target.js'
 import { temporaryFolder } from '../../helpers/temporary-folder.js'
 import { closing, frame, type Wire } from '../../helpers/wire.js'
 
@@ -73,7 +73,7 @@ t.test('the Go library gorilla/websocket', async t => {
 
 /** Opens a session, and waits until its client has a message and has sent it back. */
 async function greet (server: Wire): Promise<Wire> {
-  server.write(goodAnswer(await server.head())).write(frame(0x81, 'hello'))
+  server.write(goodResponse(await server.head())).write(frame(0x81, 'hello'))
   await server.frame()
   return server
 }

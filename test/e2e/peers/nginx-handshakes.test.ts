@@ -1,7 +1,7 @@
 import { connect, createServer, type AddressInfo } from 'node:net'
 import { once } from 'node:events'
 import t, { type Test } from 'tap'
-import { acceptOf } from '../../../src/websocket/handshake.js'
+import { acceptOf } from '../../../src/websocket/handshake/validation.js'
 import { startGateway } from '../../helpers/gateway.js'
 import { startNginx } from '../../helpers/nginx.js'
 import { frame, masked } from '../../helpers/wire.js'
@@ -24,7 +24,7 @@ const ECHO = frame(0x81, 'echo')
 /** Milliseconds that a handshake may take before it counts as unanswered. */
 const LIMIT = 3000
 
-/** Answers each handshake as its table says, then says hello, and answers a question. */
+/** Responses each handshake as its table says, then says hello, and answers a question. */
 async function startTarget (t: Test): Promise<string> {
   const server = createServer(socket => {
     let received = ''

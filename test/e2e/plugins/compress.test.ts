@@ -22,13 +22,13 @@ async function through (t: Test, listener: RequestListener, options: FastifyComp
   return app.listen({ port: 0, host: '127.0.0.1' })
 }
 
-/** Answers with TEXT, its length and an ETag. */
+/** Responses with TEXT, its length and an ETag. */
 const plain: RequestListener = (_request, response) => {
   response.writeHead(200, { 'content-type': 'text/plain', 'content-length': Buffer.byteLength(TEXT), etag: '"1"', vary: 'Accept-Language' })
   response.end(TEXT)
 }
 
-t.test('a plain answer is compressed for a client that accepts it', async t => {
+t.test('a plain response is compressed for a client that accepts it', async t => {
   const address = await through(t, plain)
   const decoders: Array<[encoding: string, decode: (data: Buffer) => Buffer]> = [['gzip', gunzipSync], ['br', brotliDecompressSync]]
   if (zstdDecompressSync !== undefined) decoders.push(['zstd', zstdDecompressSync])
@@ -50,7 +50,7 @@ t.test('and left as it is for one that does not', async t => {
   }
 })
 
-t.test('an answer that is encoded already passes as it is', async t => {
+t.test('a response that is encoded already passes as it is', async t => {
   const encoded = gzipSync(TEXT)
   const address = await through(t, (_request, response) => {
     response.writeHead(200, { 'content-type': 'text/plain', 'content-encoding': 'gzip', 'content-length': encoded.length })
@@ -73,7 +73,7 @@ t.test('a part passes as it is', async t => {
   t.equal(body.toString(), TEXT.slice(0, 10))
 })
 
-t.test('an answer without a body is not encoded', async t => {
+t.test('a response without a body is not encoded', async t => {
   const address = await through(t, (request, response) => {
     response.writeHead(Number(request.url!.slice(1)), { etag: '"1"' }).end()
   })
@@ -93,7 +93,7 @@ t.test('HEAD has the headers of GET', async t => {
   t.equal(body.length, 0)
 })
 
-t.test('an answer that breaks off is a broken answer', async t => {
+t.test('a response that breaks off is a broken response', async t => {
   for (const sent of [0, 5, 100, 5_000]) {
     const address = await through(t, (_request, response) => {
       response.writeHead(200, { 'content-type': 'text/plain', 'content-length': TEXT.length })

@@ -84,7 +84,7 @@ t.test('where the target sends the same headers, its own count; Vary adds up', a
   const { address } = await through(t, { answer: { 'access-control-allow-origin': '*', vary: 'Accept-Language' } })
   const { headers, rawHeaders } = await ask(address, { headers: { origin } })
   t.equal(headers['access-control-allow-origin'], '*')
-  t.equal(rawHeaders.filter(name => name.toLowerCase() === 'access-control-allow-origin').length, 1, 'never twice: a browser would refuse the answer')
+  t.equal(rawHeaders.filter(name => name.toLowerCase() === 'access-control-allow-origin').length, 1, 'never twice: a browser would refuse the response')
   t.same(headers.vary!.split(', ').sort(), ['Accept-Language', 'Origin'])
 })
 

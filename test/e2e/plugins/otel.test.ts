@@ -7,7 +7,7 @@ import Fastify, { type FastifyRequest } from 'fastify'
 import t from 'tap'
 import sluice from '../../../src/index.js'
 import { handshake } from '../../helpers/raw-client.js'
-import { goodAnswer, rawTarget } from '../../helpers/raw-target.js'
+import { goodResponse, rawTarget } from '../../helpers/raw-target.js'
 import { Wire } from '../../helpers/wire.js'
 
 // Issue 8, item 10: spans that are made while a request is served belong to its own trace, not to that of another.
@@ -83,7 +83,7 @@ t.test('spans belong to the traces of their own requests, over reused connection
   const client = await Wire.connect(t, port)
   client.write(handshake())
   const session = await target.next()
-  session.write(goodAnswer(await session.head()))
+  session.write(goodResponse(await session.head()))
   await client.head()
   session.reset()
   await until('onSessionEnd', 1)
@@ -91,7 +91,7 @@ t.test('spans belong to the traces of their own requests, over reused connection
   t.strictSame(strays, [])
   t.strictSame(
     log.filter(({ reqId, msg }) => reqId !== undefined && /session ended|broke off/.test(msg)).map(({ reqId, msg, trace }) => [msg, trace === traces.get(reqId!)]),
-    [['the answer of the upstream broke off', true], ['websocket session ended', true]]
+    [['the response of the upstream broke off', true], ['websocket session ended', true]]
   )
   const requests = exporter.getFinishedSpans().filter(({ name }) => name === 'headers.response')
   t.equal(new Set(requests.map(span => span.spanContext().traceId)).size, 5, 'each in a trace of its own')

@@ -5,7 +5,7 @@ import Fastify, { type FastifyRequest } from 'fastify'
 import t, { type Test } from 'tap'
 import sluice, { type UpstreamOptions } from '../../../src/index.js'
 import { handshake } from '../../helpers/raw-client.js'
-import { goodAnswer, rawTarget, type RawTarget } from '../../helpers/raw-target.js'
+import { goodResponse, rawTarget, type RawTarget } from '../../helpers/raw-target.js'
 import { Wire } from '../../helpers/wire.js'
 
 // Issue 8, item 10: what runs for a request sees its own AsyncLocalStorage, not that of the request that has dialled.
@@ -167,7 +167,7 @@ for (const onSend of [false, true]) {
       client.end()
       if (answer?.includes('200') !== true) await gateway.ran('errorHandler', ++errors)
     }
-    await gateway.ran('the answer of the upstream broke off', 2)
+    await gateway.ran('the response of the upstream broke off', 2)
     t.strictSame(gateway.strays(), [])
   })
 
@@ -183,7 +183,7 @@ for (const onSend of [false, true]) {
         await client.head()
       }
       client.reset()
-      await gateway.ran(begun ? 'the client has left in the middle of its answer' : 'the client has left before its answer', 1)
+      await gateway.ran(begun ? 'the client has left in the middle of its response' : 'the client has left before its response', 1)
     }
     t.strictSame(gateway.strays(), [])
   })
@@ -203,7 +203,7 @@ for (const onSend of [false, true]) {
     client.write(GET)
     await gateway.ran('upstream', 6)
     client.reset()
-    await gateway.ran('the client has left before its answer', 2)
+    await gateway.ran('the client has left before its response', 2)
     t.strictSame(gateway.strays(), [])
   })
 }
@@ -245,7 +245,7 @@ t.test('sessions and refused handshakes', async t => {
     const client = await Wire.connect(t, gateway.port)
     client.write(handshake())
     const server = await gateway.target.next()
-    server.write(goodAnswer(await server.head()))
+    server.write(goodResponse(await server.head()))
     await client.head()
     if (end === 'client') client.reset()
     else server.reset()
@@ -276,7 +276,7 @@ t.test('a handshake behind another request on its connection', async t => {
   await client.head()
   await client.bytes(2)
   const session = await gateway.target.next()
-  session.write(goodAnswer(await session.head()))
+  session.write(goodResponse(await session.head()))
   await client.head()
   client.reset()
   await gateway.ran('onSessionEnd', 1)

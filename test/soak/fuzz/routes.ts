@@ -1,5 +1,5 @@
 import type { ProxyRouteOptions } from '../../../src/index.js'
-import type { RouteConfig } from '../../../src/options.js'
+import type { RouteConfig } from '../../../src/options/index.js'
 
 /** A way through the gateway that the fuzzer takes. Each is there once for each kind of target. */
 interface FuzzRoute {

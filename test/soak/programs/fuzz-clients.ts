@@ -55,5 +55,5 @@ const answers = {
   probe: async (number: number) => await probe(seed, number, addresses)
 }
 
-export type FuzzClientsAnswers = typeof answers
+export type FuzzClientsResponses = typeof answers
 serve(answers)

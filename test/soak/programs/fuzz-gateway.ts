@@ -2,7 +2,7 @@ import { createServer } from 'node:http'
 import { join } from 'node:path'
 import Fastify, { type FastifyInstance, type FastifyListenOptions, type FastifyServerOptions } from 'fastify'
 import sluice from '../../../src/index.js'
-import type { UpstreamOptions } from '../../../src/options.js'
+import type { UpstreamOptions } from '../../../src/options/index.js'
 import { createGateway } from '../../../src/service/gateway.js'
 import type { Address, Pem } from '../addresses.js'
 import { OWN, ROUTES, TARGETS, optionsOf, prefixOf, upstreamOf, type TargetKind } from '../fuzz/routes.js'
@@ -106,5 +106,5 @@ const answers = {
   }
 }
 
-export type FuzzGatewayAnswers = typeof answers
+export type FuzzGatewayResponses = typeof answers
 serve(answers)

@@ -91,5 +91,5 @@ const answers = {
   }
 }
 
-export type FuzzTargetsAnswers = typeof answers
+export type FuzzTargetsResponses = typeof answers
 serve(answers)

@@ -58,5 +58,5 @@ const answers = {
   }
 }
 
-export type GatewayAnswers = typeof answers
+export type GatewayResponses = typeof answers
 serve(answers)

@@ -24,7 +24,7 @@ const answers = {
     app.upstream('unreachable', { targets: [unreachable] })
     app.addHook('onResponse', async () => { told.answered++ })
     app.proxy('/unreachable', { upstream: 'unreachable' })
-    // An answer takes another way where there are onSend hooks.
+    // A response takes another way where there are onSend hooks.
     app.proxy('/hooked/*', { upstream: 'main', stripPrefix: '/hooked', onSend: async (_request, reply) => { reply.header('x-hooked', '1') } })
     app.proxy('/*', { upstream: 'main' })
     await app.listen({ port: 0, host: '127.0.0.1' })
@@ -46,5 +46,5 @@ const answers = {
   }
 }
 
-export type HttpGatewayAnswers = typeof answers
+export type HttpGatewayResponses = typeof answers
 serve(answers)

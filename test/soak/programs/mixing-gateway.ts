@@ -42,5 +42,5 @@ const answers = {
   }
 }
 
-export type MixingGatewayAnswers = typeof answers
+export type MixingGatewayResponses = typeof answers
 serve(answers)

@@ -86,5 +86,5 @@ const answers = {
   }
 }
 
-export type MixingTargetsAnswers = typeof answers
+export type MixingTargetsResponses = typeof answers
 serve(answers)

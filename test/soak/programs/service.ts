@@ -1,4 +1,4 @@
-import type { GatewayConfig } from '../../../src/options.js'
+import type { GatewayConfig } from '../../../src/options/index.js'
 import { createGateway, type GatewayServer } from '../../../src/service/gateway.js'
 import { serve } from '../program.js'
 import { usage } from '../usage.js'
@@ -21,5 +21,5 @@ const answers = {
   }
 }
 
-export type ServiceAnswers = typeof answers
+export type ServiceResponses = typeof answers
 serve(answers)

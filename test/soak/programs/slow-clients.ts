@@ -62,5 +62,5 @@ const answers = {
   }
 }
 
-export type SlowClientsAnswers = typeof answers
+export type SlowClientsResponses = typeof answers
 serve(answers)

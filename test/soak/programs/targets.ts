@@ -27,5 +27,5 @@ const answers = {
   }
 }
 
-export type TargetsAnswers = typeof answers
+export type TargetsResponses = typeof answers
 serve(answers)

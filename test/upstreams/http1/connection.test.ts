@@ -2,8 +2,8 @@ import type { Socket } from 'node:net'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { TargetTimeoutError, TargetUnreachableError } from '../../../src/errors.js'
-import type { UpstreamOptions } from '../../../src/options.js'
-import { sharedReads } from '../../../src/upstreams/shared-reads.js'
+import type { UpstreamOptions } from '../../../src/options/index.js'
+import { sharedReads } from '../../../src/net/shared-reads.js'
 import { Upstream } from '../../../src/upstreams/upstream.js'
 import { rawTarget } from '../../helpers/raw-target.js'
 import { ChunkBody, sendTo, type SentRequest } from '../../helpers/target-request.js'
@@ -23,7 +23,7 @@ async function send (t: Test, request: Parameters<typeof sendTo>[1] = {}, option
 const OK = 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok'
 
 for (const shared of [true, false]) {
-  t.test(`an answer a byte at a time, read ${shared ? 'into the shared buffer' : 'by its data events'}`, async t => {
+  t.test(`a response a byte at a time, read ${shared ? 'into the shared buffer' : 'by its data events'}`, async t => {
     sharedReads.enabled = shared
     t.teardown(() => { sharedReads.enabled = true })
     const { answer, wire, again } = await send(t)
@@ -38,7 +38,7 @@ for (const shared of [true, false]) {
   })
 }
 
-t.test('a 100 that nobody waits for is no answer, and one that is waited for is told', async t => {
+t.test('a 100 that nobody waits for is no response, and one that is waited for is told', async t => {
   const unasked = await send(t)
   unasked.wire.write(`HTTP/1.1 100 Continue\r\n\r\n${OK}`)
   t.match(await unasked.answer, { status: 200, interim: [] })
@@ -70,7 +70,7 @@ t.test('a connection on which the target speaks out of turn is used no more', as
   await wire.over()
 })
 
-t.test('what stands behind an answer is not the next one', async t => {
+t.test('what stands behind a response is not the next one', async t => {
   const { answer, wire } = await send(t)
   wire.write(OK + OK)
   t.match(await answer, { body: 'ok' })
@@ -89,11 +89,11 @@ t.test('a body that ends with the connection: its end, and a reset in its place'
 })
 
 const UNREACHABLE = 'SLUICE_TARGET_UNREACHABLE'
-const INVALID = 'SLUICE_TARGET_ANSWER_INVALID'
+const INVALID = 'SLUICE_TARGET_RESPONSE_INVALID'
 const broken: Record<string, { text: string, code: string }> = {
   nothing: { text: '', code: UNREACHABLE },
   'half a head': { text: 'HTTP/1.1 200', code: INVALID },
-  'an interim answer': { text: 'HTTP/1.1 102 Processing\r\n\r\n', code: INVALID },
+  'an interim response': { text: 'HTTP/1.1 102 Processing\r\n\r\n', code: INVALID },
   'half a body': { text: 'HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nok', code: UNREACHABLE },
   'half a chunk': { text: 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nok', code: UNREACHABLE },
   'half of the trailers': { text: 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nX: 1\r\n', code: UNREACHABLE }
@@ -119,7 +119,7 @@ t.test('the head is waited for only so long, however it comes', async t => {
   }
 })
 
-t.test('interim answers do not stretch the time for a head', async t => {
+t.test('interim responses do not stretch the time for a head', async t => {
   const { answer, wire } = await send(t, {}, { headersTimeout: 200 })
   const hints = setInterval(() => wire.write('HTTP/1.1 102 Processing\r\n\r\n'), 20)
   t.teardown(() => clearInterval(hints))
@@ -145,7 +145,7 @@ t.test('a body stands still only so long', async t => {
   await t.rejects(answer, TargetTimeoutError)
 })
 
-t.test('an answer ahead of the end of the body is the answer, and the connection is used no more', async t => {
+t.test('a response ahead of the end of the body is the response, and the connection is used no more', async t => {
   const body = new ChunkBody(['a'], true)
   const { answer, wire } = await send(t, { method: 'POST', headers: ['Content-Length', '2'], body })
   wire.write('HTTP/1.1 413 Content Too Large\r\nContent-Length: 0\r\n\r\n')

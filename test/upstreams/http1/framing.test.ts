@@ -1,6 +1,6 @@
 import t from 'tap'
 import { framingOf, type Framing } from '../../../src/upstreams/http1/framing.js'
-import type { HeaderList } from '../../../src/upstreams/headers.js'
+import type { HeaderList } from '../../../src/message/headers.js'
 
 const framing = (headers: HeaderList, { version = '1.1' as '1.0' | '1.1', status = 200, bodyless = false } = {}) =>
   framingOf({ version, status, message: '', headers }, bodyless)
@@ -45,7 +45,7 @@ t.test('whether a target authenticates the connection', async t => {
   for (const value of ['Basic realm="NTLM"', 'NTLMx', 'Bearer', '']) t.match(framing([...LENGTH, 'WWW-Authenticate', value]), { authenticates: false }, value)
 })
 
-t.test('an answer to HEAD, a 204 and a 304 have no body', async t => {
+t.test('a response to HEAD, a 204 and a 304 have no body', async t => {
   for (const how of [{ bodyless: true }, { status: 204 }, { status: 304 }, { status: 204, bodyless: true }]) {
     for (const headers of [[], LENGTH, CHUNKED]) t.match(framing(headers, how), { body: 0, keepAlive: undefined })
   }

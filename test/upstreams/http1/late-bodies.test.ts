@@ -1,7 +1,7 @@
 import { createServer, type AddressInfo, type Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
-import type { UpstreamOptions } from '../../../src/options.js'
+import type { UpstreamOptions } from '../../../src/options/index.js'
 import type { Target } from '../../../src/upstreams/target.js'
 import { Upstream } from '../../../src/upstreams/upstream.js'
 import { startGateway } from '../../helpers/gateway.js'
@@ -137,7 +137,7 @@ t.test('connections that settle end with their pool', async t => {
 
 t.test('a late body that does not begin as a response does is nobody\'s, and ends its connection', async t => {
   const { server, target } = await start(t)
-  for (const [late, code] of [['<html></html>', 'SLUICE_TARGET_ANSWER_INVALID'], ['HTTP/1.1 200\n\nx', 'SLUICE_TARGET_ANSWER_INVALID'], ['5\r\nHTTP/1.1 200 OK\r\n\r\n', 'SLUICE_TARGET_ANSWER_INVALID']] as const) {
+  for (const [late, code] of [['<html></html>', 'SLUICE_TARGET_RESPONSE_INVALID'], ['HTTP/1.1 200\n\nx', 'SLUICE_TARGET_RESPONSE_INVALID'], ['5\r\nHTTP/1.1 200 OK\r\n\r\n', 'SLUICE_TARGET_RESPONSE_INVALID']] as const) {
     const first = sendTo(target)
     const wire = await server.next()
     await wire.head()

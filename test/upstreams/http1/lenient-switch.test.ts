@@ -1,12 +1,12 @@
 import t from 'tap'
-import { AnswerReader } from '../../../src/upstreams/http1/answer-reader.js'
-import type { AnswerHead } from '../../../src/upstreams/answer.js'
+import { ResponseReader } from '../../../src/upstreams/http1/response-reader.js'
+import type { ResponseHead } from '../../../src/message/response.js'
 
 // Issue 8, item 5
 
-/** What a reader makes of the answer to a handshake, cut into pieces of some size. */
-function read (text: string, size: number, upgrade: true | 'lenient' = 'lenient'): { switching: AnswerHead | undefined, fault: string | undefined, rest: string } {
-  const reader = new AnswerReader({ onInterim () {}, onHead () {}, onBody () {} }, 64 * 1024)
+/** What a reader makes of the response to a handshake, cut into pieces of some size. */
+function read (text: string, size: number, upgrade: true | 'lenient' = 'lenient'): { switching: ResponseHead | undefined, fault: string | undefined, rest: string } {
+  const reader = new ResponseReader({ onInterim () {}, onHead () {}, onBody () {} }, 64 * 1024)
   reader.begin(false, upgrade)
   const bytes = Buffer.from(text, 'latin1')
   let at = 0

@@ -1,7 +1,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { TargetUnreachableError } from '../../../src/errors.js'
-import type { UpstreamOptions } from '../../../src/options.js'
+import type { UpstreamOptions } from '../../../src/options/index.js'
 import type { Target } from '../../../src/upstreams/target.js'
 import { Upstream } from '../../../src/upstreams/upstream.js'
 import { startGateway } from '../../helpers/gateway.js'
@@ -35,7 +35,7 @@ t.test('a connection carries one request after another', async t => {
   t.equal(server.connections, 1)
 })
 
-t.test('a request does not wait for the answer to another, and the connection that was used last is used first', async t => {
+t.test('a request does not wait for the response to another, and the connection that was used last is used first', async t => {
   const { server, target } = await start(t)
   const first = sendTo(target, { path: '/1' })
   const wires = [await server.next()]
@@ -52,7 +52,7 @@ t.test('a request does not wait for the answer to another, and the connection th
   t.equal(server.connections, 2)
 })
 
-t.test('a connection is not used again behind an answer that says so', async t => {
+t.test('a connection is not used again behind a response that says so', async t => {
   const lines: Record<string, string[]> = {
     'Connection: close': ['Connection: close'],
     'Connection with close among others': ['Connection: x, Close'],
@@ -118,7 +118,7 @@ t.test('a request that is cancelled while its connection is made sends nothing',
   await next.answer
 })
 
-t.test('a request that is cancelled before its answer takes its connection along', async t => {
+t.test('a request that is cancelled before its response takes its connection along', async t => {
   const { server, target } = await start(t)
   const { exchange, answer } = sendTo(target)
   const wire = await server.next()
@@ -205,7 +205,7 @@ t.test('listeners do not add up on a connection', async t => {
 const POST = 'POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\nbody'
 const OK = 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok'
 
-t.test('a connection that its target ends right behind an answer carries no other request', async t => {
+t.test('a connection that its target ends right behind a response carries no other request', async t => {
   const target = await rawTarget(t)
   const { port } = await startGateway(t, { targets: [target.url] })
   const [first, second] = [await Wire.connect(t, port), await Wire.connect(t, port)]

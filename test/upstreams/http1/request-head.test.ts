@@ -1,6 +1,6 @@
 import t from 'tap'
 import { requestHead } from '../../../src/upstreams/http1/request-head.js'
-import type { HeaderList } from '../../../src/upstreams/headers.js'
+import type { HeaderList } from '../../../src/message/headers.js'
 
 const HEADS: Array<[method: string, path: string, headers: HeaderList, head: string]> = [
   ['GET', '/', [], 'GET / HTTP/1.1\r\n'],

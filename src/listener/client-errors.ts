@@ -1,0 +1,51 @@
+import { STATUS_CODES } from 'node:http'
+import type { Duplex } from 'node:stream'
+import type { FastifyBaseLogger, FastifyError } from 'fastify'
+import { HeadersTooLargeError, RequestInvalidError, RequestTimeoutError } from '../errors.js'
+
+/** Milliseconds that a client has for reading the response to what could not be read; then its connection is destroyed. */
+const LINGER = 1000
+
+/** What Fastify's `clientErrorHandler` answers; undefined where there is nobody to tell, or no way to. */
+export function errorForClient ({ code }: NodeJS.ErrnoException, socket: Duplex, maxHeaderSize: number): FastifyError | undefined {
+  if (code === 'ERR_HTTP_REQUEST_TIMEOUT') {
+    // A browser opens connections that it may need. To one without a request there is nothing to answer.
+    return 'bytesRead' in socket && socket.bytesRead === 0 ? undefined : new RequestTimeoutError()
+  }
+  if (code === 'HPE_HEADER_OVERFLOW') return new HeadersTooLargeError(`more than ${maxHeaderSize} bytes`)
+  // What is left are errors of TCP and TLS.
+  return code?.startsWith('HPE_') === true ? new RequestInvalidError('it is not HTTP/1.1') : undefined
+}
+
+/**
+ * Ends a connection with an error as its last response. There is no reply to send, so it is written to the
+ * connection, in the form of every other error. Whose turn it is, the caller has made sure.
+ */
+export function endWithError (socket: Duplex, { code, statusCode, message }: FastifyError, log: FastifyBaseLogger): void {
+  const status = statusCode!
+  log.info({ code, statusCode: status, remoteAddress: 'remoteAddress' in socket ? socket.remoteAddress : undefined }, 'connection of a client ended')
+  if (!socket.writable) {
+    socket.destroy()
+    return
+  }
+  const body = JSON.stringify({ statusCode: status, code, error: STATUS_CODES[status], message })
+  socket.end([
+    `HTTP/1.1 ${status} ${STATUS_CODES[status]}`,
+    `Date: ${new Date().toUTCString()}`,
+    'Connection: close',
+    'Content-Type: application/json; charset=utf-8',
+    `Content-Length: ${Buffer.byteLength(body)}`,
+    '',
+    body
+  ].join('\r\n'))
+  if (status === 408) {
+    // The client was slow, and what it may still send must not become the request after all.
+    socket.once('finish', () => socket.destroy())
+    return
+  }
+  // The parser takes in nothing any more. Were the connection closed while bytes are unread, it would be reset,
+  // and the response lost (RFC 9112 §9.6).
+  const timer = setTimeout(() => socket.destroy(), LINGER)
+  socket.once('close', () => clearTimeout(timer))
+  socket.resume()
+}

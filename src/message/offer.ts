@@ -1,0 +1,9 @@
+/** What a client has asked for, as far as the target's response is held against it. */
+export interface Offer {
+  /** Undefined where there is none, or more than one: only a route that is not strict lets that pass. */
+  key: string | undefined
+  protocols: string[]
+  extensions: string[]
+  /** What the route's own options allow a target to choose, whatever the client has offered. */
+  allowed?: { protocols: readonly string[] | undefined, extensions: boolean } | undefined
+}

@@ -1,0 +1,37 @@
+import type { Duplex } from 'node:stream'
+import { Cancellation } from '../../net/cancellation.js'
+
+/**
+ * The client of a handshake that has no response yet. Node leaves its socket paused, so that its leaving would
+ * go unnoticed and a target be dialled for nobody.
+ */
+export class WaitingClient {
+  /** Whether the client has left: by a reset, or by ending its half, behind which no WebSocket can follow. */
+  left = false
+  /** Cancelled when there is nobody left to answer. */
+  readonly cancellation = new Cancellation()
+  readonly #socket: Duplex
+
+  constructor (socket: Duplex) {
+    this.#socket = socket
+    // Reads up to the socket's high-water mark and takes nothing out: early frames wait there for the 101. Behind
+    // more of them than that, and an end behind any, its leaving is noticed only when the target has answered.
+    socket.on('readable', this.#onReadable).on('end', this.#onLeft).on('close', this.#onLeft)
+    if (socket.destroyed || socket.readableEnded) this.#onLeft()
+  }
+
+  /** Ends the wait; the socket is as it was. */
+  settle (): void {
+    this.#socket.off('readable', this.#onReadable).off('end', this.#onLeft).off('close', this.#onLeft)
+  }
+
+  readonly #onReadable = (): void => {
+    // An end is announced only to whoever reads and finds nothing.
+    if (this.#socket.readableLength === 0) this.#socket.read()
+  }
+
+  readonly #onLeft = (): void => {
+    this.left = true
+    this.cancellation.cancel()
+  }
+}

@@ -1,0 +1,300 @@
+import { randomBytes } from 'node:crypto'
+import type { Duplex } from 'node:stream'
+import type { MessageRate } from '../../options/index.js'
+import type { EndedBy, EndReason, SessionEnd, Traffic } from '../../types.js'
+import { Direction, type DirectionEvents } from './direction.js'
+import { CloseCode, type ScannerOptions } from './frames.js'
+import { RateLimit } from './rate.js'
+import { Watch, type WatchEvents, type WatchLimits } from './watch.js'
+
+export interface SessionOptions {
+  client: Duplex
+  target: Duplex
+  /** RSV bits that a negotiated extension uses, as they stand in a frame's first byte. */
+  allowedRsv: number
+  /** Milliseconds a peer may take to answer a Close. */
+  closeTimeout: number
+  /** Close codes of endings: for whoever loses its peer (default: no Close frame at all), and by time (default: 1001). */
+  codes?: { loss?: number | undefined, idle?: number | undefined, lifetime?: number | undefined }
+  strict?: boolean | undefined
+  maxFrameSize?: number | undefined
+  maxMessageSize?: number | undefined
+  messageRate?: MessageRate | undefined
+  /** What to watch for; nothing when left out. */
+  watch?: Omit<WatchLimits, 'endsAt'>
+  /** When and why the session ends by itself: `at` as `performance.now()` counts. */
+  end?: { at: number, reason: 'lifetime' | 'expired' } | undefined
+  onEnd (end: SessionEnd): void
+}
+
+/** Endings that a client might put off with a message that it never ends. */
+const IMPATIENT: ReadonlySet<EndReason> = new Set<EndReason>(['rate', 'expired', 'application'])
+
+/**
+ * One open WebSocket: the relay between its two connections, and the rules of its ending.
+ *
+ * An ending that a peer made is passed on as that peer made it: a Close as it is, a loss as the end of the other
+ * connection, behind all that was relayed. Only an ending that the gateway makes has a code of the gateway's, sent at
+ * a frame boundary. Both sockets are gone after at most two standstills of `closeTimeout`: one until Close is said in
+ * the place of whoever failed to, one until the socket is destroyed.
+ */
+export class Session implements DirectionEvents, WatchEvents {
+  readonly #client: Duplex
+  readonly #target: Duplex
+  readonly #clientToTarget: Direction
+  readonly #targetToClient: Direction
+  readonly #options: SessionOptions
+  readonly #openedAt = performance.now()
+  #cause: Pick<SessionEnd, 'by' | 'reason' | 'code'> | undefined
+  #messagesBeforeEnd = 0
+  #watch: Watch | undefined
+  #rate: RateLimit | undefined
+  #timer: NodeJS.Timeout | undefined
+  #lastCall = false
+  /** What of a peer's last bytes waited for the other when it was last looked at, and since when. */
+  #unsent = 0
+  #unsentSince = 0
+  readonly #openSockets: Set<Duplex>
+
+  constructor (options: SessionOptions) {
+    const { client, target, allowedRsv, strict = true, maxFrameSize = Infinity, maxMessageSize = Infinity } = options
+    const scanner = (masked: boolean): ScannerOptions => ({ masked, allowedRsv, strict, maxFrameSize, maxMessageSize })
+    this.#options = options
+    this.#client = client
+    this.#target = target
+    this.#openSockets = new Set([client, target])
+    this.#clientToTarget = new Direction(client, target, scanner(true), this)
+    this.#targetToClient = new Direction(target, client, scanner(false), this)
+    if (options.messageRate !== undefined) this.#rate = new RateLimit(options.messageRate, performance.now())
+  }
+
+  /** What the client has sent so far. */
+  get fromClient (): Traffic {
+    return traffic(this.#clientToTarget)
+  }
+
+  /** What the target has sent so far. */
+  get fromTarget (): Traffic {
+    return traffic(this.#targetToClient)
+  }
+
+  /** Begins to relay. Both sockets must be open, with nothing but frames to be read from them. */
+  start (): void {
+    for (const socket of [this.#client, this.#target]) {
+      // An error is followed by 'close', which is where it is dealt with.
+      socket.on('error', () => {})
+      socket.on('close', () => this.#onSocketClose(socket))
+    }
+    this.#clientToTarget.start()
+    this.#targetToClient.start()
+    const { watch, end } = this.#options
+    if (watch !== undefined) {
+      this.#watch = new Watch({ ...watch, endsAt: end?.at ?? Infinity }, [this.#clientToTarget, this.#targetToClient], this.#ping, this)
+      this.#watch.start()
+    }
+    // A socket that was lost between the 101 and now may have had its 'close'.
+    for (const socket of this.#openSockets) if (socket.closed) process.nextTick(() => this.#onSocketClose(socket))
+  }
+
+  /**
+   * Ends the session: each side is told Close as soon as no message to it is open.
+   *
+   * @param code A close code that may stand on the wire; undefined ends both connections without a Close frame.
+   * @param text At most 123 bytes; it must not tell anything internal.
+   */
+  close (reason: EndReason, code: number | undefined, text = ''): void {
+    this.#beginEnd('gateway', reason, code ?? CloseCode.abnormal)
+    this.#clientToTarget.stop(code, text)
+    this.#targetToClient.stop(code, text)
+  }
+
+  /** Ends the session at once: a Close where one is possible, then both sockets are destroyed. */
+  destroy (code: number | undefined): void {
+    this.#beginEnd('gateway', 'drain', code ?? CloseCode.abnormal)
+    this.#clientToTarget.stopNow(code, '')
+    this.#targetToClient.stopNow(code, '')
+    this.#client.destroy()
+    this.#target.destroy()
+  }
+
+  onProgress (direction: Direction): void {
+    if (this.#rate !== undefined && direction === this.#clientToTarget) this.#holdToRate(this.#rate)
+    if (this.#timer === undefined || direction.sinkDone) return
+    if (IMPATIENT.has(this.#cause!.reason)) return
+    // Behind the message that was open, a peer's Close is to be answered (RFC 6455 §5.5.1).
+    if (this.#cause!.reason === 'close' && this.#messages !== this.#messagesBeforeEnd) return
+    // What counts is standstill: the last of a long message may still be on its way.
+    this.#timer.refresh()
+  }
+
+  onBlocked (direction: Direction): void {
+    this.#watch?.blocked(direction)
+  }
+
+  onClose (direction: Direction): void {
+    this.#beginEnd(this.#nameOf(direction.source), 'close', direction.scanner.close!.code)
+    this.#finish()
+  }
+
+  onSinkDone (direction: Direction): void {
+    if (this.#nameOf(direction.source) === this.#cause!.by) {
+      this.#unsent = direction.sink.writableLength
+      this.#unsentSince = performance.now()
+    }
+    this.#finish()
+  }
+
+  onViolation (direction: Direction, violation: string): void {
+    const code = direction.scanner.violationCode
+    const tooBig = code === CloseCode.tooBig
+    this.#beginEnd(this.#nameOf(direction.source), tooBig ? 'too-big' : 'protocol-error', code)
+    // The gateway ends this, and why concerns both (RFC 6455 §7.4.1); whoever broke the protocol hears the details.
+    this.#reverse(direction).stopNow(code, violation)
+    direction.stopNow(code, '')
+    this.#finish()
+  }
+
+  onEnd (direction: Direction): void {
+    if (direction.scanner.close === undefined) this.#reverse(direction).sinkEnded = true
+    this.#beginEnd(this.#nameOf(direction.source), 'lost', CloseCode.abnormal)
+    direction.stopNow(this.#options.codes?.loss, '')
+    // A client that has ended its half may still read. A target that has cannot answer the client any more, and
+    // waits for the end of its connection.
+    if (direction === this.#targetToClient && direction.scanner.close === undefined) this.#clientToTarget.stopNow(undefined, '')
+    this.#finish()
+  }
+
+  onIdle (): void {
+    this.close('idle', this.#options.codes?.idle ?? CloseCode.goingAway)
+  }
+
+  onTimeUp (): void {
+    const { reason } = this.#options.end!
+    this.close(reason, reason === 'expired' ? CloseCode.policy : this.#options.codes?.lifetime ?? CloseCode.goingAway)
+  }
+
+  onSilence (direction: Direction): void {
+    this.#beginEnd(this.#nameOf(direction.source), 'ping-timeout', CloseCode.abnormal)
+    // Its 'close' event tells the other side.
+    direction.source.destroy()
+  }
+
+  onStall (direction: Direction): void {
+    this.#beginEnd(this.#nameOf(direction.sink), 'stalled', CloseCode.abnormal)
+    direction.sink.destroy()
+  }
+
+  /** Pings the source of a direction, with a payload by which its Pong is known. */
+  readonly #ping = (direction: Direction): boolean => {
+    direction.scanner.ownPing ??= randomBytes(8)
+    return this.#reverse(direction).ping(direction.scanner.ownPing)
+  }
+
+  #holdToRate (rate: RateLimit): void {
+    const { scanner, wireBytes, readAt } = this.#clientToTarget
+    // A copy of the Pong for the gateway goes nowhere, but costs as much as another frame.
+    const wait = rate.wait(scanner.messages, scanner.frames + scanner.ownPongs, wireBytes, readAt)
+    if (wait === 0) return
+    if (rate.action === 'delay') return this.#clientToTarget.delay(wait)
+    this.close('rate', CloseCode.policy)
+    // A message without an end, of frames without payload for example, is not waited for.
+    if (scanner.atFrameBoundary) this.#clientToTarget.stopNow(CloseCode.policy, '')
+  }
+
+  #onSocketClose (socket: Duplex): void {
+    if (!this.#openSockets.delete(socket)) return
+    const from = socket === this.#client ? this.#clientToTarget : this.#targetToClient
+    from.ended = true
+    this.#reverse(from).sinkLost()
+    this.#beginEnd(this.#nameOf(socket), 'lost', CloseCode.abnormal)
+    from.stopNow(this.#options.codes?.loss, '')
+    if (this.#openSockets.size > 0) {
+      this.#finish()
+    } else {
+      clearTimeout(this.#timer)
+      this.#options.onEnd(this.#report())
+    }
+  }
+
+  /** Ends each socket whose part in the close handshake is done (RFC 6455 §7.1.1). */
+  #finish (): void {
+    // The server's side of a connection ends first, so the client is not waited for.
+    const clientDone = this.#clientToTarget.scanner.close !== undefined || this.#clientToTarget.ended || this.#clientToTarget.scanner.violation !== undefined
+    if (this.#targetToClient.sinkDone && clientDone) endOnce(this.#client)
+    // The target ends first; a client that has left is not going to see that, though.
+    if (this.#clientToTarget.sinkDone && (this.#targetToClient.ended || this.#clientToTarget.ended)) endOnce(this.#target)
+  }
+
+  #beginEnd (by: EndedBy, reason: EndReason, code: number): void {
+    if (this.#cause !== undefined) return
+    this.#cause = { by, reason, code }
+    this.#watch?.end()
+    this.#messagesBeforeEnd = this.#messages
+    this.#timer = setTimeout(() => this.#onStandstill(), this.#options.closeTimeout)
+  }
+
+  #onStandstill (): void {
+    if (this.#flushes()) {
+      this.#timer!.refresh()
+      return
+    }
+    if (this.#lastCall || (this.#clientToTarget.sinkDone && this.#targetToClient.sinkDone)) {
+      this.#client.destroy()
+      this.#target.destroy()
+      return
+    }
+    this.#lastCall = true
+    // A peer that has said Close gets its own code back, in the place of the one that does not answer.
+    const code = this.#cause!.reason === 'close' ? this.#cause!.code : undefined
+    this.#clientToTarget.stopNow(code, '')
+    this.#targetToClient.stopNow(code, '')
+    this.#finish()
+    this.#timer!.refresh()
+  }
+
+  /** Whether the last that a peer has sent, before it ended the session, is still on its way to a slow reader. */
+  #flushes (): boolean {
+    const { by } = this.#cause!
+    if (by === 'gateway') return false
+    const { sinkDone, sink } = by === 'client' ? this.#clientToTarget : this.#targetToClient
+    if (!sinkDone || sink.destroyed) return false
+    const before = this.#unsent
+    const now = performance.now()
+    this.#unsent = sink.writableLength
+    if (this.#unsent !== before) this.#unsentSince = now
+    // Behind it, the reader has a whole `closeTimeout`.
+    return this.#unsent === 0 ? before > 0 : now - this.#unsentSince < (this.#options.watch?.stallTimeout ?? 0)
+  }
+
+  /** Messages that have passed, both ways. */
+  get #messages (): number {
+    return this.#clientToTarget.scanner.messages + this.#targetToClient.scanner.messages
+  }
+
+  #reverse (direction: Direction): Direction {
+    return direction === this.#clientToTarget ? this.#targetToClient : this.#clientToTarget
+  }
+
+  #nameOf (socket: Duplex): 'client' | 'target' {
+    return socket === this.#client ? 'client' : 'target'
+  }
+
+  #report (): SessionEnd {
+    return {
+      ...this.#cause!,
+      closeSent: { client: this.#targetToClient.closeSent, target: this.#clientToTarget.closeSent },
+      duration: Math.round(performance.now() - this.#openedAt),
+      fromClient: this.fromClient,
+      fromTarget: this.fromTarget
+    }
+  }
+}
+
+function traffic ({ scanner, wireBytes }: Direction): Traffic {
+  return { frames: scanner.frames, messages: scanner.messages, bytes: wireBytes }
+}
+
+/** A second end() is no harm, but Node makes an error for it. */
+function endOnce (socket: Duplex): void {
+  if (!socket.writableEnded) socket.end()
+}
