@@ -108,58 +108,61 @@ function sameText (one: TSchema, other: TSchema): boolean {
 interface ErrorEntry {
   /** What stands for the parts of the message that differ from error to error. */
   placeholders: string[]
-  mend: string
+  fix: string
 }
 
 /** What the message cannot say: the fix of each error, by the name of its class. The order is that of the tables. */
 const CONFIGURATION_ERRORS: Record<string, ErrorEntry> = {
-  UpstreamDuplicateError: { placeholders: ['NAME'], mend: 'Declare each name once.' },
-  UpstreamUnknownError: { placeholders: ['URL', 'NAME', 'NAME'], mend: 'Declare the upstream before the app is ready, or correct the name.' },
-  TargetMalformedError: { placeholders: ['TARGET', 'REASON'], mend: 'Write scheme, host and port only, or `unix:` and an absolute path; the message says what is in the way.' },
-  OptionsInvalidError: { placeholders: ['PLACE', 'PROBLEMS'], mend: 'Correct the options that the message names; see [options](options.md).' },
-  RouteInvalidError: { placeholders: ['URL', 'PROBLEM'], mend: 'Correct the contradiction that the message names.' },
-  ConfigInvalidError: { placeholders: ['PLACE: PROBLEM'], mend: 'Correct the place that the message names; it has one line for each problem.' },
-  UsageError: { placeholders: ['PROBLEM'], mend: 'See `sluice --help`.' }
+  UpstreamDuplicateError: { placeholders: ['NAME'], fix: 'Declare each name once.' },
+  UpstreamUnknownError: { placeholders: ['URL', 'NAME', 'NAME'], fix: 'Declare the upstream before the app is ready, or correct the name.' },
+  TargetMalformedError: { placeholders: ['TARGET', 'REASON'], fix: 'Write scheme, host and port only, or `unix:` and an absolute path; the message says what is in the way.' },
+  OptionsInvalidError: { placeholders: ['PLACE', 'PROBLEMS'], fix: 'Correct the options that the message names; see [options](options.md).' },
+  RouteInvalidError: { placeholders: ['URL', 'PROBLEM'], fix: 'Correct the contradiction that the message names.' },
+  ConfigInvalidError: { placeholders: ['PLACE: PROBLEM'], fix: 'Correct the place that the message names; it has one line for each problem.' },
+  UsageError: { placeholders: ['PROBLEM'], fix: 'See `sluice --help`.' }
 }
 
 const CLIENT_ERRORS: Record<string, ErrorEntry> = {
-  HandshakeInvalidError: { placeholders: ['REASON'], mend: 'Correct the client: its request is no handshake of RFC 6455.' },
-  HandshakeVersionError: { placeholders: [], mend: 'Use a client of RFC 6455. The response carries `Sec-WebSocket-Version: 13`.' },
-  OriginForbiddenError: { placeholders: [], mend: 'Add the origin of the page to the `origins` of the route, if it may.' },
-  SessionExpiredError: { placeholders: [], mend: 'Authenticate anew.' },
-  ClientFullError: { placeholders: [], mend: 'Close a WebSocket first, or raise `maxSessionsPerClient`.' },
-  RouteFullError: { placeholders: [], mend: 'Try again later, or raise `maxSessions`.' },
-  PathInvalidError: { placeholders: ['REASON'], mend: 'Send a path without `.` and `..` segments, also not escaped or behind backslashes.' },
-  PathTooLongError: { placeholders: [], mend: "Shorten the path, or write the pattern in the route's `rewrite` with smaller counted repetitions; the cause in the log names the limit." },
-  RequestInvalidError: { placeholders: ['REASON'], mend: 'Correct the client.' },
-  HttpVersionError: { placeholders: [], mend: 'Ask over HTTP/1.1: an app with `http2: true` needs `allowHTTP1: true` for its proxied routes.' },
-  TargetUnreachableError: { placeholders: [], mend: 'Look into the log for the cause; check that the target listens.' },
-  TargetResponseInvalidError: { placeholders: [], mend: 'Look into the log for the cause; check that the target speaks HTTP/1.1, and RFC 6455 for WebSockets.' },
-  TargetHeadersTooLargeError: { placeholders: [], mend: 'Have the target send fewer or smaller headers, or raise `maxHeaderSize` of the upstream.' },
-  TargetBusyError: { placeholders: [], mend: 'Try again later (`Retry-After` says when), or raise `maxConnections`, `maxQueue` or `queueTimeout` of the upstream.' },
-  UpstreamSelectionError: { placeholders: [], mend: 'Look into the log for the cause; correct the route\'s `upstream` function.' },
-  RewriteInvalidError: { placeholders: [], mend: 'Look into the log for the cause; correct the function in the route\'s `headers`.' },
-  BodyConsumedError: { placeholders: [], mend: 'Look into the log for the cause; let the hook replace the body in preParsing instead of reading it.' },
-  TargetTimeoutError: { placeholders: [], mend: 'Find out why the target is slow, or raise `headersTimeout`, `bodyTimeout` or `handshakeTimeout`.' },
-  RequestTimeoutError: { placeholders: [], mend: 'Send the request at once and without pauses, or raise `headersTimeout`, `requestTimeout` or lower `minBodyRate` under `listen`.' },
-  HeadersTooLargeError: { placeholders: ['REASON'], mend: 'Send fewer headers, or smaller ones (often it is cookies); or raise `maxHeaders` or `maxHeaderSize` under `listen`.' },
-  BodyTooLargeError: { placeholders: [], mend: 'Send a smaller body, or raise the `bodyLimit` of the route.' },
-  BodyTimeoutError: { placeholders: [], mend: 'Send the body without pauses, or raise `bodyTimeout`.' },
-  DrainingError: { placeholders: [], mend: 'Connect again; another instance or the restarted gateway will answer. `Retry-After` says when.' }
+  HandshakeInvalidError: { placeholders: ['REASON'], fix: 'Correct the client: its request is no handshake of RFC 6455.' },
+  HandshakeVersionError: { placeholders: [], fix: 'Use a client of RFC 6455. The response carries `Sec-WebSocket-Version: 13`.' },
+  OriginForbiddenError: { placeholders: [], fix: 'Add the origin of the page to the `origins` of the route, if it may.' },
+  SessionExpiredError: { placeholders: [], fix: 'Authenticate anew.' },
+  ClientFullError: { placeholders: [], fix: 'Close a WebSocket first, or raise `maxSessionsPerClient`.' },
+  RouteFullError: { placeholders: [], fix: 'Try again later, or raise `maxSessions`.' },
+  PathInvalidError: { placeholders: ['REASON'], fix: 'Send a path without `.` and `..` segments, also not escaped or behind backslashes.' },
+  PathTooLongError: { placeholders: [], fix: "Shorten the path, or write the pattern in the route's `rewrite` with smaller counted repetitions; the cause in the log names the limit." },
+  RequestInvalidError: { placeholders: ['REASON'], fix: 'Correct the client.' },
+  HttpVersionError: { placeholders: [], fix: 'Ask over HTTP/1.1: an app with `http2: true` needs `allowHTTP1: true` for its proxied routes.' },
+  TargetUnreachableError: { placeholders: [], fix: 'Look into the log for the cause; check that the target listens.' },
+  TargetResponseInvalidError: { placeholders: [], fix: 'Look into the log for the cause; check that the target speaks HTTP/1.1, and RFC 6455 for WebSockets.' },
+  TargetHeadersTooLargeError: { placeholders: [], fix: 'Have the target send fewer or smaller headers, or raise `maxHeaderSize` of the upstream.' },
+  TargetBusyError: { placeholders: [], fix: 'Try again later (`Retry-After` says when), or raise `maxConnections`, `maxQueue` or `queueTimeout` of the upstream.' },
+  UpstreamSelectionError: { placeholders: [], fix: 'Look into the log for the cause; correct the route\'s `upstream` function.' },
+  RewriteInvalidError: { placeholders: [], fix: 'Look into the log for the cause; correct the function in the route\'s `headers`.' },
+  BodyConsumedError: { placeholders: [], fix: 'Look into the log for the cause; let the hook replace the body in preParsing instead of reading it.' },
+  TargetTimeoutError: { placeholders: [], fix: 'Find out why the target is slow, or raise `headersTimeout`, `bodyTimeout` or `handshakeTimeout`.' },
+  RequestTimeoutError: { placeholders: [], fix: 'Send the request at once and without pauses, or raise `headersTimeout`, `requestTimeout` or lower `minBodyRate` under `listen`.' },
+  HeadersTooLargeError: { placeholders: ['REASON'], fix: 'Send fewer headers, or smaller ones (often it is cookies); or raise `maxHeaders` or `maxHeaderSize` under `listen`.' },
+  BodyTooLargeError: { placeholders: [], fix: 'Send a smaller body, or raise the `bodyLimit` of the route.' },
+  BodyTimeoutError: { placeholders: [], fix: 'Send the body without pauses, or raise `bodyTimeout`.' },
+  DrainingError: { placeholders: [], fix: 'Connect again; another instance or the restarted gateway will answer. `Retry-After` says when.' },
+  ClientLeftError: { placeholders: [], fix: 'Nothing is sent: this stands in the log, and in the outcome of the exchange.' },
+  BodyFailedError: { placeholders: [], fix: 'Look into the log for the cause; it is the error of the stream that a hook has put in the place of the body.' },
+  NoTargetError: { placeholders: [], fix: 'Set a target of the upstream to `ready` again, or add one.' }
 }
 
 /** The tables of docs/errors.md. */
 export function errorTables (): { configuration: string, clients: string } {
-  const undescribed = Object.keys(errors).filter(name => !(name in CONFIGURATION_ERRORS) && !(name in CLIENT_ERRORS))
-  if (undescribed.length > 0) throw new Error(`scripts/options-reference.ts has no mend for ${undescribed.join(', ')}: add it to CONFIGURATION_ERRORS or CLIENT_ERRORS`)
+  const undescribed = Object.keys(errors).filter(name => name.endsWith('Error') && !(name in CONFIGURATION_ERRORS) && !(name in CLIENT_ERRORS))
+  if (undescribed.length > 0) throw new Error(`scripts/options-reference.ts has no fix for ${undescribed.join(', ')}: add it to CONFIGURATION_ERRORS or CLIENT_ERRORS`)
   return { configuration: errorTable(CONFIGURATION_ERRORS), clients: errorTable(CLIENT_ERRORS) }
 }
 
 function errorTable (entries: Record<string, ErrorEntry>): string {
-  return table(['Code', 'Status', 'Message', 'What to do'], Object.entries(entries).map(([name, { placeholders, mend }]) => {
+  return table(['Code', 'Status', 'Message', 'What to do'], Object.entries(entries).map(([name, { placeholders, fix }]) => {
     const ErrorClass = errors[name as keyof typeof errors] as new (...values: string[]) => Error & { code: string, statusCode: number }
     const error = new ErrorClass(...placeholders)
-    return [code(error.code), String(error.statusCode), error.message, mend]
+    return [code(error.code), String(error.statusCode), error.message, fix]
   }))
 }
 

@@ -6,7 +6,11 @@ export { sluice }
 export { createGateway, type CreateGatewayOptions, type GatewayServer } from './service/gateway.js'
 export { redactedLogs } from './observers/redaction.js'
 export { requestId, type TrustProxy } from './routing/request-id.js'
-export type { Gateway, ProxyRouteOptions } from './plugin.js'
+export type { Gateway, Upstreams } from './gateway.js'
+export type { ErrorSource, GatewayError } from './errors.js'
+export type { ProxyRouteOptions } from './routing/proxied-route.js'
+export type { TargetStatus, UpstreamControl } from './upstreams/control.js'
+export type { Exchange, Outcome, OutcomeReason, Timings } from './proxy/exchange.js'
 export * as errors from './errors.js'
 export {
   GatewayConfig,
@@ -22,5 +26,5 @@ export {
   type UntilFunction,
   type UpstreamFunction
 } from './options/index.js'
-export type { CloseSent, EndedBy, EndReason, SessionEnd, Traffic, WebSocketSession } from './types.js'
+export type { CloseSent, EndedBy, EndReason, SessionEnd, SessionRequest, Traffic, WebSocketSession } from './types.js'
 export type { DrainOptions, SessionFilter } from './websocket/sessions.js'

@@ -1,51 +1,24 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import type { FastifyContextConfig, FastifyInstance, FastifyPluginAsync, FastifyRequest, RouteOptions, RouteShorthandOptions } from 'fastify'
+import type { FastifyInstance, FastifyPluginAsync, FastifyRequest } from 'fastify'
 import fastifyPlugin from 'fastify-plugin'
-import { RequestInvalidError, RouteInvalidError, UpstreamUnknownError } from './errors.js'
+import { RequestInvalidError } from './errors.js'
+import { GatewayState, SHARED_STATE, type Gateway } from './gateway.js'
 import { Closing, type ClosingPart } from './listener/closing.js'
-import { LastResponses } from './listener/last-responses.js'
 import { holdExpectations } from './listener/expectation.js'
-import { isHost } from './message/host.js'
-import { proxyRequest } from './http/proxy.js'
-import { requestTarget } from './message/request-target.js'
-import { watchOptIns } from './routing/opt-in.js'
+import { LastResponses } from './listener/last-responses.js'
 import { OtherConnections } from './listener/other-addresses.js'
-import { GatewayOptions, PassthroughOptions, ProxyOptions, type UpstreamOptions } from './options/index.js'
-import { keepLast, leaveBodyUnparsed, serveHandshakes, type HandshakeHandler, type RouteHandler } from './routing/route.js'
-import { RouteTable } from './routing/route-table.js'
-import { chooseUpstream } from './routing/choose-upstream.js'
-import { forwardingPolicy } from './message/forwarding.js'
-import { UpstreamRegistry } from './upstreams/registry.js'
-import { rewritingOf } from './message/rewriting.js'
-import { parseTarget } from './net/target-address.js'
-import { Upstream } from './upstreams/upstream.js'
-import { validated } from './options/validate.js'
-import { Admission } from './policies/admission.js'
-import { passThrough, type PassthroughRoute } from './websocket/handshake/passthrough.js'
-import { Sessions, type DrainOptions } from './websocket/sessions.js'
 import { Upgrades } from './listener/upgrades.js'
-
-/** Options of `app.proxy(url, options)`: the gateway's own, and Fastify's route options less those of a body that is not parsed. */
-export type ProxyRouteOptions = ProxyOptions &
-  Omit<RouteShorthandOptions, 'schema' | 'handler' | keyof ProxyOptions> & {
-    /** HTTP method or methods. Default: all that the app supports. */
-    method?: RouteOptions['method']
-    /** Schemas for what the gateway reads. A body is streamed, so there is none for it. */
-    schema?: Pick<NonNullable<RouteShorthandOptions['schema']>, 'querystring' | 'headers' | 'params'>
-  }
-
-/** `app.gateway`. */
-export interface Gateway {
-  /** The open WebSocket sessions. */
-  readonly sessions: Pick<Sessions, 'size' | 'list' | 'close'>
-  /**
-   * Refuses new handshakes with 503, ends every session with Close 1012 between two messages, and resolves when all
-   * have ended. What is left after the timeout is destroyed. `app.close()` does the same.
-   *
-   * @throws {RangeError} for a close code that may not stand on the wire.
-   */
-  drain (options?: DrainOptions): Promise<void>
-}
+import { isHost } from './message/host.js'
+import { requestTarget } from './message/request-target.js'
+import { GatewayOptions, PassthroughOptions, type UpstreamOptions } from './options/index.js'
+import { validated } from './options/validate.js'
+import { EXCHANGE } from './proxy/exchange.js'
+import { CompiledRoutes } from './routing/compile-route.js'
+import { watchOptIns } from './routing/opt-in.js'
+import { finishProxiedRoute, registerProxiedRoute, type ProxyRouteOptions, type RouteServing } from './routing/proxied-route.js'
+import { RouteTable } from './routing/route-table.js'
+import { UpstreamRegistry } from './upstreams/registry.js'
+import { passThrough } from './websocket/handshake/passthrough.js'
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -74,90 +47,59 @@ declare module 'fastify' {
 
 const plugin: FastifyPluginAsync<GatewayOptions> = async (app, givenOptions) => {
   const options = validated(GatewayOptions, givenOptions, 'The options of sluice')
-  const registry = new UpstreamRegistry()
-  const routes = RouteTable.of(app.server)
+  const shared = (app as { [SHARED_STATE]?: GatewayState })[SHARED_STATE]
+  const state = shared ?? new GatewayState(options.accessLog ?? app.initialConfig.disableRequestLogging === true)
+  const { sessions } = state
+
+  const paths = RouteTable.of(app.server)
   // Fastify's types have the older places of these options alone.
-  routes.configure({ ...app.initialConfig, ...app.initialConfig.routerOptions })
+  paths.configure({ ...app.initialConfig, ...app.initialConfig.routerOptions })
   const checkReadings = (request: FastifyRequest): void => {
-    routes.check(request.method, requestTarget(request.raw), () => request.routeOptions.url!)
+    paths.check(request.method, requestTarget(request.raw), () => request.routeOptions.url!)
   }
-  const sessions = new Sessions()
   const routing = (request: IncomingMessage, response: ServerResponse) => app.routing(request, response)
   const upgrades = Upgrades.of(app.server, { routing, ignore: options.ignoreUpgrade })
   LastResponses.of(app.server)
   holdExpectations(app.server, routing)
   const otherConnections = OtherConnections.of(app)
-  /** The routes that name their upstream, until all upstreams are declared. */
-  const named: Array<{ url: string, upstream: string }> = []
 
-  const routeOf = (url: string, { upstream, websocket, ...rewriting }: PassthroughOptions): PassthroughRoute => {
-    if (typeof upstream === 'string') {
-      if (UpstreamRegistry.isUrl(upstream)) parseTarget(upstream)
-      named.push({ url, upstream })
-    }
-    const options = websocket === undefined || websocket === true ? {} : websocket
-    return {
-      url,
-      chooseUpstream: request => chooseUpstream(registry, upstream, request),
-      rewriting: rewritingOf(rewriting, `Route '${url}'`),
-      forwarding: forwardingPolicy(givenOptions, rewriting),
-      websocket: options,
-      admission: new Admission(options)
-    }
+  const registry = new UpstreamRegistry(state.endpoints)
+  const routes = new CompiledRoutes(registry, options, state, checkReadings)
+  const serving: RouteServing = {
+    routes,
+    prepareResponse: (request, reply) => upgrades.prepare(request.raw, reply.raw),
+    passUpgrades: route => ({
+      strict: route.websocket.strict ?? true,
+      serve: (request, reply) => passThrough(request, reply, route, { upgrades, sessions })
+    })
   }
-  const passUpgrades = (route: PassthroughRoute): HandshakeHandler => ({
-    strict: route.websocket.strict ?? true,
-    serve: (request, reply) => {
-      checkReadings(request)
-      return passThrough(request, reply, route, { upgrades, sessions })
-    }
+  /** What the sessions of this gateway are held against when routes or targets have gone. */
+  const reconcile = (): void => {
+    const code = options.drainCode ?? 1012
+    sessions.reconcile(session => routes.serves(session), { code: code === false ? undefined : code, spread: options.drainSpread ?? 30_000 })
+  }
+
+  app.decorate('gateway', {
+    sessions,
+    upstreams: registry.controls(reconcile),
+    drain: drainOptions => sessions.drain(drainOptions)
   })
-
-  app.decorate('gateway', { sessions, drain: drainOptions => sessions.drain(drainOptions) })
-
   app.decorate('upstream', function (this: FastifyInstance, name: string, upstreamOptions: UpstreamOptions) {
     registry.declare(name, upstreamOptions)
     return this
   })
-
-  app.decorate('proxy', function (this: FastifyInstance, paths: string | readonly string[], given: ProxyRouteOptions) {
-    for (const path of typeof paths === 'string' ? [paths] : paths) proxy(this, path, given)
+  app.decorate('proxy', function (this: FastifyInstance, urls: string | readonly string[], given: ProxyRouteOptions) {
+    for (const url of typeof urls === 'string' ? [urls] : urls) registerProxiedRoute(this, url, given, serving)
     return this
   })
-  const proxy = (scope: FastifyInstance, path: string, given: ProxyRouteOptions): void => {
-    const url = `${scope.prefix}${path}`
-    checkRoute(url, given)
-    const { upstream, stripPrefix, host, rewrite, headers, rewriteLocation, rewriteCookies, websocket, method = methodsFor(scope, url, given.constraints), config, preParsing = [], ...fastifyOptions } = given
-    const route = routeOf(url, defined<PassthroughOptions>({ upstream, stripPrefix, host, rewrite, headers, rewriteLocation, rewriteCookies, websocket: websocket === false ? undefined : websocket }))
-    const proxied = { ...route, bodyLimit: given.bodyLimit ?? Infinity }
-    const serve: RouteHandler = (request, reply) => {
-      upgrades.prepare(request.raw, reply.raw)
-      checkReadings(request)
-      const upstream = route.chooseUpstream(request)
-      if (upstream instanceof Upstream) return proxyRequest(request, reply, upstream, proxied)
-      upstream.then(chosen => proxyRequest(request, reply, chosen, proxied)).catch(error => reply.send(error))
-    }
-    const handshake = websocket === undefined || websocket === false ? { strict: true, serve } : passUpgrades(route)
-    scope.route({
-      ...fastifyOptions,
-      method,
-      url: path,
-      config: { ...config, [HANDSHAKE]: handshake } as FastifyContextConfig,
-      preParsing: [...[preParsing].flat(), leaveBodyUnparsed],
-      handler: serve
-    })
-  }
+  if (!app.hasRequestDecorator(EXCHANGE)) app.decorateRequest(EXCHANGE, null)
 
   app.addHook('onRoute', routeOptions => {
-    const handshake = (routeOptions.config as { [HANDSHAKE]?: HandshakeHandler } | undefined)?.[HANDSHAKE]
-    if (handshake === undefined) return
-    routes.addProxied(routeOptions.url)
-    serveHandshakes(routeOptions, () => handshake)
-    keepLast(routeOptions, leaveBodyUnparsed)
+    if (finishProxiedRoute(routeOptions)) paths.addProxied(routeOptions.url)
   })
   watchOptIns(app, route => {
     const checked = validated(PassthroughOptions, route.options, `config.passthrough of route '${route.url}'`)
-    route.handshake = passUpgrades(routeOf(route.url, checked))
+    route.handshake = serving.passUpgrades(routes.compile(route.url, checked, true))
   })
 
   // Ahead of the hooks that make something of it (RFC 9112 §3.2). The router has, but this request goes no further.
@@ -171,11 +113,7 @@ const plugin: FastifyPluginAsync<GatewayOptions> = async (app, givenOptions) => 
     reply.hijack()
   })
 
-  app.addHook('onReady', async () => {
-    for (const { url, upstream } of named) {
-      if (registry.get(upstream) === undefined) throw new UpstreamUnknownError(url, upstream, upstream)
-    }
-  })
+  app.addHook('onReady', async () => { routes.checkUpstreams() })
   const drainTimeout = options.drainTimeout ?? 30_000
   const closing = Closing.of(app.server, app.log)
   const part: ClosingPart = {
@@ -184,7 +122,7 @@ const plugin: FastifyPluginAsync<GatewayOptions> = async (app, givenOptions) => 
       upgrades.close()
       return sessions.drain({ timeout: drainTimeout, spread: options.drainSpread ?? 0, code: options.drainCode ?? 1012 })
     },
-    abort: () => registry.close()
+    abort: () => state.close()
   }
   closing.add(part)
   app.addHook('preClose', () => closing.begin())
@@ -192,52 +130,9 @@ const plugin: FastifyPluginAsync<GatewayOptions> = async (app, givenOptions) => 
     await otherConnections.closed()
     otherConnections.destroyEarly()
     closing.end(part)
-    registry.close()
+    registry.release()
+    if (shared === undefined) state.close()
   })
-}
-
-/** Under this key, a proxied route's config holds what serves its requests for WebSockets. */
-const HANDSHAKE = Symbol('sluice.handshake')
-
-/**
- * All methods, but for OPTIONS where it has a route of its own: @fastify/cors declares one for every path, so
- * that its hook gets to see the preflights.
- */
-function methodsFor (app: FastifyInstance, url: string, constraints: RouteShorthandOptions['constraints']): string[] {
-  // The router knows '*' under this name alone.
-  const hasOptions = app.hasRoute({ method: 'OPTIONS', url: url === '*' ? '/*' : url, constraints: constraints ?? {} })
-  return app.supportedMethods.filter(method => method !== 'OPTIONS' || !hasOptions)
-}
-
-/** @throws {OptionsInvalidError | RouteInvalidError} for options that cannot be meant. */
-function checkRoute (url: string, given: ProxyRouteOptions): void {
-  const own: Record<string, unknown> = {}
-  for (const [key, value] of Object.entries(given)) {
-    const meant = Object.keys(ProxyOptions.properties).find(name => withoutPlural(name) === withoutPlural(key))
-    // Other plugins have route options of their own, so not every unknown name is a mistake. One like ours is.
-    if (meant !== undefined && meant !== key) throw new RouteInvalidError(url, `there is no option '${key}'. Did you mean '${meant}'?`)
-    if (meant !== undefined && value !== undefined) own[key] = value
-  }
-  const { stripPrefix, websocket } = validated(ProxyOptions, own, `Route '${url}'`)
-  if (stripPrefix !== undefined && !`${url}/`.startsWith(stripPrefix.endsWith('/') ? stripPrefix : `${stripPrefix}/`)) {
-    throw new RouteInvalidError(url, `stripPrefix '${stripPrefix}' is not the beginning of its URL. Give a prefix that every matched path has.`)
-  }
-  const { method, schema } = given
-  if (websocket !== undefined && websocket !== false && method !== undefined && ![method].flat().some(name => name.toUpperCase() === 'GET')) {
-    throw new RouteInvalidError(url, 'a WebSocket handshake is a GET. Add GET to its methods, or leave websocket out.')
-  }
-  if (schema !== undefined && 'body' in schema) {
-    throw new RouteInvalidError(url, 'a proxied body is streamed and never parsed, so schema.body cannot hold. Remove it.')
-  }
-}
-
-/** The options that are given; with `exactOptionalPropertyTypes` an undefined one is not one that is left out. */
-function defined<Options extends object> (options: { [Name in keyof Options]: Options[Name] | undefined }): Options {
-  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as Options
-}
-
-function withoutPlural (name: string): string {
-  return name.toLowerCase().replace(/s$/, '')
 }
 
 /** The gateway as a Fastify plugin. */

@@ -16,10 +16,11 @@ export type EndedBy = 'client' | 'target' | 'gateway'
  * - `lifetime`: the session was as old as `maxLifetime`;
  * - `expired`: the date of `until` had come;
  * - `application`: code of the app called `session.close()`;
- * - `drain`: the gateway was told to drain, or to stop.
+ * - `drain`: the gateway was told to drain, or to stop;
+ * - `removed`: a reload has removed the route or the target.
  */
 export type EndReason = 'close' | 'lost' | 'protocol-error' | 'too-big' | 'rate' | 'idle' | 'ping-timeout' | 'stalled' |
-  'lifetime' | 'expired' | 'application' | 'drain'
+  'lifetime' | 'expired' | 'application' | 'drain' | 'removed'
 
 /** What passed one way. */
 export interface Traffic {
@@ -57,11 +58,24 @@ export interface SessionEnd {
   fromTarget: Traffic
 }
 
+/** What the app, Fastify and Node lend to a request: not in a snapshot of it. */
+type LentToRequest = 'raw' | 'server' | 'log' | 'body' | 'routeOptions' | 'validationContext' | 'validateInput' | 'getValidationFunction' |
+  'compileValidationSchema' | 'validate' | 'getDecorator' | 'setDecorator' | 'socket' | 'context' | 'signal' | 'mediaType'
+
+/**
+ * A request as it was when its session opened, with what hooks have decorated it with, such as `user`; without what
+ * belongs to the app or to Node, so that an open session does not keep these in memory over a reload.
+ */
+export type SessionRequest = Readonly<Omit<FastifyRequest, LentToRequest>> & {
+  readonly routeOptions: { readonly url: string | undefined }
+  readonly socket: { readonly remoteAddress: string | undefined, readonly remotePort: number | undefined }
+}
+
 /** An open WebSocket, for code of the app. */
 export interface WebSocketSession {
   readonly id: string
-  /** The request that opened it. */
-  readonly request: FastifyRequest
+  /** A snapshot of the request that opened it, with what hooks have put there. */
+  readonly request: SessionRequest
   /** The URL pattern of its route. */
   readonly route: string
   /** The name of its upstream. */

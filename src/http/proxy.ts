@@ -1,49 +1,42 @@
 import type { IncomingMessage } from 'node:http'
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import { inContext } from '../net/async-context.js'
-import { BodyTimeoutError, HttpVersionError, RequestInvalidError, TargetBusyError, TargetTimeoutError, TargetUnreachableError } from '../errors.js'
+import { BodyTimeoutError, ClientLeftError, HttpVersionError, RequestInvalidError, sourceOf, TargetBusyError, TargetTimeoutError, TargetUnreachableError } from '../errors.js'
+import { claimExpectation, type Expectation } from '../listener/expectation.js'
+import { isInTurn, whenInTurn } from '../listener/queued-responses.js'
+import { headerIndex, headerValues, responseHeaders, trailerHeaders, withoutHeaders, type HeaderList } from '../message/headers.js'
 import type { ResponseHead } from '../message/response.js'
-import { forwardingOf, type ForwardingPolicy } from '../message/forwarding.js'
-import { headerIndex, headerValues, requestHeaders, responseHeaders, trailerHeaders, withoutHeaders, type HeaderList } from '../message/headers.js'
-import { hookHeaders } from '../message/hook-headers.js'
+import { inContext } from '../net/async-context.js'
+import { Attempts, firstTarget } from '../proxy/attempts.js'
+import { Exchange } from '../proxy/exchange.js'
+import { headersToClient, headersToTarget, type Route } from '../proxy/route.js'
 import type { ResponseListener, TargetExchange, TargetRequest } from '../upstreams/http1/target-exchange.js'
-import type { Rewriting } from '../message/rewriting.js'
 import type { Target } from '../upstreams/target.js'
 import type { Upstream } from '../upstreams/upstream.js'
-import type { ResponseWriter } from './response-writer.js'
 import { DirectResponse, mayRespondDirectly } from './direct-response.js'
-import { claimExpectation, type Expectation } from '../listener/expectation.js'
 import { writeEarlyHints } from './early-hints.js'
-import { failProbe } from './vite-probe.js'
-import { isInTurn, whenInTurn } from '../listener/queued-responses.js'
 import { bodies, headersOfBody, requestBody, type RequestBody } from './request-body.js'
+import type { ResponseWriter } from './response-writer.js'
 import { limitStandstill } from './stalled-reader.js'
 import { StreamedResponse } from './streamed-response.js'
+import { failProbe } from './vite-probe.js'
 
-/** What a route does with its requests and their responses. */
-export interface ProxiedRoute {
-  rewriting: Rewriting
-  forwarding: ForwardingPolicy
+/** A route as the HTTP leg sees it. */
+export interface ProxiedRoute extends Route {
   /** Bytes that the body of a request may have. */
   bodyLimit: number
 }
 
 /**
- * Serves a plain request from an upstream. Errors go to the error handler of the route.
+ * Serves a plain request from the upstream of its route. Errors go to the error handler of the route.
  *
  * @throws {HttpVersionError | RequestInvalidError | PathInvalidError | BodyConsumedError | BodyTooLargeError} before anything is sent.
  */
-export function proxyRequest (request: FastifyRequest, reply: FastifyReply, upstream: Upstream, route: ProxiedRoute): void {
-  // A timeout of Fastify's has answered while the upstream was being chosen.
-  if (reply.sent) return
-  const { rawHeaders, httpVersionMajor } = request.raw
-  // Its pseudo-headers are no headers, and its bodies are announced by none.
-  if (httpVersionMajor !== 1) throw new HttpVersionError()
-  // RFC 9112 §3.2; Node lets it pass. The router has taken the first, a target might take the last.
-  const host = headerIndex(rawHeaders, 'host')
-  if (host !== -1 && headerIndex(rawHeaders, 'host', host + 2) !== -1) throw new RequestInvalidError('Host is there more than once')
-  new Proxying(request, reply, upstream, route).start()
+export function proxyRequest (request: FastifyRequest, reply: FastifyReply, route: ProxiedRoute): void {
+  new ProxiedRequest(request, reply, route).start()
 }
+
+/** Why a request is given up whose client has a response already, of other code of the app. Nobody is told. */
+const REPLACED = new ClientLeftError()
 
 /** Seconds after which a client that found its upstream busy may come back. */
 const RETRY_AFTER = '1'
@@ -54,6 +47,15 @@ const EARLY_HINTS = 103
 /** RFC 9110 §9.2.2. */
 const IDEMPOTENT = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE', 'PUT', 'DELETE', 'QUERY', 'PROPFIND', 'SEARCH'])
 
+/** @throws {HttpVersionError | RequestInvalidError} for a request that cannot be passed on. */
+function checkRequest ({ httpVersionMajor, rawHeaders }: IncomingMessage): void {
+  // Its pseudo-headers are no headers, and its bodies are announced by none.
+  if (httpVersionMajor !== 1) throw new HttpVersionError()
+  // RFC 9112 §3.2; Node lets it pass. The router has taken the first, a target might take the last.
+  const host = headerIndex(rawHeaders, 'host')
+  if (host !== -1 && headerIndex(rawHeaders, 'host', host + 2) !== -1) throw new RequestInvalidError('Host is there more than once')
+}
+
 /** Where a client has announced them; what comes unannounced is dropped (RFC 9110 §6.5.1). */
 function trailersOf (request: IncomingMessage): TargetRequest['trailers'] {
   const { headers, rawHeaders } = request
@@ -63,58 +65,78 @@ function trailersOf (request: IncomingMessage): TargetRequest['trailers'] {
   return names === '' ? undefined : { names, read: () => trailerHeaders(request.rawTrailers) }
 }
 
-/** One request through the gateway. */
-class Proxying implements ResponseListener {
+/** One request through the gateway: it is sent to a target, and hears its response. */
+class ProxiedRequest implements ResponseListener {
   readonly #request: FastifyRequest
   readonly #reply: FastifyReply
-  readonly #upstream: Upstream
   readonly #route: ProxiedRoute
+  readonly #exchange: Exchange
+  #upstream!: Upstream
   #path = ''
   #headers: HeaderList = []
   #body: RequestBody | undefined
   #expectation: Expectation | undefined
-  #target: Target | undefined
-  /** Targets that could not be reached, or broke off before they responded. */
-  #failed: Set<Target> | undefined
-  /** How often the request has been sent again. */
-  #resent = 0
-  #exchange: TargetExchange | undefined
-  #answer: ResponseWriter | undefined
-  /** A response of our own is on its way in place of the target's. */
-  #refused = false
+  #attempts: Attempts | undefined
+  /** The request as it was last sent to a target. */
+  #sent: TargetExchange | undefined
+  #writer: ResponseWriter | undefined
+  /** What ended it early. */
+  #error: Error | undefined
+  /** The response of the target has come to its end. */
+  #complete = false
   #watchesReader = false
 
-  constructor (request: FastifyRequest, reply: FastifyReply, upstream: Upstream, route: ProxiedRoute) {
+  constructor (request: FastifyRequest, reply: FastifyReply, route: ProxiedRoute) {
     this.#request = request
     this.#reply = reply
-    this.#upstream = upstream
     this.#route = route
+    this.#exchange = new Exchange('request', route.url, request, route.observers)
   }
 
+  /** @throws Before anything is sent. */
   start (): void {
+    try {
+      checkRequest(this.#request.raw)
+      this.#route.check(this.#request)
+      const upstream = this.#route.chooseUpstream(this.#request)
+      if (upstream instanceof Promise) upstream.then(chosen => this.#startLate(chosen), error => this.#fail(error))
+      else this.#begin(upstream)
+    } catch (error) {
+      this.#abandon(error as Error)
+      this.#watchClose()
+      throw error
+    }
+    this.#watchClose()
+  }
+
+  /** What closes a response runs in no context of its request; a request that is sent sees to that itself. */
+  #watchClose (): void {
+    this.#reply.raw.once('close', this.#sent === undefined ? inContext(() => this.#onClose()) : () => this.#onClose())
+  }
+
+  /** As `#begin()`, where nobody below would catch what it throws. */
+  #startLate (upstream: Upstream): void {
+    // The client has left, or a timeout of Fastify's has responded, while the upstream was being chosen.
+    if (this.#reply.sent || this.#reply.raw.destroyed) return
+    try {
+      this.#begin(upstream)
+    } catch (error) {
+      this.#fail(error as Error)
+    }
+  }
+
+  #begin (upstream: Upstream): void {
     const request = this.#request
+    this.#upstream = upstream
     this.#path = this.#route.rewriting.path(request)
     if (bodies.has(request)) {
       this.#expectation = claimExpectation(request.raw)
-      const limits = { timeout: this.#upstream.bodyTimeout, size: this.#route.bodyLimit }
-      this.#body = requestBody(request, this.#reply, limits, () => { if (this.#exchange?.sent === false) this.#exchange.cancel() })
+      const limits = { timeout: upstream.bodyTimeout, size: this.#route.bodyLimit }
+      this.#body = requestBody(request, this.#reply, limits, error => { if (this.#sent?.sent === false) this.#sent.cancel(error) })
     }
     const { raw } = this.#reply
-    if (!isInTurn(raw)) {
-      // What closes a response runs in no context of its request. An exchange sees to that itself.
-      raw.once('close', inContext(() => this.#onClose()))
-      return whenInTurn(raw, () => this.#onTurn())
-    }
-    try {
-      this.#forward(this.#select()!)
-    } catch (error) {
-      // Nobody else has it in hand yet.
-      this.#body?.stop()
-      raw.once('close', inContext(() => this.#onClose()))
-      throw error
-    }
-    // Also when all went well; then there is nothing left to cancel.
-    raw.once('close', () => this.#onClose())
+    if (isInTurn(raw)) this.#forward(firstTarget(this.#exchange, upstream, request.raw.socket))
+    else whenInTurn(raw, () => this.#onTurn())
   }
 
   /**
@@ -122,49 +144,35 @@ class Proxying implements ResponseListener {
    * than any other.
    */
   #onTurn (): void {
-    // The client has left, or a timeout of Fastify's has answered meanwhile.
-    if (this.#reply.sent || this.#reply.raw.destroyed) this.#body?.stop()
-    else this.#tryToForward(this.#select()!)
-  }
-
-  #onClose (): void {
-    if (this.#exchange !== undefined) return this.#exchange.cancel()
-    this.#body?.stop()
-    // Its turn has not come.
-    if (!this.#reply.sent) this.#request.log.info('the client has left before its response')
-  }
-
-  #select (): Target | undefined {
-    return this.#upstream.select(this.#failed, this.#request.raw.socket)
+    // The client has left, or a timeout of Fastify's has responded meanwhile.
+    if (this.#reply.sent || this.#reply.raw.destroyed) {
+      this.#body?.stop()
+      return
+    }
+    try {
+      this.#forward(firstTarget(this.#exchange, this.#upstream, this.#request.raw.socket))
+    } catch (error) {
+      this.#fail(error as Error)
+    }
   }
 
   /** @throws What a function of the route throws, or why there is no body. */
   #forward (target: Target): void {
     const { method, raw } = this.#request
     if (this.#body?.failure !== undefined) throw this.#body.failure
-    this.#target = target
-    this.#headers = this.#headersFor(target)
-    this.#exchange = target.send({
+    const headers = headersToTarget(this.#route, this.#request, target.address)
+    this.#headers = this.#body === undefined ? headers : headersOfBody(this.#request, headers)
+    this.#sent = target.send({
       method,
       path: this.#path,
       headers: this.#headers,
       body: this.#body ?? null,
-      anew: this.#resent > 0,
+      anew: this.#attempts?.anew === true,
       client: raw.socket,
       onContinue: this.#expectation === undefined ? undefined : () => this.#expectation!.meet(),
       trailers: trailersOf(raw)
     }, this)
-    if (raw.socket.destroyed) this.#exchange.cancel()
-  }
-
-  /** As `#forward()`, where nobody below would catch what it throws. */
-  #tryToForward (target: Target): void {
-    try {
-      this.#forward(target)
-    } catch (error) {
-      this.#body?.stop()
-      this.#reply.send(error)
-    }
+    if (raw.socket.destroyed) this.#sent.cancel(new ClientLeftError())
   }
 
   onInterim ({ status, headers }: ResponseHead): void {
@@ -173,102 +181,136 @@ class Proxying implements ResponseListener {
   }
 
   onHead (head: ResponseHead): void {
+    this.#exchange.firstByteAt = performance.now()
     if (this.#reply.sent) {
-      // A timeout of Fastify's has answered already.
-      this.#exchange!.cancel()
+      // A timeout of Fastify's has responded already.
+      this.#sent!.cancel(REPLACED)
       return
     }
     try {
-      this.#begin(head)
+      this.#respond(head)
     } catch (error) {
       // Nothing of it has been sent. Another response would be no better, so no target is asked again.
-      this.#refused = true
-      this.#exchange!.cancel()
+      this.#error = error as Error
+      this.#sent!.cancel(this.#error)
       this.#reply.send(error)
     }
   }
 
   /** @throws {TargetResponseInvalidError} for a head that cannot be sent, and whatever a function of the route throws. */
-  #begin (head: ResponseHead): void {
-    const { status, message } = head
-    const { rewriting, forwarding } = this.#route
-    const received = responseHeaders(head.headers, forwarding.via)
-    const question = { address: this.#target!.address, headers: this.#headers }
+  #respond ({ status, message, headers: received }: ResponseHead): void {
     // RFC 9110 §8.6.
-    const headers = rewriting.responseHeaders(status === 204 ? withoutHeaders(received, ['content-length']) : received, this.#request, question)
+    const given = status === 204 ? withoutHeaders(received, ['content-length']) : received
+    const headers = headersToClient(this.#route, this.#request, given, this.#exchange.target!, this.#headers)
     const Writer = mayRespondDirectly(this.#request) ? DirectResponse : StreamedResponse
-    this.#answer = new Writer(this.#reply, { status, message, headers }, this.#exchange!)
+    this.#writer = new Writer(this.#reply, { status, message, headers }, this.#sent!)
   }
 
   onChunk (chunk: Buffer): boolean {
-    const more = this.#answer!.onChunk(chunk)
+    this.#exchange.fromTarget += chunk.length
+    const more = this.#writer!.onChunk(chunk)
     if (!more) this.#watchReader()
     return more
   }
 
   onEnd (trailers: HeaderList): void {
-    this.#answer!.onEnd(trailerHeaders(trailers))
+    this.#complete = true
+    this.#writer!.onEnd(trailerHeaders(trailers))
     if (this.#waitsForReader()) this.#watchReader()
   }
 
   onError (given: Error): void {
+    if (this.#error !== undefined) return
     const error = this.#errorOf(given)
-    if (this.#answer !== undefined) {
-      if (this.#reply.raw.destroyed) this.#request.log.info('the client has left in the middle of its response')
-      else this.#request.log.warn({ err: error }, 'the response of the upstream broke off')
-      this.#answer.onError(error)
+    if (this.#writer !== undefined) {
+      this.#error = error
+      this.#writer.onError(error)
       // What came before goes to the client first.
       if (this.#waitsForReader()) this.#watchReader()
-      return
-    }
-    if (this.#refused || this.#reply.sent) {
-      // The client has a response; a timeout of Fastify's may have given it.
-    } else if (this.#reply.raw.destroyed || this.#request.raw.socket.destroyed) {
-      this.#request.log.info('the client has left before its response')
-    } else {
-      const target = this.#another(error)
-      if (target !== undefined) return this.#tryToForward(target)
+    } else if (!this.#isAnswered && !this.#tryAgain(error)) {
       if (error instanceof TargetBusyError) this.#reply.header('retry-after', RETRY_AFTER)
-      if (!(error instanceof TargetUnreachableError) || !failProbe(this.#request, this.#reply)) this.#reply.send(error)
+      if (error instanceof TargetUnreachableError && failProbe(this.#request, this.#reply)) this.#abandon(error)
+      else this.#fail(error)
     }
-    this.#body?.stop()
+  }
+
+  /** The client has a response, of whoever gave it, or is gone. */
+  get #isAnswered (): boolean {
+    return this.#reply.sent || this.#reply.raw.destroyed || this.#request.raw.socket.destroyed
   }
 
   #errorOf (given: Error): Error {
     // Where nothing has been sent, the body failed on its own.
-    const error = this.#exchange!.sent ? given : this.#body?.failure ?? given
+    const error = this.#sent!.sent ? given : this.#body?.failure ?? given
     // A client that waits to be asked for its body is not the one that is late.
     return error instanceof BodyTimeoutError && this.#expectation?.met === false ? new TargetTimeoutError({ cause: error }) : error
   }
 
-  /**
-   * The target to try after one has failed. Where nothing has been sent to it, that is any other. Where it has been,
-   * the request must have no body and do no more when it is sent twice (RFC 9110 §9.2.2). A response is never asked
-   * for again.
-   */
-  #another (error: Error): Target | undefined {
-    const { sent, queued } = this.#exchange!
-    if (!sent) {
-      if (this.#body?.failure !== undefined) return undefined
-      // Who has waited its time in one queue does not wait in the next.
-      if (!(error instanceof TargetUnreachableError) && !(error instanceof TargetBusyError && !queued)) return undefined
-    } else {
-      if (!(error instanceof TargetUnreachableError) || this.#body !== undefined || !IDEMPOTENT.has(this.#request.method)) return undefined
-      if (this.#resent >= this.#upstream.retries) return undefined
-      this.#resent++
-      // A kept-alive connection may have been closed just as it was used; a new one to the only target may do.
-      if (this.#upstream.targets.length === 1 && this.#resent === 1) return this.#target
+  /** @returns Whether another attempt has begun, or has failed for good in its turn. */
+  #tryAgain (error: Error): boolean {
+    const { sent, queued } = this.#sent!
+    this.#attempts ??= new Attempts(this.#exchange, this.#upstream, this.#request.raw.socket)
+    const target = this.#attempts.next(error, {
+      sent,
+      queued,
+      repeatable: this.#body === undefined && IDEMPOTENT.has(this.#request.method),
+      sendable: this.#body?.failure === undefined
+    })
+    if (target === undefined) return false
+    try {
+      this.#forward(target)
+    } catch (error) {
+      this.#fail(error as Error)
     }
-    this.#failed ??= new Set()
-    this.#failed.add(this.#target!)
-    return this.#select()
+    return true
   }
 
-  #headersFor ({ address }: Target): HeaderList {
-    const request = this.#request
-    const { rewriting, forwarding } = this.#route
-    const headers = rewriting.requestHeaders(requestHeaders(hookHeaders(request), forwardingOf(request, forwarding), address.host), request)
-    return this.#body === undefined ? headers : headersOfBody(request, headers)
+  /** Responds with an error. */
+  #fail (error: Error): void {
+    this.#abandon(error)
+    if (!this.#isAnswered) this.#reply.send(error)
+  }
+
+  /** It goes no further. */
+  #abandon (error: Error): void {
+    this.#error ??= error
+    this.#body?.stop()
+  }
+
+  /** The response is done, or nobody waits for it any more. */
+  #onClose (): void {
+    const sent = this.#sent
+    if (sent === undefined) {
+      this.#body?.stop()
+      this.#end()
+    } else if (sent.over) {
+      // The log line belongs to the request.
+      if (this.#route.observers.active) sent.runInAsyncScope(this.#end, this)
+      else this.#end()
+    } else {
+      sent.cancel(this.#reply.raw.writableFinished ? REPLACED : new ClientLeftError())
+      sent.runInAsyncScope(this.#end, this)
+    }
+  }
+
+  #end (): void {
+    const exchange = this.#exchange
+    const { raw } = this.#reply
+    const status = raw.headersSent ? raw.statusCode : undefined
+    if (this.#sent !== undefined) {
+      exchange.connectedAt = this.#sent.connectedAt
+      exchange.sentAt = this.#sent.sentAt
+    }
+    if (this.#body !== undefined) exchange.fromClient = this.#body.size
+    if (!raw.writableFinished && !this.#isBroken) exchange.end('client', 'left', status, new ClientLeftError())
+    else if (this.#error !== undefined) exchange.end(sourceOf(this.#error), this.#writer === undefined ? 'error' : 'broken-off', status, this.#error)
+    else if (this.#complete) exchange.end('target', 'complete', status)
+    else exchange.end('gateway', 'replaced', status)
+  }
+
+  /** The response was broken off by the target, or by the gateway. */
+  get #isBroken (): boolean {
+    return this.#error !== undefined && sourceOf(this.#error) !== 'client'
   }
 
   #watchReader (): void {
@@ -278,6 +320,6 @@ class Proxying implements ResponseListener {
   }
 
   #waitsForReader (): boolean {
-    return this.#answer!.blocked || this.#reply.raw.writableLength > 0
+    return this.#writer!.blocked || this.#reply.raw.writableLength > 0
   }
 }

@@ -1,7 +1,7 @@
 import { IncomingMessage, type ServerResponse } from 'node:http'
 import type { Readable } from 'node:stream'
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import { BodyConsumedError, BodyTimeoutError, BodyTooLargeError, TargetTimeoutError, TargetUnreachableError } from '../errors.js'
+import { BodyConsumedError, BodyFailedError, BodyTimeoutError, BodyTooLargeError, ClientLeftError, TargetTimeoutError } from '../errors.js'
 import { headerValues, withoutHeaders, type HeaderList } from '../message/headers.js'
 import type { BodySink, OutgoingBody } from '../upstreams/http1/target-exchange.js'
 
@@ -23,7 +23,7 @@ export interface BodyLimits {
  * @throws {BodyTooLargeError} when it is announced as longer than it may be.
  * @throws {BodyConsumedError} when somebody has read it already.
  */
-export function requestBody (request: FastifyRequest, reply: FastifyReply, limits: BodyLimits, onFailure: () => void): RequestBody {
+export function requestBody (request: FastifyRequest, reply: FastifyReply, limits: BodyLimits, onFailure: (error: Error) => void): RequestBody {
   // Behind a body that is not read to its end, no request can follow.
   const closeConnection = () => { if (!reply.sent) reply.header('connection', 'close') }
   if (Number(headerValues(request.raw.rawHeaders, 'content-length')[0]) > limits.size) {
@@ -35,9 +35,9 @@ export function requestBody (request: FastifyRequest, reply: FastifyReply, limit
   if (taken || (request.body !== undefined && request.body !== null)) {
     throw new BodyConsumedError({ cause: new Error(`a hook of route '${request.routeOptions.url}' has read the body; a preParsing hook may replace it, and must not ask for request.method`) })
   }
-  return new RequestBody(source, reply.raw, limits, () => {
+  return new RequestBody(source, reply.raw, limits, error => {
     closeConnection()
-    onFailure()
+    onFailure(error)
   })
 }
 
@@ -60,11 +60,13 @@ export class RequestBody implements OutgoingBody {
   readonly #source: Readable
   readonly #response: ServerResponse
   readonly #timeout: number
-  readonly #onFailure: () => void
+  readonly #onFailure: (error: Error) => void
   #timer: NodeJS.Timeout | undefined
   #sink: BodySink | undefined
   #failure: Error | undefined
-  #left: number
+  readonly #limit: number
+  /** Bytes that have been given to a target. */
+  size = 0
   /** The request has a response, or none will come. */
   #unwanted = false
   /** By its connection, when the time began. */
@@ -76,10 +78,10 @@ export class RequestBody implements OutgoingBody {
    * @param response The response to the request.
    * @param onFailure The body cannot be read to its end.
    */
-  constructor (source: Readable, response: ServerResponse, { timeout, size }: BodyLimits, onFailure: () => void) {
+  constructor (source: Readable, response: ServerResponse, { timeout, size }: BodyLimits, onFailure: (error: Error) => void) {
     this.#source = source
     this.#response = response
-    this.#left = size
+    this.#limit = size
     this.#onFailure = onFailure
     this.#timeout = timeout
     source.on('error', this.#onError).on('close', this.#onClose)
@@ -155,10 +157,15 @@ export class RequestBody implements OutgoingBody {
   }
 
   #fail (error: Error): void {
-    this.#failure = 'statusCode' in error ? error : new TargetUnreachableError({ cause: error })
+    this.#failure = 'statusCode' in error ? error : this.#hasLeft ? new ClientLeftError({ cause: error }) : new BodyFailedError({ cause: error })
     this.stop()
-    this.#onFailure()
+    this.#onFailure(this.#failure)
     this.#sink?.onError(this.#failure)
+  }
+
+  get #hasLeft (): boolean {
+    const { req } = this.#response
+    return !req.complete && (req.destroyed || req.socket.destroyed)
   }
 
   /** A hook's stream may give anything. The length of a text in bytes is not its own. */
@@ -166,8 +173,8 @@ export class RequestBody implements OutgoingBody {
     this.#setTimer()
     const chunk = typeof given === 'string' ? Buffer.from(given, this.#source.readableEncoding ?? 'utf8') : given
     if (!(chunk instanceof Uint8Array)) return this.#fail(new TypeError("a hook's stream has given something that is neither text nor bytes"))
-    this.#left -= chunk.length
-    if (this.#left < 0) return this.#fail(new BodyTooLargeError())
+    this.size += chunk.length
+    if (this.size > this.#limit) return this.#fail(new BodyTooLargeError())
     if (this.#sink!.onChunk(chunk)) return
     this.#waitsForTarget = true
     this.#source.pause()

@@ -41,9 +41,17 @@ export async function upgradeLate (request: IncomingMessage, response: ServerRes
     socket,
     head: upgrade.head,
     release () {},
-    // Node's own listener for the end of the response takes its connection from it, and expects it to have one.
-    beforeFinish () { if (response.socket === null) response.assignSocket(socket) }
+    beforeFinish: () => forgetKeepAlive(response)
   }
+}
+
+/**
+ * Takes off the response what Node's server does when a response of its own is done: it would take the connection, which
+ * is a session's by now, for one that waits for its next request. The listener is the first that a response gets.
+ */
+function forgetKeepAlive (response: ServerResponse): void {
+  const [first] = response.rawListeners('finish')
+  if (first?.name === 'bound resOnFinish') response.off('finish', first as () => void)
 }
 
 /** Takes the upgrade that stands for another request. Any other on its connection has been mixed up with it. */

@@ -7,6 +7,6 @@ export interface PendingUpgrade {
   head: Buffer
   /** Lets neighbours at the socket again. To be called before it is answered. */
   release (): void
-  /** To be called before the response is said to be finished, where it is Node's own. */
+  /** Where the response is Node's own: to be called before it is said to be finished, though the connection goes on. */
   beforeFinish? (): void
 }

@@ -118,7 +118,14 @@ export class Upgrades {
     const { socket } = pending
     response.shouldKeepAlive = false
     // Node forwards 'drain' only to a response of its own making; without it a long response stalls.
-    socket.on('drain', () => response.emit('drain'))
+    const onDrain = (): void => { response.emit('drain') }
+    socket.on('drain', onDrain)
+    const { release } = pending
+    pending.release = () => {
+      release()
+      // The connection outlives the response where it becomes a session's.
+      socket.off('drain', onDrain)
+    }
     response.on('finish', () => {
       // Not after a 101: then the connection is a session's.
       if (response.socket === null) return

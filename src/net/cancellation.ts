@@ -4,13 +4,18 @@
  * An AbortController does the same for many listeners; a handshake would need three, at a tenth of its cost.
  */
 export class Cancellation {
-  cancelled = false
+  /** Why it was given up; undefined as long as it was not. */
+  reason: Error | undefined
   /** What to do when it comes. */
-  listener: (() => void) | undefined
+  listener: ((reason: Error) => void) | undefined
 
-  cancel (): void {
-    if (this.cancelled) return
-    this.cancelled = true
-    this.listener?.()
+  get cancelled (): boolean {
+    return this.reason !== undefined
+  }
+
+  cancel (reason: Error): void {
+    if (this.reason !== undefined) return
+    this.reason = reason
+    this.listener?.(reason)
   }
 }

@@ -32,11 +32,13 @@ const NEXT_ADDRESS = 250
  * Opens a connection of its own to a target.
  *
  * @throws {TargetUnreachableError} with the reason as its cause, when refused, reset or too slow.
+ * @throws The reason of its cancellation.
  */
 export function dial (address: TargetAddress, options: DialOptions): Promise<Socket> {
   return new Promise((resolve, reject) => {
-    if (options.cancellation.cancelled) reject(new TargetUnreachableError({ cause: new Error('given up') }))
-    else new Dialling(address, options, resolve, cause => reject(new TargetUnreachableError({ cause }))).start()
+    const { reason } = options.cancellation
+    if (reason !== undefined) reject(reason)
+    else new Dialling(address, options, resolve, reject).start()
   })
 }
 
@@ -45,7 +47,7 @@ class Dialling {
   readonly #address: TargetAddress
   readonly #options: DialOptions
   readonly #resolve: (socket: Socket) => void
-  readonly #reject: (cause: unknown) => void
+  readonly #reject: (error: Error) => void
   readonly #timer: NodeJS.Timeout
   #nextTimer: NodeJS.Timeout | undefined
   /** Addresses still to be tried. */
@@ -55,14 +57,14 @@ class Dialling {
   readonly #failures: Error[] = []
   #settled = false
 
-  constructor (address: TargetAddress, options: DialOptions, resolve: (socket: Socket) => void, reject: (cause: unknown) => void) {
+  constructor (address: TargetAddress, options: DialOptions, resolve: (socket: Socket) => void, reject: (error: Error) => void) {
     this.#address = address
     this.#options = options
     this.#resolve = resolve
     this.#reject = reject
     const { timeout, cancellation } = options
     this.#timer = setTimeout(() => this.#giveUp(new Error(`no connection within ${timeout} ms`)), timeout)
-    cancellation.listener = () => this.#giveUp(new Error('given up'))
+    cancellation.listener = reason => this.#endWith(reason)
   }
 
   start (): void {
@@ -134,10 +136,14 @@ class Dialling {
   }
 
   #giveUp (cause: Error): void {
+    this.#endWith(new TargetUnreachableError({ cause }))
+  }
+
+  #endWith (error: Error): void {
     if (this.#settled) return
     this.#settle()
     for (const socket of this.#attempts.keys()) this.#abandon(socket)
-    this.#reject(cause)
+    this.#reject(error)
   }
 
   #settle (): void {

@@ -160,6 +160,9 @@ const webSocketOptions = {
   lossCode: Type.Optional(Type.Union([...anyCloseCode], {
     description: 'The close code for a side whose peer is lost, client or target; one that may stand on the wire. 1011 is known to all clients. Default: none; its connection ends without a Close, as if it were the peer itself.'
   })),
+  onRemoved: Type.Optional(Type.Union([Type.Literal('drain'), Type.Literal('keep'), Type.Literal('close')], {
+    default: 'drain', description: "What becomes of the sessions of the route when a reload removes it, or their target: 'drain' ends them with Close 1012, spread over drainSpread (30 s where that is not set), 'close' ends them with 1012 at once, 'keep' leaves them until they end by themselves."
+  })),
   strict: Type.Optional(Type.Boolean({
     default: true, description: 'Whether a peer that breaks the framing of RFC 6455 is told 1002, and one that breaks its handshake is refused. Otherwise its frames are relayed as they come, as long as their ends can be found, and its handshake passes as it would through nginx.'
   }))
@@ -334,11 +337,16 @@ const forwardingOptions = {
   }))
 }
 
+const accessLog = Type.Optional(Type.Boolean({
+  description: 'Whether a line is logged for each request and each session on a proxied route. Default: true where the app is made with disableRequestLogging, as the service is, so that there is one line a request; false otherwise, where Fastify writes two of its own.'
+}))
+
 /** Options of the plugin: `app.register(sluice, options)`. */
 export const GatewayOptions = Type.Object({
   ignoreUpgrade: Type.Optional(Type.Unsafe<(request: IncomingMessage) => boolean>(Type.Function([Type.Any()], Type.Any(), {
     description: "From code: upgrade requests that belong to another 'upgrade' listener of the server. One that answers at once, as socket.io and ws do, is noticed without it."
   }))),
+  accessLog,
   ...forwardingOptions,
   ...drainOptions
 }, { ...closed, description: 'Options of the plugin.' })
@@ -396,6 +404,7 @@ export const GatewayConfig = Type.Object({
     description: 'Names of query parameters whose values are not logged; one also stands for names that end in it behind -, _ or a dot. In the place of the default list: token, access_token, code, key, password, secret, session, signature and the like.'
   })),
   ...drainOptions,
+  accessLog,
   trustProxy: Type.Optional(Type.Union([Type.Boolean(), Type.String({ minLength: 1 }), Type.Array(Type.String({ minLength: 1 }), { minItems: 1 })], {
     default: false,
     description: 'Which proxies in front of the gateway are believed what X-Forwarded-* says: true for any, or addresses and networks such as 10.0.0.0/8.'

@@ -1,10 +1,27 @@
 import type { IncomingHttpHeaders } from 'node:http'
+import { OriginForbiddenError } from '../errors.js'
+import type { Admission, Policy } from '../proxy/policy.js'
 
 /** Which origins may open a WebSocket (RFC 6455 §10.2). */
 export type Origins = '*' | 'same-origin' | string[]
 
 /** No origin is longer: a scheme, a host name of 253 characters and a port. */
 const MAX_ORIGIN = 512
+
+/** Lets the pages of some origins open a WebSocket, and no others. */
+export class OriginPolicy implements Policy {
+  readonly #allows: ReturnType<typeof originCheck>
+
+  constructor (origins: Origins, requireOrigin: boolean) {
+    this.#allows = originCheck(origins, requireOrigin)
+  }
+
+  /** @throws {OriginForbiddenError} */
+  admit ({ request }: Admission): void {
+    // Traefik names a handshake's scheme in X-Forwarded-Proto.
+    if (!this.#allows(request.headers, request.host, /^(?:https|wss)$/.test(request.protocol))) throw new OriginForbiddenError()
+  }
+}
 
 /**
  * Prepares a route's check of the Origin header.

@@ -1,18 +1,23 @@
 import { UpstreamDuplicateError } from '../errors.js'
+import { parseTarget } from '../net/target-address.js'
 import { UpstreamOptions } from '../options/index.js'
 import { validated } from '../options/validate.js'
-import { parseTarget } from '../net/target-address.js'
+import { controlOf, type UpstreamControl } from './control.js'
+import type { Endpoints } from './endpoints.js'
 import { Upstream } from './upstream.js'
 
 /** How many upstreams named by a bare URL are kept. A function that makes up URLs must not fill the memory. */
 const MAX_ANONYMOUS = 256
 
-/** The upstreams of an app: the declared ones by name, and those that routes name by their URL. */
+/** The upstreams of one generation: the declared ones by name, and those that routes name by their URL. */
 export class UpstreamRegistry {
+  readonly #endpoints: Endpoints
   readonly #declared = new Map<string, Upstream>()
   readonly #anonymous = new Map<string, Upstream>()
-  /** Those that are kept no longer, and have requests under way. */
-  readonly #evicted = new Set<Upstream>()
+
+  constructor (endpoints: Endpoints) {
+    this.#endpoints = endpoints
+  }
 
   /**
    * @throws {OptionsInvalidError} when the options do not match their schema.
@@ -22,12 +27,27 @@ export class UpstreamRegistry {
   declare (name: string, options: UpstreamOptions): void {
     const checked = validated(UpstreamOptions, options, `Upstream '${name}'`)
     if (this.#declared.has(name)) throw new UpstreamDuplicateError(name)
-    this.#declared.set(name, new Upstream(name, checked))
+    this.#declared.set(name, new Upstream(name, checked, this.#endpoints))
   }
 
   /** Whether `upstream` is a URL, not a name. */
   static isUrl (upstream: string): boolean {
     return upstream.includes('://') || upstream.startsWith('unix:')
+  }
+
+  /**
+   * The declared upstreams, for code of the app.
+   *
+   * @param onTargets Is called when one has other targets.
+   */
+  controls (onTargets: () => void): { get (name: string): UpstreamControl | undefined, list (): UpstreamControl[] } {
+    return {
+      get: name => {
+        const upstream = this.#declared.get(name)
+        return upstream === undefined ? undefined : controlOf(upstream, onTargets)
+      },
+      list: () => [...this.#declared.values()].map(upstream => controlOf(upstream, onTargets))
+    }
   }
 
   /**
@@ -39,23 +59,22 @@ export class UpstreamRegistry {
     const known = this.#declared.get(upstream) ?? this.#anonymous.get(upstream)
     if (known !== undefined || !UpstreamRegistry.isUrl(upstream)) return known
     const { origin } = parseTarget(upstream)
-    const created = new Upstream(origin, { targets: [origin] })
+    const created = new Upstream(origin, { targets: [origin] }, this.#endpoints)
     if (this.#anonymous.size >= MAX_ANONYMOUS) this.#evictOldest()
     this.#anonymous.set(upstream, created)
     return created
   }
 
-  /** Destroys the connections of all upstreams. */
-  close (): void {
-    for (const upstream of [...this.#declared.values(), ...this.#anonymous.values(), ...this.#evicted]) upstream.close()
+  /** Gives the targets of all upstreams back. */
+  release (): void {
+    for (const upstream of [...this.#declared.values(), ...this.#anonymous.values()]) upstream.release()
+    this.#declared.clear()
+    this.#anonymous.clear()
   }
 
   #evictOldest (): void {
     const [url, upstream] = this.#anonymous.entries().next().value!
     this.#anonymous.delete(url)
-    // Requests under way end by themselves; only then do the connections go.
-    for (const target of upstream.targets) target.retire()
-    for (const evicted of this.#evicted) if (!evicted.busy) this.#evicted.delete(evicted)
-    if (upstream.busy) this.#evicted.add(upstream)
+    upstream.release()
   }
 }

@@ -1,33 +1,27 @@
 import type { Socket } from 'node:net'
 import type { Cancellation } from '../net/cancellation.js'
-import { dial } from '../net/dial.js'
-import type { ResponseListener, TargetExchange, TargetRequest } from './http1/target-exchange.js'
-import { ConnectionPool, type PoolLimits } from './http1/pool.js'
-import { connectShared } from '../net/shared-reads.js'
 import type { TargetAddress } from '../net/target-address.js'
-import type { TlsClientOptions } from '../net/tls.js'
+import type { Endpoint } from './endpoint.js'
+import type { ResponseListener, TargetExchange, TargetLimits, TargetRequest } from './http1/target-exchange.js'
 
-/** What a target gets from its upstream: limits in milliseconds, bytes and numbers, and how it is met over TLS. */
-export interface TargetPolicy extends PoolLimits {
-  connectTimeout: number
-  tls: TlsClientOptions
-}
+/** Whether a target is given anything new: one that drains is not. */
+export type TargetState = 'ready' | 'draining'
 
-/** One origin, with the connections of the HTTP leg to it. */
+/** One origin as a member of an upstream, with the upstream's limits. */
 export class Target {
-  readonly address: TargetAddress
-  readonly weight: number
-  readonly policy: TargetPolicy
-  readonly #pool: ConnectionPool
-  /** Of the last TLS connection. */
-  #session: Buffer | undefined
-  readonly #onSession = (session: Buffer): void => { this.#session = session }
+  weight: number
+  state: TargetState = 'ready'
+  readonly endpoint: Endpoint
+  readonly limits: TargetLimits
 
-  constructor (address: TargetAddress, weight: number, policy: TargetPolicy) {
-    this.address = address
+  constructor (endpoint: Endpoint, weight: number, limits: TargetLimits) {
+    this.endpoint = endpoint
     this.weight = weight
-    this.policy = policy
-    this.#pool = new ConnectionPool(policy, cancellation => this.connect(cancellation))
+    this.limits = limits
+  }
+
+  get address (): TargetAddress {
+    return this.endpoint.address
   }
 
   /**
@@ -35,34 +29,19 @@ export class Target {
    *
    * @param timeout Milliseconds until it must stand, where that is not the upstream's limit.
    * @throws {TargetUnreachableError} with the reason as its cause, when refused, reset or too slow.
+   * @throws The reason of the cancellation.
    */
-  connect (cancellation: Cancellation, timeout = this.policy.connectTimeout): Promise<Socket> {
-    const { tls } = this.policy
-    return connectShared(onread => dial(this.address, { timeout, tls, onread, cancellation, session: this.#session, onSession: this.#onSession }))
+  connect (cancellation: Cancellation, timeout = this.limits.connectTimeout): Promise<Socket> {
+    return this.endpoint.connect(cancellation, timeout)
   }
 
   /** Sends a request, on a connection that is kept for the next one. */
   send (request: TargetRequest, listener: ResponseListener): TargetExchange {
-    return this.#pool.send(request, listener)
-  }
-
-  /** Whether connections are open, or being made, for requests. */
-  get busy (): boolean {
-    return this.#pool.busy
+    return this.endpoint.send(request, listener, this.limits)
   }
 
   /** Whether there is a connection that the target has authenticated for a client, and that waits for its next request. */
   isBoundTo (client: Socket): boolean {
-    return this.#pool.isBoundTo(client)
-  }
-
-  /** Closes the connections once the requests under way are done. */
-  retire (): void {
-    this.#pool.retire()
-  }
-
-  /** Destroys the connections; requests still under way fail. */
-  close (): void {
-    this.#pool.close()
+    return this.endpoint.isBoundTo(client)
   }
 }

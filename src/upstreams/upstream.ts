@@ -1,72 +1,96 @@
 import type { Socket } from 'node:net'
-import type { UpstreamOptions } from '../options/index.js'
 import { parseTarget } from '../net/target-address.js'
-import { Target, type TargetPolicy } from './target.js'
-import { tlsClientOptions } from '../net/tls.js'
+import { tlsClientOptions, type TlsClientOptions } from '../net/tls.js'
+import type { TargetOptions, UpstreamOptions } from '../options/index.js'
+import { Endpoints } from './endpoints.js'
+import type { TargetLimits } from './http1/target-exchange.js'
+import { Target } from './target.js'
 
 /** A named group of interchangeable targets, with one policy. */
 export class Upstream {
   readonly name: string
-  readonly targets: readonly Target[]
   /** How long a body may stand still, in milliseconds. */
   readonly bodyTimeout: number
   /** How often a request whose connection broke is sent again. */
   readonly retries: number
-  readonly #turn: number[]
-  readonly #totalWeight: number
+  readonly #limits: TargetLimits
+  readonly #tls: TlsClientOptions
+  readonly #endpoints: Endpoints
+  #targets: readonly Target[] = []
+  #turn: number[] = []
 
   /** @throws {TargetMalformedError | OptionsInvalidError} naming the target, or the file that cannot be read. */
-  constructor (name: string, options: UpstreamOptions) {
-    const policy: TargetPolicy = {
+  constructor (name: string, options: UpstreamOptions, endpoints = new Endpoints()) {
+    this.name = name
+    this.#endpoints = endpoints
+    this.#tls = tlsClientOptions(options.tls, `Upstream '${name}'`)
+    this.#limits = {
       connectTimeout: options.connectTimeout ?? 5_000,
       headersTimeout: options.headersTimeout ?? 60_000,
       bodyTimeout: options.bodyTimeout ?? 60_000,
       maxHeaderSize: options.maxHeaderSize ?? 65_536,
       maxConnections: options.maxConnections ?? Infinity,
       maxQueue: options.maxQueue ?? 1_000,
-      queueTimeout: options.queueTimeout ?? 10_000,
-      tls: tlsClientOptions(options.tls, `Upstream '${name}'`)
+      queueTimeout: options.queueTimeout ?? 10_000
     }
-    this.name = name
-    this.bodyTimeout = policy.bodyTimeout
+    this.bodyTimeout = this.#limits.bodyTimeout
     this.retries = options.retries ?? 1
-    this.targets = options.targets.map(target => typeof target === 'string'
-      ? new Target(parseTarget(target), 1, policy)
-      : new Target(parseTarget(target.url), target.weight ?? 1, policy))
-    this.#turn = this.targets.map(() => 0)
-    this.#totalWeight = this.targets.reduce((sum, target) => sum + target.weight, 0)
+    this.setTargets(options.targets)
+  }
+
+  get targets (): readonly Target[] {
+    return this.#targets
+  }
+
+  /**
+   * Puts other targets in the place of those that it has. What is under way to one that is gone ends by itself.
+   *
+   * @throws {TargetMalformedError} naming the target; then nothing has changed.
+   */
+  setTargets (targets: readonly TargetOptions[]): void {
+    const parsed = targets.map(target => typeof target === 'string'
+      ? { address: parseTarget(target), weight: 1 }
+      : { address: parseTarget(target.url), weight: target.weight ?? 1 })
+    const before = this.#targets
+    this.#targets = parsed.map(({ address, weight }) => new Target(this.#endpoints.acquire(address, this.#tls), weight, this.#limits))
+    for (const target of this.#targets) target.state = before.find(({ endpoint }) => endpoint === target.endpoint)?.state ?? 'ready'
+    this.#turn = this.#targets.map(() => 0)
+    for (const target of before) this.#endpoints.release(target.endpoint)
   }
 
   /**
    * The next target, by smooth weighted round robin: heavy targets are met more often, but not in a row.
    *
-   * @param excluded Targets that have been tried in vain; undefined is returned when no other is left.
+   * @param excluded Targets that have been tried in vain.
    * @param client A connection that a target has authenticated for it is worth more than a fair share.
+   * @returns Undefined when no other target is left.
    */
   select (excluded?: ReadonlySet<Target>, client?: Socket): Target | undefined {
-    if (this.targets.length === 1) return excluded?.has(this.targets[0]!) === true ? undefined : this.targets[0]
+    const targets = this.#targets
+    if (targets.length === 1) {
+      const target = targets[0]!
+      return target.state !== 'ready' || excluded?.has(target) === true ? undefined : target
+    }
     if (client !== undefined) {
-      for (const target of this.targets) if (target.isBoundTo(client) && excluded?.has(target) !== true) return target
+      for (const target of targets) if (target.isBoundTo(client) && excluded?.has(target) !== true) return target
     }
     let best = -1
-    for (let index = 0; index < this.targets.length; index++) {
-      const target = this.targets[index]!
-      if (excluded?.has(target) === true) continue
+    let total = 0
+    for (let index = 0; index < targets.length; index++) {
+      const target = targets[index]!
+      total += target.weight
+      if (target.state !== 'ready' || excluded?.has(target) === true) continue
       this.#turn[index]! += target.weight
       if (best === -1 || this.#turn[index]! > this.#turn[best]!) best = index
     }
     if (best === -1) return undefined
-    this.#turn[best]! -= this.#totalWeight
-    return this.targets[best]
+    this.#turn[best]! -= total
+    return targets[best]
   }
 
-  /** Whether requests are under way. */
-  get busy (): boolean {
-    return this.targets.some(target => target.busy)
-  }
-
-  /** Destroys the connections of all targets. */
-  close (): void {
-    for (const target of this.targets) target.close()
+  /** Gives its targets back: it is used no more, but for what is under way. */
+  release (): void {
+    for (const target of this.#targets) this.#endpoints.release(target.endpoint)
+    this.#targets = []
   }
 }

@@ -1,38 +1,45 @@
 import { randomUUID } from 'node:crypto'
-import type { FastifyRequest } from 'fastify'
 import { inContext } from '../net/async-context.js'
-import type { SessionEnd, Traffic, WebSocketSession } from '../types.js'
+import type { SessionEnd, SessionRequest, Traffic, WebSocketSession } from '../types.js'
+import type { Endpoint } from '../upstreams/endpoint.js'
 import { CloseCode } from './relay/frames.js'
 import { Session, type SessionOptions } from './relay/relay.js'
 
 /** What is known of a session beside its relay. */
 export interface SessionOrigin {
-  request: FastifyRequest
+  request: SessionRequest
   route: string
   upstream: string
-  target: string
+  endpoint: Endpoint
   subprotocol: string | undefined
+  /** What becomes of it when a reload removes its route or its target. */
+  onRemoved: OnRemoved
 }
+
+export type OnRemoved = 'drain' | 'keep' | 'close'
 
 /** An open session as code of the app sees it. */
 export class LiveSession implements WebSocketSession {
   readonly id = randomUUID()
   readonly openedAt = new Date()
-  readonly request: FastifyRequest
+  readonly request: SessionRequest
   readonly route: string
   readonly upstream: string
-  readonly target: string
+  /** Where it goes, and what is to become of it when that is removed; not for the app. */
+  readonly endpoint: Endpoint
+  readonly onRemoved: OnRemoved
   readonly subprotocol: string | undefined
   /** The relay; not for the app. */
   readonly relay: Session
   #abort: AbortController | undefined
   #ended = false
 
-  constructor ({ request, route, upstream, target, subprotocol }: SessionOrigin, options: Omit<SessionOptions, 'onEnd'>, onEnd: (session: LiveSession, end: SessionEnd) => void) {
+  constructor ({ request, route, upstream, endpoint, subprotocol, onRemoved }: SessionOrigin, options: Omit<SessionOptions, 'onEnd'>, onEnd: (session: LiveSession, end: SessionEnd) => void) {
     this.request = request
     this.route = route
     this.upstream = upstream
-    this.target = target
+    this.endpoint = endpoint
+    this.onRemoved = onRemoved
     this.subprotocol = subprotocol
     this.relay = new Session({
       ...options,
@@ -43,6 +50,10 @@ export class LiveSession implements WebSocketSession {
         onEnd(this, end)
       })
     })
+  }
+
+  get target (): string {
+    return this.endpoint.address.origin
   }
 
   get fromClient (): Traffic {

@@ -1,3 +1,4 @@
+import { DrainingError } from '../errors.js'
 import type { Cancellation } from '../net/cancellation.js'
 import type { WebSocketSession } from '../types.js'
 import { CloseCode } from './relay/frames.js'
@@ -16,6 +17,14 @@ export interface DrainOptions {
   code?: number | false
 }
 
+/** How the sessions end of which a reload has removed the route or the target. */
+export interface Removal {
+  /** The close code; undefined ends the connections without a Close frame. */
+  code: number | undefined
+  /** Milliseconds over which they end, evenly. */
+  spread: number
+}
+
 /** Which sessions are meant: all for which it is true. */
 export type SessionFilter = (session: WebSocketSession) => boolean
 
@@ -27,6 +36,8 @@ export class Sessions {
   /** Whether a drain has begun: new handshakes are refused. */
   stopping = false
   #onEmpty: (() => void) | undefined
+  #isServed: ((session: LiveSession) => boolean) | undefined
+  #removal: Removal = { code: CloseCode.restart, spread: 0 }
 
   /** How many sessions are open. */
   get size (): number {
@@ -57,6 +68,8 @@ export class Sessions {
   /** For the gateway: a session has opened. */
   add (session: LiveSession): void {
     this.#live.add(session)
+    // Its handshake may have begun before the reload that removed its route.
+    if (this.#isServed?.(session) === false) this.#remove(session, Math.random() * this.#removal.spread)
   }
 
   /** For the gateway: a session has ended. */
@@ -75,7 +88,7 @@ export class Sessions {
     const code = given === false ? undefined : given
     if (code !== undefined) checkClose(code, '')
     this.stopping = true
-    for (const handshake of this.handshakes) handshake.cancel()
+    for (const handshake of this.handshakes) handshake.cancel(new DrainingError())
     const sessions = [...this.#live]
     const timers: NodeJS.Timeout[] = []
     const step = spread / sessions.length
@@ -90,6 +103,27 @@ export class Sessions {
       await this.#empty()
     }
     for (const timer of timers) clearTimeout(timer)
+  }
+
+  /**
+   * For the gateway: a reload has changed what is served. Each session whose route or target is gone ends as its route's
+   * `onRemoved` says; all others go on.
+   *
+   * @param isServed Whether the route and the target of a session are still there.
+   */
+  reconcile (isServed: (session: LiveSession) => boolean, removal: Removal): void {
+    this.#isServed = isServed
+    this.#removal = removal
+    const removed = [...this.#live].filter(session => session.onRemoved !== 'keep' && !isServed(session))
+    for (const [index, session] of removed.entries()) this.#remove(session, index * removal.spread / removed.length)
+  }
+
+  #remove (session: LiveSession, delay: number): void {
+    if (session.onRemoved === 'keep') return
+    const end = (): void => session.relay.close('removed', this.#removal.code)
+    if (session.onRemoved === 'close' || delay === 0) end()
+    // A session that has ended by then is not ended again.
+    else setTimeout(end, Math.round(delay)).unref()
   }
 
   /** Resolves when no session is open. Two drains may wait at a time: one asked for, and that of app.close(). */

@@ -1,10 +1,10 @@
 import { spawn } from 'node:child_process'
-import { once } from 'node:events'
+import { EventEmitter, once } from 'node:events'
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
-import type { Server } from 'node:http'
+import { createServer as createHttpServer, type Server } from 'node:http'
 import { createServer } from 'node:https'
 import { dirname, join } from 'node:path'
-import Fastify from 'fastify'
+import Fastify, { LogController } from 'fastify'
 import t, { type Test } from 'tap'
 import ts from 'typescript'
 import { WebSocketServer } from 'ws'
@@ -129,24 +129,46 @@ const scenarios: Record<string, Scenario> = {
   /** The log line of a session: hello, its echo, and a Close from the client. */
   'session-line': async (t, block) => {
     const backend = await echoBackend(t)
-    const lines: string[] = []
-    const app = Fastify({ logger: { level: 'info', stream: { write: line => { lines.push(line) } } } })
-    t.teardown(() => app.close())
-    await app.register(sluice)
-    app.proxy('/', { upstream: backend.url, websocket: true })
-    const responded = new Promise<void>(resolve => { app.addHook('onResponse', async () => { resolve() }) })
-    const socket = await openSocket(await app.listen({ port: 0 }))
+    const { url, nextLine } = await loggedApp(t, backend.url, '/')
+    const ended = nextLine('websocket session ended')
+    const socket = await openSocket(url)
     socket.send('hello')
     await nextMessage(socket)
     socket.close(1000)
-    await responded
-    const line = JSON.parse(lines.find(line => line.includes('websocket session ended'))!)
+    const line = await ended
     const shown = JSON.parse(block.code)
-    const { time, pid, hostname } = shown
+    const { time, pid, hostname, upstream, timings } = shown
     const { duration, target, id } = shown.session
-    t.same({ ...line, time, pid, hostname, session: { ...line.session, duration, target, id } }, shown)
+    t.same({ ...line, time, pid, hostname, upstream, timings, req: shown.req, session: { ...line.session, duration, target, id } }, shown)
     t.same([typeof line.session.duration, typeof line.session.id, line.session.target], ['number', 'string', backend.url])
+    t.same([Object.keys(line.req), Object.keys(line.timings)], [Object.keys(shown.req), Object.keys(timings)])
+  },
+
+  /** The log line of a request. */
+  'request-line': async (t, block) => {
+    const backend = await listen(t, createHttpServer((_request, response) => { response.end('ok') }))
+    const { url, nextLine } = await loggedApp(t, backend.url, '/*')
+    const ended = nextLine('request completed')
+    await (await fetch(`${url}/page`)).text()
+    const line = await ended
+    const shown = JSON.parse(block.code)
+    const { time, pid, hostname, responseTime, timings, target } = shown
+    t.same({ ...line, time, pid, hostname, responseTime, timings, target, req: shown.req }, shown)
+    t.same([typeof line.responseTime, line.target], ['number', backend.url])
+    t.same([Object.keys(line.req), Object.keys(line.timings)], [Object.keys(shown.req), Object.keys(timings)])
   }
+}
+
+/** An app with an access log, and the next line of it with a message. */
+async function loggedApp (t: Test, target: string, route: string): Promise<{ url: string, nextLine: (message: string) => Promise<any> }> {
+  const lines = new EventEmitter()
+  const app = Fastify({ logController: new LogController({ disableRequestLogging: true }), logger: { level: 'info', stream: { write: line => { lines.emit(JSON.parse(line).msg, JSON.parse(line)) } } } })
+  t.teardown(() => app.close())
+  await app.register(sluice, { accessLog: true })
+  app.upstream('app', { targets: [target] })
+  app.proxy(route, { upstream: route === '/' ? target : 'app', websocket: true })
+  const url = await app.listen({ port: 0 })
+  return { url, nextLine: async message => (await once(lines, message))[0] }
 }
 
 const blocks = PAGES.flatMap(blocksOf)

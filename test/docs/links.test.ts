@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs'
+import { existsSync, readdirSync } from 'node:fs'
 import { dirname, join, relative } from 'node:path'
 import t from 'tap'
 import { PAGES, proseOf, ROOT } from './markdown.js'
@@ -26,5 +26,12 @@ t.test('docs/index.md lists every page', async t => {
   const index = proseOf('docs/index.md')
   for (const page of PAGES) {
     if (page.startsWith('docs/') && page !== 'docs/index.md') t.match(index, `(${page.slice(5)})`)
+  }
+})
+
+t.test('docs/life-of-a-request.md names every file of src/', async t => {
+  const page = proseOf('docs/life-of-a-request.md')
+  for (const file of readdirSync(`${ROOT}src`, { recursive: true, encoding: 'utf8' })) {
+    if (file.endsWith('.ts')) t.match(page, `(../src/${file.replaceAll('\\', '/')})`)
   }
 })

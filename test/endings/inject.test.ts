@@ -90,7 +90,7 @@ for (const [way, prefix] of Object.entries(ROUTES)) {
       const injected = app.inject(`${prefix}/x`)
       const server = await requestAt(target, `${prefix}/x`)
       await app.close()
-      t.equal((await injected).statusCode, 502)
+      t.equal((await injected).statusCode, 503)
       await server.over()
       server.end()
     })

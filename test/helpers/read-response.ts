@@ -28,8 +28,8 @@ export function readResponse (bytes: Buffer, bodyless = false, cuts: number[] = 
     onInterim: ({ status, message, headers }) => { read.interim.push([status, message, headers]) },
     onHead: ({ status, message, headers }) => { read.head = [status, message, headers] },
     onBody: chunk => { read.body += chunk.toString('latin1') }
-  }, maxHeaderSize)
-  reader.begin(bodyless)
+  })
+  reader.begin(maxHeaderSize, bodyless)
   let length = 0
   for (const piece of pieces(bytes, cuts)) {
     length += reader.read(piece)

@@ -321,7 +321,7 @@ t.test('close() destroys the connections to targets', async t => {
 t.test('the log tells a client that leaves from a target that breaks off', async t => {
   const target = await wiredTarget(t)
   const gateway = await startGateway(t, { targets: [target.url] })
-  const ends = { client: /the client has left in the middle/, target: /the response of the upstream broke off/ }
+  const ends = { client: /the client has left before the end/, target: /the response of the upstream broke off/ }
   for (const [who, line] of Object.entries(ends)) {
     const client = await Wire.connect(t, gateway.port)
     client.write('GET / HTTP/1.1\r\nHost: a\r\n\r\n')

@@ -163,3 +163,28 @@ for (const [name, [data, expected, headers = { Connection: 'keep-alive' }]] of O
     t.equal(gateway.ends.length, expected.test('HTTP/1.1 101 ') ? 1 : 0, 'sessions')
   })
 }
+
+t.test('a session over TLS is not taken for a connection that waits for its next request', async t => {
+  const { key, cert } = await selfSigned(t, 'IP:127.0.0.1')
+  const target = await rawTarget(t)
+  const gateway = await startGateway(t, { targets: [target.url], route: LENIENT, fastify: { https: { key, cert }, keepAliveTimeout: 50 } as never })
+  const timeouts: number[] = []
+  gateway.app.server.on('secureConnection', socket => {
+    const { setTimeout } = socket
+    socket.setTimeout = (milliseconds: number, callback?: () => void) => {
+      timeouts.push(milliseconds)
+      return setTimeout.call(socket, milliseconds, callback)
+    }
+  })
+  const socket = connect({ port: gateway.port, ca: cert, host: '127.0.0.1' })
+  const client = new Wire(t, socket as never)
+  await once(socket, 'secureConnect')
+  client.write(handshake({ headers: { Connection: 'keep-alive' } }))
+  const server = await target.next()
+  server.write(goodResponse(await server.head()))
+  await client.head()
+  client.write(masked(0x81, 'x'))
+  await server.frame()
+  t.equal(timeouts.at(-1), 0, 'no timeout is set behind that of the session')
+  await closed({ client, server })
+})

@@ -1,5 +1,6 @@
 import t from 'tap'
 import { UpstreamRegistry } from '../../src/upstreams/registry.js'
+import { Endpoints } from '../../src/upstreams/endpoints.js'
 import { Upstream } from '../../src/upstreams/upstream.js'
 
 t.test('weights interleave', async t => {
@@ -19,12 +20,15 @@ t.test('a target that was tried in vain is left out', async t => {
 })
 
 t.test('URLs become upstreams, a bounded number of them', async t => {
-  const registry = new UpstreamRegistry()
-  t.teardown(() => registry.close())
+  const endpoints = new Endpoints()
+  const registry = new UpstreamRegistry(endpoints)
   const first = registry.get('http://127.0.0.1:1')
   t.equal(registry.get('http://127.0.0.1:1'), first)
   for (let port = 2; port < 300; port++) registry.get(`http://127.0.0.1:${port}`)
   t.not(registry.get('http://127.0.0.1:1'), first)
   t.equal(registry.get('nobody'), undefined)
+  t.equal(endpoints.size, 256)
   t.throws(() => registry.get('http://127.0.0.1/path'), { code: 'SLUICE_TARGET_MALFORMED' })
+  registry.release()
+  t.equal(endpoints.size, 0)
 })

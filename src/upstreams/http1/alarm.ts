@@ -3,21 +3,27 @@
  * left to run out unheard. It keeps no process alive; the socket that it watches does.
  */
 export class Alarm {
-  readonly #milliseconds: number
-  readonly #ring: () => void
+  readonly #ring: (milliseconds: number) => void
   #timer: NodeJS.Timeout | undefined
+  #milliseconds = 0
   #set = false
 
-  constructor (milliseconds: number, ring: () => void) {
-    this.#milliseconds = milliseconds
+  /** @param ring Is told after how many milliseconds it rings. */
+  constructor (ring: (milliseconds: number) => void) {
     this.#ring = ring
   }
 
   /** From now on. */
-  set (): void {
+  set (milliseconds: number): void {
     this.#set = true
-    if (this.#timer === undefined) this.#timer = setTimeout(() => { if (this.#set) this.#ring() }, this.#milliseconds).unref()
-    else this.#timer.refresh()
+    if (this.#timer !== undefined && this.#milliseconds === milliseconds) {
+      this.#timer.refresh()
+      return
+    }
+    // Another upstream, or another configuration of the same, may have other limits for the same connection.
+    clearTimeout(this.#timer)
+    this.#milliseconds = milliseconds
+    this.#timer = setTimeout(() => { if (this.#set) this.#ring(milliseconds) }, milliseconds).unref()
   }
 
   unset (): void {

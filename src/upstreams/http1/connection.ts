@@ -5,17 +5,10 @@ import { readChunks } from '../../net/shared-reads.js'
 import { Alarm } from './alarm.js'
 import { ResponseReader, type ResponseParts } from './response-reader.js'
 import { authenticatesConnection } from './connection-auth.js'
-import type { ResponseListener, TargetExchange, TargetRequest } from './target-exchange.js'
+import type { ResponseListener, TargetExchange, TargetLimits, TargetRequest } from './target-exchange.js'
 import { PendingExchange } from './pending-exchange.js'
 import { requestHead } from './request-head.js'
 import { writeRequest } from './request-writer.js'
-
-/** What a connection takes from its target, in milliseconds and bytes. */
-export interface ConnectionLimits {
-  headersTimeout: number
-  bodyTimeout: number
-  maxHeaderSize: number
-}
 
 /** Who keeps connections. */
 export interface ConnectionKeeper {
@@ -41,10 +34,10 @@ const ONCE: ConnectionKeeper = {
  *
  * @throws {TypeError} for a name or a value that would be more than one header.
  */
-export function exchangeOn (socket: Socket, limits: ConnectionLimits, request: TargetRequest, listener: ResponseListener): TargetExchange {
-  const connection = new TargetConnection(socket, limits, ONCE)
+export function exchangeOn (socket: Socket, limits: TargetLimits, request: TargetRequest, listener: ResponseListener): TargetExchange {
+  const connection = new TargetConnection(socket, ONCE)
   try {
-    const exchange = new PendingExchange(request, listener, requestHead(request.method, request.path, request.headers))
+    const exchange = new PendingExchange(request, listener, requestHead(request.method, request.path, request.headers), limits)
     connection.start(exchange)
     return exchange
   } catch (error) {
@@ -82,12 +75,12 @@ export class TargetConnection implements ResponseParts {
   /** The client does not read. */
   #held = false
 
-  constructor (socket: Socket, { headersTimeout, bodyTimeout, maxHeaderSize }: ConnectionLimits, keeper: ConnectionKeeper) {
+  constructor (socket: Socket, keeper: ConnectionKeeper) {
     this.#socket = socket
     this.#keeper = keeper
-    this.#reader = new ResponseReader(this, maxHeaderSize)
-    this.#headAlarm = new Alarm(headersTimeout, () => this.#fail(new TargetTimeoutError({ cause: new Error(`no head of a response within ${headersTimeout} ms`) })))
-    this.#bodyAlarm = new Alarm(bodyTimeout, () => this.#fail(new TargetTimeoutError({ cause: new Error(`nothing of the body within ${bodyTimeout} ms`) })))
+    this.#reader = new ResponseReader(this)
+    this.#headAlarm = new Alarm(timeout => this.#fail(new TargetTimeoutError({ cause: new Error(`no head of a response within ${timeout} ms`) })))
+    this.#bodyAlarm = new Alarm(timeout => this.#fail(new TargetTimeoutError({ cause: new Error(`nothing of the body within ${timeout} ms`) })))
     socket.on('error', this.#lost).on('end', this.#onEnd).on('close', this.#onClose).on('drain', this.#onDrain)
     this.#stopReading = readChunks(socket, chunk => this.#read(chunk))
   }
@@ -104,12 +97,13 @@ export class TargetConnection implements ResponseParts {
     this.#sending = true
     const { method, upgrade, headers } = exchange.request
     if (!this.authenticated) this.authenticated = authenticatesConnection(headers)
-    this.#reader.begin(method === 'HEAD', upgrade)
+    this.#reader.begin(exchange.limits.maxHeaderSize, method === 'HEAD', upgrade)
     exchange.begin(this)
     writeRequest(this.#socket, exchange, () => {
       this.#sending = false
+      exchange.sentAt = performance.now()
       // The body has limits of its own. The response may be there before its end.
-      if (this.#exchange === exchange && this.#reader.inHead) this.#headAlarm.set()
+      if (this.#exchange === exchange && this.#reader.inHead) this.#headAlarm.set(exchange.limits.headersTimeout)
     })
   }
 
@@ -117,7 +111,7 @@ export class TargetConnection implements ResponseParts {
   resume (): void {
     if (!this.#held) return
     this.#held = false
-    this.#bodyAlarm.set()
+    this.#bodyAlarm.set(this.#exchange!.limits.bodyTimeout)
     this.#socket.resume()
   }
 
@@ -125,6 +119,12 @@ export class TargetConnection implements ResponseParts {
   abandon (): void {
     this.#exchange = undefined
     this.#reader.abandon()
+    this.destroy()
+  }
+
+  /** Ends it, and the request on it with an error. */
+  abort (error: Error): void {
+    this.#fail(error)
     this.destroy()
   }
 
@@ -169,7 +169,7 @@ export class TargetConnection implements ResponseParts {
       this.#bodyAlarm.unset()
       this.#socket.pause()
     } else {
-      this.#bodyAlarm.set()
+      this.#bodyAlarm.set(exchange.limits.bodyTimeout)
     }
   }
 

@@ -6,14 +6,10 @@ export class HeadBytes {
   /** What stands before the empty line, once that has been found. */
   text = ''
   tooLong = false
-  readonly #limit: number
+  /** How many bytes there may be before the empty line. */
+  limit = 0
   #memory: Buffer = NOTHING
   #length = 0
-
-  /** @param limit Bytes before the empty line. */
-  constructor (limit: number) {
-    this.#limit = limit
-  }
 
   /** What has been collected. */
   get bytes (): Buffer {
@@ -44,7 +40,7 @@ export class HeadBytes {
       if (end !== -1) return this.#found(bytes, at, end, end + END_OF_HEAD.length)
     }
     // More than may be is not copied. The rest is in memory that is used again.
-    const room = this.#limit + END_OF_HEAD.length - before
+    const room = this.limit + END_OF_HEAD.length - before
     this.add(bytes.subarray(at, at + room))
     // The last bytes may begin the empty line.
     const from = Math.max(0, before - END_OF_HEAD.length + 1)
@@ -53,12 +49,12 @@ export class HeadBytes {
       const end = from + found
       return this.#found(this.#memory, 0, end, at + end + END_OF_HEAD.length - before)
     }
-    this.tooLong = this.#length - END_OF_HEAD.length + 1 > this.#limit
+    this.tooLong = this.#length - END_OF_HEAD.length + 1 > this.limit
     return undefined
   }
 
   #found (bytes: Buffer, start: number, end: number, behind: number): number | undefined {
-    this.tooLong = end - start > this.#limit
+    this.tooLong = end - start > this.limit
     if (this.tooLong) return undefined
     this.text = bytes.toString('latin1', start, end)
     this.clear()

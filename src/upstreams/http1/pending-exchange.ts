@@ -1,9 +1,8 @@
 import { AsyncResource } from 'node:async_hooks'
-import { TargetUnreachableError } from '../../errors.js'
 import type { ResponseHead } from '../../message/response.js'
 import { Cancellation } from '../../net/cancellation.js'
 import type { HeaderList } from '../../message/headers.js'
-import type { ResponseListener, TargetExchange, SwitchedConnection, TargetRequest } from './target-exchange.js'
+import type { ResponseListener, TargetExchange, SwitchedConnection, TargetLimits, TargetRequest } from './target-exchange.js'
 
 /** The connection that a request has been sent on. */
 interface Carrier {
@@ -26,16 +25,20 @@ export class PendingExchange extends AsyncResource implements TargetExchange {
   readonly head: string
   /** Gives up the dialling of a connection for it. */
   readonly cancellation = new Cancellation()
+  readonly limits: TargetLimits
   queued = false
+  connectedAt = 0
+  sentAt = 0
   #carrier: Carrier | undefined
   #over = false
 
-  constructor (request: TargetRequest, listener: ResponseListener, head: string) {
+  constructor (request: TargetRequest, listener: ResponseListener, head: string, limits: TargetLimits) {
     // There is no moment at which nobody needs it any more, so it goes with its memory.
     super('SluiceExchange')
     this.request = request
     this.listener = listener
     this.head = head
+    this.limits = limits
   }
 
   get over (): boolean {
@@ -49,16 +52,15 @@ export class PendingExchange extends AsyncResource implements TargetExchange {
   /** Goes out on a connection. */
   begin (carrier: Carrier): void {
     this.#carrier = carrier
+    this.connectedAt = performance.now()
   }
 
   resume (): void {
     if (!this.#over) this.#carrier!.resume()
   }
 
-  cancel (): void {
-    // An error is dear, and it is usually over by now.
-    if (this.#over) return
-    this.fail(new TargetUnreachableError({ cause: new Error('cancelled') }))
+  cancel (reason: Error): void {
+    this.fail(reason)
   }
 
   /** The connection speaks another protocol from now on. Called in the context of the request, as is `complete()`. */
@@ -80,7 +82,7 @@ export class PendingExchange extends AsyncResource implements TargetExchange {
   #fail (error: Error): void {
     this.#end()
     this.#carrier?.abandon()
-    this.cancellation.cancel()
+    this.cancellation.cancel(error)
     this.listener.onError(error)
   }
 

@@ -1,8 +1,8 @@
 import { Socket } from 'node:net'
-import { TargetUnreachableError } from '../../errors.js'
+import { DrainingError, TargetUnreachableError } from '../../errors.js'
 import type { Cancellation } from '../../net/cancellation.js'
-import { TargetConnection, type ConnectionKeeper, type ConnectionLimits } from './connection.js'
-import type { ResponseListener, TargetExchange, TargetRequest } from './target-exchange.js'
+import { TargetConnection, type ConnectionKeeper } from './connection.js'
+import type { ResponseListener, TargetExchange, TargetLimits, TargetRequest } from './target-exchange.js'
 import { PendingExchange } from './pending-exchange.js'
 import { requestHead } from './request-head.js'
 import { SettlingConnections } from './settling-connections.js'
@@ -16,21 +16,13 @@ const LONGEST_KEPT = 600_000
 /** How often connections are looked through for those that have been kept long enough. */
 const SWEEP = 1_000
 
-/** What a pool takes from its upstream: milliseconds, bytes and numbers. */
-export interface PoolLimits extends ConnectionLimits {
-  maxConnections: number
-  maxQueue: number
-  queueTimeout: number
-}
-
-type PoolDialer = (cancellation: Cancellation) => Promise<Socket>
+type PoolDialer = (cancellation: Cancellation, timeout: number) => Promise<Socket>
 
 /**
  * The kept-alive connections to a target. One request a connection at a time: a slow response must not hold up
  * another client's (head-of-line blocking).
  */
 export class ConnectionPool implements ConnectionKeeper {
-  readonly #limits: PoolLimits
   readonly #dialTarget: PoolDialer
   /** All that are open. */
   readonly #connections = new Set<TargetConnection>()
@@ -47,21 +39,18 @@ export class ConnectionPool implements ConnectionKeeper {
   /** Requests that wait for a connection to be made. */
   readonly #dialling = new Set<PendingExchange>()
   /** Requests that wait until another connection may be made, or one is free. */
-  readonly #waiting: WaitingRequests
+  readonly #waiting = new WaitingRequests()
   #sweeper: NodeJS.Timeout | undefined
   #keeps = true
   #closed = false
 
   /** @param dial Opens a connection to the target. */
-  constructor (limits: PoolLimits, dial: PoolDialer) {
-    this.#limits = limits
+  constructor (dial: PoolDialer) {
     this.#dialTarget = dial
-    const { maxQueue, queueTimeout } = limits
-    this.#waiting = new WaitingRequests(maxQueue, queueTimeout)
   }
 
   /** Sends a request. */
-  send (request: TargetRequest, listener: ResponseListener): TargetExchange {
+  send (request: TargetRequest, listener: ResponseListener, limits: TargetLimits): TargetExchange {
     let head = ''
     let fault: unknown
     try {
@@ -69,15 +58,15 @@ export class ConnectionPool implements ConnectionKeeper {
     } catch (error) {
       fault = error
     }
-    const exchange = new PendingExchange(request, listener, head)
+    const exchange = new PendingExchange(request, listener, head, limits)
     if (fault !== undefined || this.#closed) {
-      queueMicrotask(() => exchange.fail(new TargetUnreachableError({ cause: fault ?? new Error('the upstream is closed') })))
+      queueMicrotask(() => exchange.fail(fault !== undefined ? new TargetUnreachableError({ cause: fault }) : new DrainingError()))
       return exchange
     }
     const connection = request.anew === true ? undefined : this.#takeBound(request.client) ?? this.#takeIdle()
     if (connection !== undefined) {
       connection.start(exchange)
-    } else if (this.#hasRoom) {
+    } else if (this.#hasRoomFor(exchange)) {
       this.#dial(exchange)
     } else {
       this.#waiting.add(exchange)
@@ -110,9 +99,9 @@ export class ConnectionPool implements ConnectionKeeper {
   close (): void {
     this.#closed = true
     this.retire()
-    for (let exchange; (exchange = this.#waiting.shift()) !== undefined;) exchange.cancel()
-    for (const exchange of this.#dialling) exchange.cancel()
-    for (const connection of this.#connections) connection.destroy()
+    for (let exchange; (exchange = this.#waiting.shift()) !== undefined;) exchange.cancel(new DrainingError())
+    for (const exchange of this.#dialling) exchange.cancel(new DrainingError())
+    for (const connection of this.#connections) connection.abort(new DrainingError())
   }
 
   onIdle (connection: TargetConnection, keepAlive: number | undefined, settled: boolean): void {
@@ -134,12 +123,15 @@ export class ConnectionPool implements ConnectionKeeper {
     this.#serveWaiting()
   }
 
-  get #hasRoom (): boolean {
-    return this.#connections.size + this.#dialling.size < this.#limits.maxConnections
+  #hasRoomFor ({ limits }: PendingExchange): boolean {
+    return this.#connections.size + this.#dialling.size < limits.maxConnections
   }
 
   #serveWaiting (): void {
-    while (this.#waiting.size > 0 && this.#hasRoom) this.#dial(this.#waiting.shift()!)
+    for (let next; (next = this.#waiting.first) !== undefined && this.#hasRoomFor(next);) {
+      this.#waiting.shift()
+      this.#dial(next)
+    }
   }
 
   #rest (connection: TargetConnection): void {
@@ -212,9 +204,9 @@ export class ConnectionPool implements ConnectionKeeper {
   }
 
   #connect (exchange: PendingExchange): void {
-    this.#dialTarget(exchange.cancellation)
+    this.#dialTarget(exchange.cancellation, exchange.limits.connectTimeout)
       .then(socket => {
-        const connection = new TargetConnection(socket, this.#limits, this)
+        const connection = new TargetConnection(socket, this)
         this.#dialling.delete(exchange)
         this.#connections.add(connection)
         if (exchange.over) connection.destroy()

@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net'
-import { TargetUnreachableError } from '../../errors.js'
+import { BodyFailedError } from '../../errors.js'
 import { headerPairs, headerValues } from '../../message/headers.js'
 import type { BodySink } from './target-exchange.js'
 import type { PendingExchange } from './pending-exchange.js'
@@ -56,7 +56,7 @@ abstract class Sink implements BodySink {
   }
 
   onError (error: Error): void {
-    this.exchange.fail('statusCode' in error ? error : new TargetUnreachableError({ cause: error }))
+    this.exchange.fail('statusCode' in error ? error : new BodyFailedError({ cause: error }))
   }
 
   /**

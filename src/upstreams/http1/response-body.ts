@@ -1,4 +1,5 @@
 import { Readable } from 'node:stream'
+import { ClientLeftError } from '../../errors.js'
 import { kept } from '../../net/shared-reads.js'
 import type { TargetExchange } from './target-exchange.js'
 
@@ -51,7 +52,7 @@ export class ResponseBody extends Readable {
   }
 
   override _destroy (error: Error | null, callback: (error?: Error | null) => void): void {
-    this.#exchange.cancel()
+    if (!this.#exchange.over) this.#exchange.cancel(error ?? new ClientLeftError())
     callback(error)
   }
 }

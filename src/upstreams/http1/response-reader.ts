@@ -50,7 +50,7 @@ export class ResponseReader {
   #toHead = false
   #upgrade: boolean | 'lenient' = false
   readonly #head: HeadBytes
-  readonly #maxHeaderSize: number
+  #maxHeaderSize = 0
   /** The first line of a head has come. */
   #hasLine = false
   /** How many interim responses have come, and how long they were. */
@@ -59,11 +59,9 @@ export class ResponseReader {
   /** Bytes of the body still to come. */
   #missing = 0
 
-  /** @param maxHeaderSize Bytes that a head may have, the interim responses before it together, and the trailers. */
-  constructor (parts: ResponseParts, maxHeaderSize: number) {
+  constructor (parts: ResponseParts) {
     this.#parts = parts
-    this.#maxHeaderSize = maxHeaderSize
-    this.#head = new HeadBytes(maxHeaderSize)
+    this.#head = new HeadBytes()
     this.#chunks = new ChunkReader(chunk => parts.onBody(chunk))
   }
 
@@ -84,16 +82,19 @@ export class ResponseReader {
   /**
    * Awaits a response.
    *
+   * @param maxHeaderSize Bytes that its head may have, the interim responses before it together, and its trailers.
    * @param toHead To a HEAD: it has no body.
    * @param upgrade To a request for another protocol: it may be a 101, with 'lenient' one of any form.
    */
-  begin (toHead: boolean, upgrade: boolean | 'lenient' = false): void {
+  begin (maxHeaderSize: number, toHead: boolean, upgrade: boolean | 'lenient' = false): void {
     this.#state = 'head'
     this.#upgrade = upgrade
     this.switching = undefined
     this.#toHead = toHead
     this.begun = false
     this.authenticates = false
+    this.#maxHeaderSize = maxHeaderSize
+    this.#head.limit = maxHeaderSize
     this.#head.begin()
     this.#interim = this.#interimSize = 0
     this.trailers = NONE

@@ -21,6 +21,17 @@ export interface TargetRequest {
   trailers?: { names: string, read: () => HeaderList } | undefined
 }
 
+/** What the upstream of a request limits: milliseconds, bytes and numbers. */
+export interface TargetLimits {
+  connectTimeout: number
+  headersTimeout: number
+  bodyTimeout: number
+  maxHeaderSize: number
+  maxConnections: number
+  maxQueue: number
+  queueTimeout: number
+}
+
 /** The body of a request, on its way to a target. */
 export interface OutgoingBody {
   /** Begins to give it to a sink; not before the call has returned. */
@@ -65,11 +76,12 @@ export interface ResponseListener {
   onEnd (trailers: HeaderList): void
   /**
    * There is no response, or it ends before its end:
-   * {TargetUnreachableError} when the connection cannot be made or breaks, or the request was cancelled,
+   * {TargetUnreachableError} when the connection cannot be made or breaks,
    * {TargetBusyError} when there may be no further connection, and none became free in time,
    * {TargetTimeoutError} when the target is silent for too long,
-   * {TargetHeadersTooLargeError} when its head is too long, and
-   * {TargetResponseInvalidError} when what comes is not HTTP.
+   * {TargetHeadersTooLargeError} when its head is too long,
+   * {TargetResponseInvalidError} when what comes is not HTTP, and
+   * the reason of its cancellation.
    */
   onError (error: Error): void
 }
@@ -80,8 +92,15 @@ export interface TargetExchange {
   readonly sent: boolean
   /** It has had to wait for a connection, as all that there may be were in use. */
   readonly queued: boolean
+  /** The response is complete, or there will be none. */
+  readonly over: boolean
+  /** When there was a connection, and when the request had been written to it, as `performance.now()` counts; 0 before that. */
+  readonly connectedAt: number
+  readonly sentAt: number
+  /** Runs something in the async context of the request. */
+  runInAsyncScope (run: () => void, self: unknown): void
   /** Goes on with the response's body. */
   resume (): void
-  /** Cancels the request, at any stage. Afterwards it does nothing. */
-  cancel (): void
+  /** Gives the request up, at any stage. Afterwards it does nothing. */
+  cancel (reason: Error): void
 }

@@ -3,19 +3,8 @@ import type { PendingExchange } from './pending-exchange.js'
 
 /** Requests that wait for one of a target's connections, as there may be no more of these; first come, first served. */
 export class WaitingRequests {
-  readonly #limit: number
-  readonly #timeout: number
   /** Each with its limit in time. */
   readonly #waiting = new Map<PendingExchange, NodeJS.Timeout>()
-
-  /**
-   * @param limit How many may wait.
-   * @param timeout How long, in milliseconds.
-   */
-  constructor (limit: number, timeout: number) {
-    this.#limit = limit
-    this.#timeout = timeout
-  }
 
   get size (): number {
     return this.#waiting.size
@@ -23,14 +12,20 @@ export class WaitingRequests {
 
   /** Has a request wait; it fails, after the call, where too many do. */
   add (exchange: PendingExchange): void {
-    if (this.#waiting.size >= this.#limit) {
-      queueMicrotask(() => exchange.fail(new TargetBusyError({ cause: new Error(`all connections are in use, and ${this.#limit} requests wait for one`) })))
+    const { maxQueue, queueTimeout } = exchange.limits
+    if (this.#waiting.size >= maxQueue) {
+      queueMicrotask(() => exchange.fail(new TargetBusyError({ cause: new Error(`all connections are in use, and ${maxQueue} requests wait for one`) })))
       return
     }
     exchange.queued = true
-    const timer = setTimeout(() => exchange.fail(new TargetBusyError({ cause: new Error(`no connection became free within ${this.#timeout} ms`) })), this.#timeout).unref()
+    const timer = setTimeout(() => exchange.fail(new TargetBusyError({ cause: new Error(`no connection became free within ${queueTimeout} ms`) })), queueTimeout).unref()
     this.#waiting.set(exchange, timer)
     exchange.cancellation.listener = () => { this.#remove(exchange) }
+  }
+
+  /** The one that has waited longest. */
+  get first (): PendingExchange | undefined {
+    return this.#waiting.keys().next().value
   }
 
   /** The one that has waited longest; it no longer waits. */

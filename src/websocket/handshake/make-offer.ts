@@ -5,7 +5,7 @@ import type { Cancellation } from '../../net/cancellation.js'
 import type { HeaderList } from '../../message/headers.js'
 import { ResponseBody } from '../../upstreams/http1/response-body.js'
 import { exchangeOn } from '../../upstreams/http1/connection.js'
-import type { ResponseListener, TargetExchange, SwitchedConnection } from '../../upstreams/http1/target-exchange.js'
+import type { ResponseListener, SwitchedConnection, TargetExchange, TargetLimits } from '../../upstreams/http1/target-exchange.js'
 import type { Offer } from '../../message/offer.js'
 import { responseFault } from './validation.js'
 
@@ -13,7 +13,7 @@ import { responseFault } from './validation.js'
 export type OfferResult =
   | { accepted: true, socket: Socket, head: Buffer, message: string, headers: HeaderList }
   /** Any other response, its body still to be read: it goes to the client as it is. */
-  | { accepted: false, answer: TargetResponse }
+  | { accepted: false, response: TargetResponse }
 
 export interface OfferOptions {
   path: string
@@ -21,12 +21,8 @@ export interface OfferOptions {
   offer: Offer
   /** Whether RFC 6455 decides which 101 is accepted, or any is (the route's option). Default: true. */
   strict?: boolean | undefined
-  /** Milliseconds until the head of the response must be there. */
-  headersTimeout: number
-  /** Milliseconds that the body of a refusal may stand still. */
-  bodyTimeout: number
-  /** Bytes that the head of the response may have. */
-  maxHeaderSize: number
+  /** Of the target; its `headersTimeout` is that of the handshake. */
+  limits: TargetLimits
   /** Gives the handshake up. */
   cancellation: Cancellation
 }
@@ -43,9 +39,9 @@ export function makeOffer (connection: Socket, options: OfferOptions): Promise<O
   return new Promise((resolve, reject) => {
     const { path, headers, cancellation, strict = true } = options
     const listener = new OfferListener(options, resolve, reject)
-    listener.exchange = exchangeOn(connection, options, { method: 'GET', path, headers, body: null, upgrade: strict ? true : 'lenient' }, listener)
-    if (cancellation.cancelled) listener.exchange.cancel()
-    else cancellation.listener = () => listener.exchange!.cancel()
+    listener.exchange = exchangeOn(connection, options.limits, { method: 'GET', path, headers, body: null, upgrade: strict ? true : 'lenient' }, listener)
+    if (cancellation.reason !== undefined) listener.exchange.cancel(cancellation.reason)
+    else cancellation.listener = reason => listener.exchange!.cancel(reason)
   })
 }
 
@@ -79,7 +75,7 @@ class OfferListener implements ResponseListener {
   onHead (head: ResponseHead): void {
     this.#settle()
     this.#body = new ResponseBody(this.exchange!)
-    this.#resolve({ accepted: false, answer: { ...head, body: this.#body } })
+    this.#resolve({ accepted: false, response: { ...head, body: this.#body } })
   }
 
   onChunk (chunk: Buffer): boolean {

@@ -1,4 +1,5 @@
 import type { Duplex } from 'node:stream'
+import { ClientLeftError } from '../../errors.js'
 import { Cancellation } from '../../net/cancellation.js'
 
 /**
@@ -32,6 +33,6 @@ export class WaitingClient {
 
   readonly #onLeft = (): void => {
     this.left = true
-    this.cancellation.cancel()
+    this.cancellation.cancel(new ClientLeftError())
   }
 }

@@ -8,16 +8,31 @@ import { Alarm } from '../../../src/upstreams/http1/alarm.js'
 const SHORT = 5
 const LONG = 600_000
 
+/** One that is always set for the same time. */
+class TestAlarm {
+  readonly #alarm: Alarm
+  readonly #milliseconds: number
+
+  constructor (milliseconds: number, ring: () => void) {
+    this.#alarm = new Alarm(ring)
+    this.#milliseconds = milliseconds
+  }
+
+  set (): void { this.#alarm.set(this.#milliseconds) }
+  unset (): void { this.#alarm.unset() }
+  clear (): void { this.#alarm.clear() }
+}
+
 /** Notes what rings, in its order. */
-function room (t: Pick<Test, 'teardown'>): { rung: string[], alarm: (name: string, milliseconds?: number) => Alarm, settled: () => Promise<void> } {
+function room (t: Pick<Test, 'teardown'>): { rung: string[], alarm: (name: string, milliseconds?: number) => TestAlarm, settled: () => Promise<void> } {
   const rung: string[] = []
   // What is tested keeps no process alive.
   const alive = setInterval(() => {}, 1_000)
   t.teardown(() => { clearInterval(alive) })
   return {
     rung,
-    alarm: (name, milliseconds = SHORT) => new Alarm(milliseconds, () => { rung.push(name) }),
-    settled: () => new Promise(resolve => { new Alarm(SHORT, resolve).set() })
+    alarm: (name, milliseconds = SHORT) => new TestAlarm(milliseconds, () => { rung.push(name) }),
+    settled: () => new Promise(resolve => { new Alarm(() => resolve()).set(SHORT) })
   }
 }
 
@@ -84,7 +99,7 @@ t.test('can be set again before its timer has run out, and after', async t => {
 
 t.test('what it does may set it', async t => {
   const { rung, settled } = room(t)
-  const alarm = new Alarm(SHORT, () => { if (rung.push('again') < 3) alarm.set() })
+  const alarm = new TestAlarm(SHORT, () => { if (rung.push('again') < 3) alarm.set() })
   alarm.set()
   for (let round = 0; round < 5; round++) await settled()
   t.same(rung, ['again', 'again', 'again'])
@@ -107,10 +122,24 @@ t.test('clear() is for good', async t => {
   t.same(rung, [])
 })
 
+t.test('takes another time, and tells it', async t => {
+  const { settled } = room(t)
+  const rung: number[] = []
+  const alarm = new Alarm(milliseconds => { rung.push(milliseconds) })
+  alarm.set(LONG)
+  alarm.set(SHORT)
+  await settled()
+  t.same(rung, [SHORT])
+  alarm.set(SHORT - 1)
+  await settled()
+  await settled()
+  t.same(rung, [SHORT, SHORT - 1])
+})
+
 t.test('keeps no process alive', async t => {
   const timers = () => process.getActiveResourcesInfo().filter(resource => resource === 'Timeout').length
   const before = timers()
-  const alarm = new Alarm(LONG, () => {})
+  const alarm = new TestAlarm(LONG, () => {})
   alarm.set()
   t.equal(timers(), before)
   alarm.set()

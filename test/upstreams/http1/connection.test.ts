@@ -13,7 +13,7 @@ import type { Wire } from '../../helpers/wire.js'
 async function send (t: Test, request: Parameters<typeof sendTo>[1] = {}, options: Partial<UpstreamOptions> = {}): Promise<SentRequest & { wire: Wire, again: (request?: Parameters<typeof sendTo>[1]) => SentRequest }> {
   const server = await rawTarget(t)
   const [target] = new Upstream('app', { ...options, targets: [server.url] }).targets
-  t.teardown(() => target!.close())
+  t.teardown(() => target!.endpoint.close())
   const sent = sendTo(target!, request)
   const wire = await server.next()
   await wire.head()
@@ -55,7 +55,7 @@ t.test('a target that speaks before it is asked, and ends or goes on', async t =
     const server = await rawTarget(t)
     server.server.prependListener('connection', (socket: Socket) => { if (end) socket.end(greeting); else socket.write(greeting) })
     const [target] = new Upstream('app', { targets: [server.url] }).targets
-    t.teardown(() => target!.close())
+    t.teardown(() => target!.endpoint.close())
     const { answer } = sendTo(target!)
     if (end) t.match(await answer, { status: 408 })
     else await t.rejects(answer, { code: INVALID })

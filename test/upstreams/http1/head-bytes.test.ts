@@ -5,7 +5,8 @@ import { cutsOf, however, pieces } from '../../helpers/pieces.js'
 // Issue 8, item 11
 
 function take (text: string, cuts: number[], limit = 100): { text: string, end: number, tooLong: boolean } {
-  const head = new HeadBytes(limit)
+  const head = new HeadBytes()
+  head.limit = limit
   head.begin()
   let end = 0
   for (const piece of pieces(Buffer.from(text), cuts)) {
@@ -31,7 +32,8 @@ t.test('has a limit, also where more comes in one piece', async t => {
 })
 
 t.test('begins with some bytes, and anew', async t => {
-  const head = new HeadBytes(100)
+  const head = new HeadBytes()
+  head.limit = 100
   head.begin(Buffer.from('\r\n'))
   t.equal(head.take(Buffer.from('\r\nrest'), 0), 2)
   t.equal(head.text, '')
@@ -46,7 +48,8 @@ t.test('begins with some bytes, and anew', async t => {
 t.test('a head of a megabyte that comes a byte at a time costs no more than its bytes', async t => {
   const size = 2 ** 20
   const bytes = Buffer.alloc(size, 'x')
-  const head = new HeadBytes(2 * size)
+  const head = new HeadBytes()
+  head.limit = 2 * size
   head.begin()
   // Copied anew for each byte, it would be 500 GB.
   for (let index = 0; index < size; index++) head.take(bytes.subarray(index, index + 1), 0)

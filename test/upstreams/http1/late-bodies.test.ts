@@ -79,7 +79,7 @@ const SETTLED = 120
 async function start (t: Test, options: Partial<UpstreamOptions> = {}): Promise<{ server: RawTarget, target: Target }> {
   const server = await rawTarget(t)
   const [target] = new Upstream('app', { ...options, targets: [server.url] }).targets
-  t.teardown(() => target!.close())
+  t.teardown(() => target!.endpoint.close())
   return { server, target: target! }
 }
 
@@ -131,7 +131,7 @@ t.test('connections that settle end with their pool', async t => {
   await wire.head()
   wire.write('HTTP/1.1 204 No Content\r\n\r\n')
   await answer
-  target.close()
+  target.endpoint.close()
   await wire.over()
 })
 

@@ -6,8 +6,8 @@ import type { ResponseHead } from '../../../src/message/response.js'
 
 /** What a reader makes of the response to a handshake, cut into pieces of some size. */
 function read (text: string, size: number, upgrade: true | 'lenient' = 'lenient'): { switching: ResponseHead | undefined, fault: string | undefined, rest: string } {
-  const reader = new ResponseReader({ onInterim () {}, onHead () {}, onBody () {} }, 64 * 1024)
-  reader.begin(false, upgrade)
+  const reader = new ResponseReader({ onInterim () {}, onHead () {}, onBody () {} })
+  reader.begin(64 * 1024, false, upgrade)
   const bytes = Buffer.from(text, 'latin1')
   let at = 0
   while (at < bytes.length && !reader.over && reader.fault === undefined) at += reader.read(bytes.subarray(at, at + size))

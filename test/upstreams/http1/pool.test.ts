@@ -1,6 +1,6 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import t, { type Test } from 'tap'
-import { TargetUnreachableError } from '../../../src/errors.js'
+import { ClientLeftError, DrainingError, TargetUnreachableError } from '../../../src/errors.js'
 import type { UpstreamOptions } from '../../../src/options/index.js'
 import type { Target } from '../../../src/upstreams/target.js'
 import { Upstream } from '../../../src/upstreams/upstream.js'
@@ -12,7 +12,7 @@ import { Wire } from '../../helpers/wire.js'
 async function start (t: Test, options: Partial<UpstreamOptions> = {}): Promise<{ server: RawTarget, target: Target }> {
   const server = await rawTarget(t)
   const [target] = new Upstream('app', { ...options, targets: [server.url] }).targets
-  t.teardown(() => target!.close())
+  t.teardown(() => target!.endpoint.close())
   return { server, target: target! }
 }
 
@@ -104,9 +104,9 @@ t.test('a request that is cancelled while its connection is made sends nothing',
   const { server, target } = await start(t)
   const { exchange, answer } = sendTo(target)
   t.notOk(exchange.sent)
-  exchange.cancel()
-  await t.rejects(answer, TargetUnreachableError)
-  exchange.cancel()
+  exchange.cancel(new ClientLeftError())
+  await t.rejects(answer, ClientLeftError)
+  exchange.cancel(new ClientLeftError())
   const next = sendTo(target, { path: '/next' })
   for (;;) {
     const wire = await server.next()
@@ -124,8 +124,8 @@ t.test('a request that is cancelled before its response takes its connection alo
   const wire = await server.next()
   await wire.head()
   t.ok(exchange.sent)
-  exchange.cancel()
-  await t.rejects(answer, TargetUnreachableError)
+  exchange.cancel(new ClientLeftError())
+  await t.rejects(answer, ClientLeftError)
   await wire.over()
   wire.write('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nno')
   const next = sendTo(target, { path: '/next' })
@@ -141,7 +141,7 @@ t.test('a retired target ends its requests, and keeps no connection', async t =>
   const second = await server.next()
   await answerWith(first)
   await idle.answer
-  target.retire()
+  target.endpoint.retire()
   await first.over()
   await answerWith(second)
   t.match(await busy.answer, { status: 200 })
@@ -154,10 +154,10 @@ t.test('a closed target ends its requests with an error, at any stage', async t 
   const wire = await server.next()
   await wire.head()
   const dialling = sendTo(target)
-  const failed = [sent, dialling].map(({ answer }) => t.rejects(answer, TargetUnreachableError))
-  target.close()
+  const failed = [sent, dialling].map(({ answer }) => t.rejects(answer, DrainingError))
+  target.endpoint.close()
   const late = sendTo(target)
-  await Promise.all([...failed, t.rejects(late.answer, TargetUnreachableError)])
+  await Promise.all([...failed, t.rejects(late.answer, DrainingError)])
   await wire.over()
 })
 

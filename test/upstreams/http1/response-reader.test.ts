@@ -55,8 +55,8 @@ t.test('a 101 that was asked for, and what stands behind it, however it is cut',
   const head = 'HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nContent-Length: 5\r\n\r\n'
   const bytes = Buffer.from(`${HINTS}${head}HTTP/1.1 200 OK\r\n\r\n`)
   const read = however(cutsOf(bytes.length), cuts => {
-    const reader = new ResponseReader({ onInterim: () => {}, onHead: () => t.fail('no head'), onBody: () => t.fail('no body') }, MAX_HEAD)
-    reader.begin(false, true)
+    const reader = new ResponseReader({ onInterim: () => {}, onHead: () => t.fail('no head'), onBody: () => t.fail('no body') })
+    reader.begin(MAX_HEAD, false, true)
     let length = 0
     for (const piece of pieces(bytes, cuts)) {
       length += reader.read(piece)
@@ -69,8 +69,8 @@ t.test('a 101 that was asked for, and what stands behind it, however it is cut',
 
 t.test('a 101 of HTTP/1.0, or one that nobody asked for, is a fault', async t => {
   for (const [version, upgrade] of [['1.0', true], ['1.1', false]] as const) {
-    const reader = new ResponseReader({ onInterim: () => {}, onHead: () => {}, onBody: () => {} }, MAX_HEAD)
-    reader.begin(false, upgrade)
+    const reader = new ResponseReader({ onInterim: () => {}, onHead: () => {}, onBody: () => {} })
+    reader.begin(MAX_HEAD, false, upgrade)
     reader.read(Buffer.from(`HTTP/${version} 101 Switching Protocols\r\nUpgrade: websocket\r\n\r\n`))
     t.match(reader, { switching: undefined, fault: 'it is a 101 that nobody asked for' })
   }
@@ -156,14 +156,14 @@ function reading (parts: Partial<ResponseParts> = {}): { reader: ResponseReader,
     onInterim (head) { given.push(`interim ${head.status}`); parts.onInterim?.(head) },
     onHead (head) { given.push(`head ${head.status}`); parts.onHead?.(head) },
     onBody (chunk) { given.push(`body ${chunk.toString('latin1')}`); parts.onBody?.(chunk) }
-  }, MAX_HEAD)
+  })
   return { reader, given }
 }
 
 t.test('reads nothing behind a fault', async t => {
   for (const [, text, , bodyless = false] of FAULTS) {
     const { reader, given } = reading()
-    reader.begin(bodyless)
+    reader.begin(MAX_HEAD, bodyless)
     reader.read(Buffer.from(text, 'latin1'))
     const { fault } = reader
     const before = given.length
@@ -194,7 +194,7 @@ t.test('abandoned in the midst of it, it gives nothing more', async t => {
   for (const [at, text, expected] of ABANDONED) {
     t.same(however(cutsOf(text.length), cuts => {
       const { reader, given } = reading({ [at]: () => { reader.abandon() } })
-      reader.begin(false)
+      reader.begin(MAX_HEAD, false)
       for (const piece of pieces(Buffer.from(text), cuts)) reader.read(piece)
       return [given, reader.over, reader.fault, reader.trailers]
     }), [expected, true, undefined, []], `${at} of ${JSON.stringify(text)}`)
@@ -205,7 +205,7 @@ t.test('reads one response after another', async t => {
   const { reader, given } = reading()
   for (const { name, text, bodyless = false, read } of [...WHOLE, ...WHOLE]) {
     given.length = 0
-    reader.begin(bodyless)
+    reader.begin(MAX_HEAD, bodyless)
     t.same([reader.over, reader.inHead, reader.begun, reader.trailers], [false, true, false, []], name)
     for (const piece of pieces(Buffer.from(text, 'latin1'), [1, text.length - 1])) reader.read(piece)
     t.same([reader.over, reader.inHead, reader.begun, reader.fault], [true, false, true, undefined], name)
@@ -217,12 +217,12 @@ t.test('reads one response after another', async t => {
 t.test('reads the next response behind one that was abandoned', async t => {
   for (const before of ['HTTP/1.1 2', `${OK}Content-Length: 5\r\n\r\nhe`, `${CHUNKED}5\r\nhe`, `${CHUNKED}0\r\nA: b`]) {
     const { reader, given } = reading()
-    reader.begin(false)
+    reader.begin(MAX_HEAD, false)
     reader.read(Buffer.from(before))
     reader.abandon()
     t.equal(reader.read(Buffer.from('more')), 0, 'nothing of the rest belongs to it')
     given.length = 0
-    reader.begin(false)
+    reader.begin(MAX_HEAD, false)
     reader.read(Buffer.from(`${CHUNKED}1\r\na\r\n0\r\n\r\n`))
     t.same([given, reader.over, reader.fault, reader.trailers], [['head 200', 'body a'], true, undefined, []], JSON.stringify(before))
   }
@@ -238,7 +238,7 @@ t.test('tells where it stands', async t => {
     ['a', true, false, true]
   ]
   t.ok(reader.over, 'it awaits nothing yet')
-  reader.begin(false)
+  reader.begin(MAX_HEAD, false)
   t.same([reader.begun, reader.inHead, reader.endsWithConnection], [false, true, false])
   for (const [bytes, begun, inHead, endsWithConnection] of steps) {
     reader.read(Buffer.from(bytes))
@@ -249,7 +249,7 @@ t.test('tells where it stands', async t => {
 t.test('knows the framing by the time that it gives the head', async t => {
   let known: unknown
   const { reader } = reading({ onHead: () => { known = [reader.persistent, reader.keepAlive, reader.inHead] } })
-  reader.begin(false)
+  reader.begin(MAX_HEAD, false)
   reader.read(Buffer.from(`${OK}Connection: close\r\nKeep-Alive: timeout=3\r\nContent-Length: 1\r\n\r\na`))
   t.same(known, [false, 3, false])
 })
@@ -259,7 +259,7 @@ t.test('gives the body in parts of the bytes, without copies', async t => {
     const bytes = Buffer.from(`${head}abc`)
     let given: Buffer | undefined
     const { reader } = reading({ onBody: chunk => { given = chunk } })
-    reader.begin(false)
+    reader.begin(MAX_HEAD, false)
     reader.read(bytes)
     t.equal(given?.buffer, bytes.buffer)
     t.equal(given?.byteOffset, bytes.byteOffset + head.length)
@@ -293,7 +293,7 @@ t.test('a head has a limit', async t => {
 
 t.test('one that does not end is refused as soon as it is too long', async t => {
   const { reader } = reading()
-  reader.begin(false)
+  reader.begin(MAX_HEAD, false)
   let length = 0
   for (const piece of pieces(Buffer.from(OK + 'A: b\r\n'.repeat(10_000)), Array.from({ length: 30_000 }, (_, index) => index + 1))) {
     reader.read(piece)
@@ -341,7 +341,7 @@ t.test('interim responses have a limit in number, and in bytes', async t => {
   }
   const { reader, given } = reading()
   for (let count = 0; count < 3; count++) {
-    reader.begin(false)
+    reader.begin(MAX_HEAD, false)
     reader.read(Buffer.from('HTTP/1.1 102 Processing\r\n\r\n'.repeat(60) + final))
     t.ok(reader.over, 'each response has its own')
   }
@@ -351,7 +351,7 @@ t.test('interim responses have a limit in number, and in bytes', async t => {
 t.test('whether a fault is that of a size', async t => {
   for (const [text, tooLarge] of [[`${OK}${line(MAX_HEAD)}\r\n\r\n`, true], [`${CHUNKED}0\r\n${line(MAX_HEAD)}\r\n\r\n`, true], [`${OK}A\r\n\r\n`, false]] as const) {
     const { reader } = reading()
-    reader.begin(false)
+    reader.begin(MAX_HEAD, false)
     reader.read(Buffer.from(text))
     t.equal(reader.tooLarge, tooLarge)
   }

@@ -4,23 +4,14 @@ import { openSession, startGateway, type OpenSession, type RunningGateway } from
 import { exchange, handshake } from '../helpers/raw-client.js'
 import { blackHole, goodResponse, rawTarget, refusingPort, type RawTarget } from '../helpers/raw-target.js'
 import { Wire, closing, frame, masked, valuesOf } from '../helpers/wire.js'
-import { Capacity } from '../../src/policies/capacity.js'
+import { SessionCounts } from '../../src/policies/session-limits.js'
 
-t.test('Capacity counts', async t => {
-  const capacity = new Capacity({ total: 3, perClient: 2 })
-  t.equal(capacity.take('a'), 'taken')
-  t.equal(capacity.take('a'), 'taken')
-  t.equal(capacity.take('a'), 'client full')
-  t.equal(capacity.take('b'), 'taken')
-  t.equal(capacity.take('c'), 'route full')
-  capacity.release('a')
-  t.equal(capacity.take('c'), 'taken')
-  t.equal(capacity.take('a'), 'route full')
-  for (const client of ['a', 'b', 'c']) capacity.release(client)
-  for (const client of ['c', 'b', 'b']) t.equal(capacity.take(client), 'taken')
-  const unlimited = new Capacity({})
-  for (let count = 0; count < 1000; count++) unlimited.take('a')
-  t.equal(unlimited.take('a'), 'taken')
+t.test('sessions are counted by client, and forgotten', async t => {
+  const counts = new SessionCounts()
+  for (const client of ['a', 'a', 'b']) counts.add(client)
+  t.same([counts.total, counts.of('a'), counts.of('b'), counts.of('c')], [3, 2, 1, 0])
+  for (const client of ['a', 'b', 'a']) counts.remove(client)
+  t.same([counts.total, counts.of('a'), counts.of('b')], [0, 0, 0])
 })
 
 /** Checks that a route for one session has its place, by opening a session and ending it. */
@@ -174,7 +165,10 @@ t.test('every failed handshake gives its place back', async t => {
   await check('a refusal')
   t.equal(await answered(server => server.write('HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: x\r\n\r\n')), 502)
   await check('a bad 101')
-  t.equal(await answered(server => server.reset()), 502)
+  const reset = answered(server => server.reset())
+  const again = await target.next()
+  again.reset()
+  t.equal(await reset, 502)
   await check('a reset')
   t.equal(await answered(() => {}), 504)
   await check('a 504')

@@ -1,0 +1,18 @@
+import type { WebSocketOptions } from '../options/index.js'
+import type { Policy } from '../proxy/policy.js'
+import { LifetimePolicy } from './lifetime.js'
+import { OfferPolicy } from './offer.js'
+import { OriginPolicy } from './origin.js'
+import { SessionLimitPolicy, type SessionCounts } from './session-limits.js'
+
+/** The policies that a route's options ask for, in the order in which a handshake meets them. */
+export function policiesOf (options: WebSocketOptions, counts: SessionCounts): Policy[] {
+  const { origins = '*', requireOrigin = false, protocols, compression, maxSessions, maxSessionsPerClient, until, maxLifetime, lifetimeJitter = 0 } = options
+  const policies: Policy[] = []
+  if (origins !== '*' || requireOrigin) policies.push(new OriginPolicy(origins, requireOrigin))
+  if (protocols !== undefined || compression === 'off') policies.push(new OfferPolicy(protocols, compression !== 'off'))
+  // Also without a limit: a reload may set one, and the sessions that are open count then.
+  policies.push(new SessionLimitPolicy({ total: maxSessions, perClient: maxSessionsPerClient }, counts))
+  if (until !== undefined || maxLifetime !== undefined) policies.push(new LifetimePolicy({ until, maxLifetime, lifetimeJitter }))
+  return policies
+}

@@ -1,0 +1,155 @@
+import type { FastifyBaseLogger, FastifyRequest } from 'fastify'
+import type { EndedBy, EndReason, SessionEnd, SessionRequest } from '../types.js'
+import type { Target } from '../upstreams/target.js'
+import type { Observers } from './observer.js'
+
+/**
+ * Why an exchange ended. Of one that opened a session, it is the reason of the session's end; of another:
+ * - `complete`: the target's response has been relayed to its end;
+ * - `refused`: the target has refused the handshake, and its response has been relayed;
+ * - `error`: the gateway has responded with an error;
+ * - `left`: the client has left before the end of its response;
+ * - `broken-off`: the target has broken off its response;
+ * - `replaced`: other code of the app has responded, such as a timeout of Fastify's.
+ */
+export type OutcomeReason = 'complete' | 'refused' | 'error' | 'left' | 'broken-off' | 'replaced' | EndReason
+
+/** How an exchange ended. */
+export interface Outcome {
+  by: EndedBy
+  reason: OutcomeReason
+  /** The status that the client got; undefined for none. */
+  status: number | undefined
+  /** Of a session. */
+  closeCode: number | undefined
+  /** What made it fail. */
+  error: Error | undefined
+  /** Of an exchange that opened a session. */
+  session: SessionEnd | undefined
+}
+
+/** When the steps of an exchange were reached, in milliseconds since its handler began; undefined for one that was not. */
+export interface Timings {
+  /** A target was chosen: the last one, where there were several. */
+  chosen: number | undefined
+  /** There was a connection to it. */
+  connected: number | undefined
+  /** The request had been written to it. */
+  sent: number | undefined
+  /** The head of its response had come. */
+  firstByte: number | undefined
+  end: number | undefined
+}
+
+/** Under this key, a request has its exchange. */
+export const EXCHANGE = Symbol('sluice.exchange')
+
+/** The session that an exchange has opened. */
+export interface OpenedSession {
+  readonly id: string
+  readonly subprotocol: string | undefined
+}
+
+/**
+ * One request, or one handshake and the session that comes of it, from the moment at which its handler begins. Everything
+ * that is counted, logged or limited hangs on this.
+ */
+export class Exchange {
+  readonly kind: 'request' | 'handshake'
+  /** The URL pattern of its route. */
+  readonly route: string
+  /** Fastify's, until a session opens. From then on it is a snapshot, so that the session does not keep the app in memory. */
+  request: FastifyRequest | SessionRequest
+  /** The log of its request. */
+  readonly log: FastifyBaseLogger
+  /** The name of its upstream, once it is known. */
+  upstream: string | undefined
+  /** Where the last attempt went. */
+  target: Target | undefined
+  attempts = 0
+  session: OpenedSession | undefined
+  /** Bytes of bodies; of a session, those on the wire. */
+  fromClient = 0
+  fromTarget = 0
+  /** As `performance.now()` counts, and so are the others; 0 for never. */
+  readonly acceptedAt = performance.now()
+  chosenAt = 0
+  connectedAt = 0
+  sentAt = 0
+  firstByteAt = 0
+  endedAt = 0
+  outcome: Outcome | undefined
+  readonly #observers: Observers
+  #leases: Array<() => void> | undefined
+
+  constructor (kind: Exchange['kind'], route: string, request: FastifyRequest, observers: Observers) {
+    this.kind = kind
+    this.route = route
+    this.request = request
+    this.log = request.log
+    this.#observers = observers
+    ;(request as FastifyRequest & { [EXCHANGE]?: Exchange | null })[EXCHANGE] = this
+    if (observers.active) observers.onStart(this)
+  }
+
+  /** The URL of the target where the last attempt went; undefined as long as none was chosen. */
+  get targetUrl (): string | undefined {
+    return this.target?.address.origin
+  }
+
+  /** An attempt begins: what it puts on the target counts there until the next one, or until the end. */
+  choose (target: Target): void {
+    this.#leaveTarget()
+    this.target = target
+    this.attempts++
+    this.chosenAt = performance.now()
+    this.connectedAt = this.sentAt = this.firstByteAt = 0
+    const { load } = target.endpoint
+    if (this.kind === 'request') load.requests++
+    else load.handshakes++
+    if (this.#observers.active) this.#observers.onAttempt(this)
+  }
+
+  /** An attempt has failed. */
+  failAttempt (error: Error): void {
+    if (this.#observers.active) this.#observers.onAttemptFailed(this, error)
+  }
+
+  /** The handshake has opened a session, which counts in its place from now on. */
+  open (session: OpenedSession, request: SessionRequest): void {
+    const { load } = this.target!.endpoint
+    load.handshakes--
+    load.sessions++
+    this.session = session
+    this.request = request
+    if (this.#observers.active) this.#observers.onSession(this)
+  }
+
+  /** Has something given back at the end, such as a place under a limit. */
+  lease (release: () => void): void {
+    (this.#leases ??= []).push(release)
+  }
+
+  /** Ends it. What comes after the first call is without effect. */
+  end (by: EndedBy, reason: OutcomeReason, status: number | undefined, error?: Error, session?: SessionEnd): void {
+    if (this.outcome !== undefined) return
+    this.endedAt = performance.now()
+    this.outcome = { by, reason, status, closeCode: session?.code, error, session }
+    this.#leaveTarget()
+    if (this.#leases !== undefined) for (const release of this.#leases) release()
+    if (this.#observers.active) this.#observers.onEnd(this, this.outcome)
+  }
+
+  get timings (): Timings {
+    const since = (time: number): number | undefined => time === 0 ? undefined : Math.round((time - this.acceptedAt) * 1000) / 1000
+    return { chosen: since(this.chosenAt), connected: since(this.connectedAt), sent: since(this.sentAt), firstByte: since(this.firstByteAt), end: since(this.endedAt) }
+  }
+
+  #leaveTarget (): void {
+    if (this.target === undefined) return
+    const { load } = this.target.endpoint
+    if (this.session !== undefined) load.sessions--
+    else if (this.kind === 'request') load.requests--
+    else load.handshakes--
+  }
+}

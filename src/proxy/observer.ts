@@ -1,0 +1,47 @@
+import type { Exchange, Outcome } from './exchange.js'
+
+/** Sees what becomes of exchanges. It is called at once, and must neither wait nor throw. */
+export interface Observer {
+  /** The handler of a route has begun. */
+  onStart? (exchange: Exchange): void
+  /** A target has been chosen: `exchange.target`, for the attempt number `exchange.attempts`. */
+  onAttempt? (exchange: Exchange): void
+  /** The attempt has failed; another may follow. */
+  onAttemptFailed? (exchange: Exchange, error: Error): void
+  /** A session has opened: `exchange.session`. */
+  onSession? (exchange: Exchange): void
+  /** The exchange is over; called once. */
+  onEnd? (exchange: Exchange, outcome: Outcome): void
+}
+
+/** All observers of a gateway. */
+export class Observers {
+  /** Whether there are any: without them, each call site costs this comparison. */
+  active = false
+  readonly #observers: Observer[] = []
+
+  add (observer: Observer): void {
+    this.#observers.push(observer)
+    this.active = true
+  }
+
+  onStart (exchange: Exchange): void {
+    for (const observer of this.#observers) observer.onStart?.(exchange)
+  }
+
+  onAttempt (exchange: Exchange): void {
+    for (const observer of this.#observers) observer.onAttempt?.(exchange)
+  }
+
+  onAttemptFailed (exchange: Exchange, error: Error): void {
+    for (const observer of this.#observers) observer.onAttemptFailed?.(exchange, error)
+  }
+
+  onSession (exchange: Exchange): void {
+    for (const observer of this.#observers) observer.onSession?.(exchange)
+  }
+
+  onEnd (exchange: Exchange, outcome: Outcome): void {
+    for (const observer of this.#observers) observer.onEnd?.(exchange, outcome)
+  }
+}

@@ -1,0 +1,44 @@
+import type { FastifyRequest } from 'fastify'
+import type { HeaderList } from '../message/headers.js'
+import type { Offer } from '../message/offer.js'
+import type { Exchange } from './exchange.js'
+
+/** When a session ends by itself, and why: `at` as `performance.now()` counts. */
+export interface SessionEndsAt {
+  at: number
+  reason: 'lifetime' | 'expired'
+}
+
+/** A handshake that asks to be let through to a target. Policies may narrow what it is let through with. */
+export interface Admission {
+  readonly request: FastifyRequest
+  /** Takes what is to be given back at its end: `exchange.lease()`. */
+  readonly exchange: Exchange
+  /** What of the client's offer goes on. */
+  offer: Offer
+  /** Takes out of the client's headers what does not go on of the offer. */
+  narrow (headers: HeaderList): HeaderList
+  /** When the session will end by itself; never when undefined. */
+  endsAt: SessionEndsAt | undefined
+}
+
+/**
+ * A rule of a route that Fastify's hooks cannot hold: one that lasts as long as a session, or that changes what the
+ * target is offered. For authentication and rate limits there are the hooks.
+ */
+export interface Policy {
+  /** @throws An error for a client that is not let through; it is what the client gets. */
+  admit (admission: Admission): void | Promise<void>
+}
+
+/**
+ * Asks all policies of a route, in their order.
+ *
+ * @throws What the first one throws that does not let the client through.
+ */
+export async function admit (policies: readonly Policy[], admission: Admission): Promise<void> {
+  for (const policy of policies) {
+    const pending = policy.admit(admission)
+    if (pending !== undefined) await pending
+  }
+}

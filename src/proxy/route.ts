@@ -1,0 +1,47 @@
+import type { FastifyRequest } from 'fastify'
+import { forwardingOf, type ForwardingPolicy } from '../message/forwarding.js'
+import { handshakeHeaders, requestHeaders, responseHeaders, type HeaderList } from '../message/headers.js'
+import { hookHeaders } from '../message/hook-headers.js'
+import type { Rewriting } from '../message/rewriting.js'
+import type { TargetAddress } from '../net/target-address.js'
+import type { Target } from '../upstreams/target.js'
+import type { Upstream } from '../upstreams/upstream.js'
+import type { Observers } from './observer.js'
+
+/** A route, compiled from its options once. Both legs serve it. */
+export interface Route {
+  /** Its URL pattern. */
+  url: string
+  /** @throws {RequestInvalidError} for a request whose path another reader would take for one of another route. */
+  check (request: FastifyRequest): void
+  chooseUpstream (request: FastifyRequest): Upstream | Promise<Upstream>
+  rewriting: Rewriting
+  forwarding: ForwardingPolicy
+  observers: Observers
+}
+
+/**
+ * The headers of a request for a target: what came, as its hooks have left it, less what belongs to this hop, with the
+ * forwarding headers and the route's own changes.
+ *
+ * @throws {RewriteInvalidError} for what hooks or functions of the route have put there.
+ * @throws What a function of the route throws.
+ */
+export function headersToTarget ({ rewriting, forwarding }: Route, request: FastifyRequest, { host }: TargetAddress): HeaderList {
+  return rewriting.requestHeaders(requestHeaders(hookHeaders(request), forwardingOf(request, forwarding), host), request)
+}
+
+/** The same for a handshake, less what `narrow` takes out of the client's offer. */
+export function handshakeToTarget ({ rewriting, forwarding }: Route, request: FastifyRequest, { host }: TargetAddress, narrow: (headers: HeaderList) => HeaderList): HeaderList {
+  return rewriting.requestHeaders(handshakeHeaders(narrow(hookHeaders(request)), forwardingOf(request, forwarding), host), request)
+}
+
+/**
+ * The headers of a target's response for the client.
+ *
+ * @param sent The headers of the request to the target.
+ * @throws What a function of the route throws.
+ */
+export function headersToClient ({ rewriting, forwarding }: Route, request: FastifyRequest, received: HeaderList, { address }: Target, sent: HeaderList): HeaderList {
+  return rewriting.responseHeaders(responseHeaders(received, forwarding.via), request, { address, headers: sent })
+}

@@ -1,0 +1,99 @@
+import type { FastifyRequest } from 'fastify'
+import { UpstreamUnknownError } from '../errors.js'
+import { forwardingPolicy } from '../message/forwarding.js'
+import { rewritingOf } from '../message/rewriting.js'
+import { parseTarget } from '../net/target-address.js'
+import type { GatewayOptions, PassthroughOptions } from '../options/index.js'
+import { policiesOf } from '../policies/index.js'
+import type { SessionCounts } from '../policies/session-limits.js'
+import type { Observers } from '../proxy/observer.js'
+import type { Endpoint } from '../upstreams/endpoint.js'
+import { UpstreamRegistry } from '../upstreams/registry.js'
+import type { Upstream } from '../upstreams/upstream.js'
+import type { PassthroughRoute } from '../websocket/route.js'
+import { chooseUpstream } from './choose-upstream.js'
+
+/** What routes share with those of other configurations. */
+export interface SharedState {
+  readonly observers: Observers
+  /** How many sessions a route has. */
+  sessionCounts (route: string): SessionCounts
+}
+
+type Check = (request: FastifyRequest) => void
+
+/** A session, as far as it says where it belongs. */
+export interface Placed {
+  readonly route: string
+  readonly upstream: string
+  readonly endpoint: Endpoint
+}
+
+/** The routes of one gateway, made from their options once. */
+export class CompiledRoutes {
+  readonly #registry: UpstreamRegistry
+  readonly #options: Pick<GatewayOptions, 'requestId' | 'forwarded' | 'via'>
+  readonly #shared: SharedState
+  readonly #check: Check
+  /** The routes that name their upstream, until all upstreams are declared. */
+  readonly #named: Array<{ url: string, upstream: string }> = []
+  /** By URL, what each route that lets WebSockets through says of its upstream. */
+  readonly #passing = new Map<string, Array<PassthroughOptions['upstream']>>()
+
+  /** @param check Refuses requests of its routes that may belong to others. */
+  constructor (registry: UpstreamRegistry, options: Pick<GatewayOptions, 'requestId' | 'forwarded' | 'via'>, shared: SharedState, check: Check) {
+    this.#registry = registry
+    this.#options = options
+    this.#shared = shared
+    this.#check = check
+  }
+
+  /**
+   * @param passes Whether it lets WebSockets through.
+   * @throws {TargetMalformedError | OptionsInvalidError} for a URL, a pattern or a header that is not valid.
+   */
+  compile (url: string, { upstream, websocket, ...rewriting }: PassthroughOptions, passes: boolean): PassthroughRoute {
+    if (typeof upstream === 'string') {
+      if (UpstreamRegistry.isUrl(upstream)) parseTarget(upstream)
+      this.#named.push({ url, upstream })
+    }
+    const options = typeof websocket === 'object' ? websocket : {}
+    if (passes) {
+      const known = this.#passing.get(url)
+      if (known === undefined) this.#passing.set(url, [upstream])
+      else known.push(upstream)
+    }
+    return {
+      url,
+      check: this.#check,
+      chooseUpstream: (request: FastifyRequest): Upstream | Promise<Upstream> => chooseUpstream(this.#registry, upstream, request),
+      rewriting: rewritingOf(rewriting, `Route '${url}'`),
+      forwarding: forwardingPolicy(this.#options, rewriting),
+      observers: this.#shared.observers,
+      websocket: options,
+      policies: policiesOf(options, this.#shared.sessionCounts(url))
+    }
+  }
+
+  /** @throws {UpstreamUnknownError} for a route that names an upstream which is not declared. */
+  checkUpstreams (): void {
+    for (const { url, upstream } of this.#named) {
+      if (this.#registry.get(upstream) === undefined) throw new UpstreamUnknownError(url, upstream, upstream)
+    }
+  }
+
+  /** Whether a route of this URL lets WebSockets through. */
+  passes (url: string): boolean {
+    return this.#passing.has(url)
+  }
+
+  /** Whether the route of a session is still there, and its target among those to which the route sends. */
+  serves ({ route, upstream: name, endpoint }: Placed): boolean {
+    return this.#passing.get(route)?.some(option => {
+      const upstream = this.#registry.get(typeof option === 'string' ? option : name)
+      // What a function has named by its URL is not declared, and so not removed.
+      if (upstream === undefined) return UpstreamRegistry.isUrl(name)
+      return upstream.targets.some(target => target.endpoint === endpoint)
+    }) ?? false
+  }
+}

@@ -1,0 +1,110 @@
+import type { FastifyContextConfig, FastifyInstance, FastifyReply, FastifyRequest, RouteOptions, RouteShorthandOptions } from 'fastify'
+import { RouteInvalidError } from '../errors.js'
+import { proxyRequest } from '../http/proxy.js'
+import { ProxyOptions, type PassthroughOptions } from '../options/index.js'
+import { validated } from '../options/validate.js'
+import type { CompiledRoutes } from './compile-route.js'
+import { keepLast, leaveBodyUnparsed, serveHandshakes, type HandshakeHandler, type RouteHandler } from './route.js'
+import type { PassthroughRoute } from '../websocket/route.js'
+
+/** Options of `app.proxy(url, options)`: the gateway's own, and Fastify's route options less those of a body that is not parsed. */
+export type ProxyRouteOptions = ProxyOptions &
+  Omit<RouteShorthandOptions, 'schema' | 'handler' | keyof ProxyOptions> & {
+    /** HTTP method or methods. Default: all that the app supports. */
+    method?: RouteOptions['method']
+    /** Schemas for what the gateway reads. A body is streamed, so there is none for it. */
+    schema?: Pick<NonNullable<RouteShorthandOptions['schema']>, 'querystring' | 'headers' | 'params'>
+  }
+
+/** How the requests of proxied routes are served. */
+export interface RouteServing {
+  routes: CompiledRoutes
+  /** Makes the response of a request that has asked for an upgrade, and is served as a plain one, work. */
+  prepareResponse (request: FastifyRequest, reply: FastifyReply): void
+  /** Serves the handshakes of a route. */
+  passUpgrades (route: PassthroughRoute): HandshakeHandler
+}
+
+/** Under this key, a proxied route's config holds what serves its requests for WebSockets. */
+const HANDSHAKE = Symbol('sluice.handshake')
+
+/**
+ * Registers a proxied route with Fastify.
+ *
+ * @throws {OptionsInvalidError | RouteInvalidError | TargetMalformedError}
+ */
+export function registerProxiedRoute (scope: FastifyInstance, path: string, given: ProxyRouteOptions, { routes, prepareResponse, passUpgrades }: RouteServing): void {
+  const url = `${scope.prefix}${path}`
+  checkRoute(url, given)
+  const {
+    upstream, stripPrefix, host, rewrite, headers, rewriteLocation, rewriteCookies, websocket, bodyLimit,
+    method = methodsFor(scope, url, given.constraints), config, preParsing = [], ...fastifyOptions
+  } = given
+  const passes = websocket !== undefined && websocket !== false
+  const options = defined<PassthroughOptions>({ upstream, stripPrefix, host, rewrite, headers, rewriteLocation, rewriteCookies, websocket: passes ? websocket : undefined })
+  const route = { ...routes.compile(url, options, passes), bodyLimit: bodyLimit ?? Infinity }
+  const serve: RouteHandler = (request, reply) => {
+    prepareResponse(request, reply)
+    proxyRequest(request, reply, route)
+  }
+  const handshake = passes ? passUpgrades(route) : { strict: true, serve }
+  scope.route({
+    ...fastifyOptions,
+    ...bodyLimit !== undefined && { bodyLimit },
+    method,
+    url: path,
+    config: { ...config, [HANDSHAKE]: handshake } as FastifyContextConfig,
+    preParsing: [...[preParsing].flat(), leaveBodyUnparsed],
+    handler: serve
+  })
+}
+
+/** Has each proxied route serve its handshakes, whatever plugins make of its handler, and keep its body unparsed. */
+export function finishProxiedRoute (routeOptions: RouteOptions): boolean {
+  const handshake = (routeOptions.config as { [HANDSHAKE]?: HandshakeHandler } | undefined)?.[HANDSHAKE]
+  if (handshake === undefined) return false
+  serveHandshakes(routeOptions, () => handshake)
+  keepLast(routeOptions, leaveBodyUnparsed)
+  return true
+}
+
+/**
+ * All methods, but for OPTIONS where it has a route of its own: @fastify/cors declares one for every path, so
+ * that its hook gets to see the preflights.
+ */
+function methodsFor (app: FastifyInstance, url: string, constraints: RouteShorthandOptions['constraints']): string[] {
+  // The router knows '*' under this name alone.
+  const hasOptions = app.hasRoute({ method: 'OPTIONS', url: url === '*' ? '/*' : url, constraints: constraints ?? {} })
+  return app.supportedMethods.filter(method => method !== 'OPTIONS' || !hasOptions)
+}
+
+/** @throws {OptionsInvalidError | RouteInvalidError} for options that cannot be meant. */
+function checkRoute (url: string, given: ProxyRouteOptions): void {
+  const own: Record<string, unknown> = {}
+  for (const [key, value] of Object.entries(given)) {
+    const meant = Object.keys(ProxyOptions.properties).find(name => withoutPlural(name) === withoutPlural(key))
+    // Other plugins have route options of their own, so not every unknown name is a mistake. One like ours is.
+    if (meant !== undefined && meant !== key) throw new RouteInvalidError(url, `there is no option '${key}'. Did you mean '${meant}'?`)
+    if (meant !== undefined && value !== undefined) own[key] = value
+  }
+  const { stripPrefix, websocket } = validated(ProxyOptions, own, `Route '${url}'`)
+  if (stripPrefix !== undefined && !`${url}/`.startsWith(stripPrefix.endsWith('/') ? stripPrefix : `${stripPrefix}/`)) {
+    throw new RouteInvalidError(url, `stripPrefix '${stripPrefix}' is not the beginning of its URL. Give a prefix that every matched path has.`)
+  }
+  const { method, schema } = given
+  if (websocket !== undefined && websocket !== false && method !== undefined && ![method].flat().some(name => name.toUpperCase() === 'GET')) {
+    throw new RouteInvalidError(url, 'a WebSocket handshake is a GET. Add GET to its methods, or leave websocket out.')
+  }
+  if (schema !== undefined && 'body' in schema) {
+    throw new RouteInvalidError(url, 'a proxied body is streamed and never parsed, so schema.body cannot hold. Remove it.')
+  }
+}
+
+/** The options that are given; with `exactOptionalPropertyTypes` an undefined one is not one that is left out. */
+function defined<Options extends object> (options: { [Name in keyof Options]: Options[Name] | undefined }): Options {
+  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as Options
+}
+
+function withoutPlural (name: string): string {
+  return name.toLowerCase().replace(/s$/, '')
+}
