@@ -1,7 +1,9 @@
 import { AccessLog } from './observers/access-log.js'
 import { diagnostics } from './observers/diagnostics.js'
+import type { GatewayOptions } from './options/index.js'
 import { SessionCounts } from './policies/session-limits.js'
 import { Observers } from './proxy/observer.js'
+import type { Placed } from './routing/compile-route.js'
 import { Endpoints } from './upstreams/endpoints.js'
 import type { UpstreamControl } from './upstreams/control.js'
 import { Sessions, type DrainOptions } from './websocket/sessions.js'
@@ -29,8 +31,21 @@ export interface Upstreams {
   list (): UpstreamControl[]
 }
 
-/** A decorator of an app: the state that its gateway shares with those of other configurations. */
-export const SHARED_STATE = Symbol('sluice.state')
+/** A decorator of an app that is one generation of several: what its gateway shares with the others. */
+export const MEMBERSHIP = Symbol('sluice.membership')
+
+/** What a generation's app brings its gateway. */
+export class Membership {
+  readonly state: GatewayState
+  /** Whether it is this generation that is served. If so, its end is that of the gateway. */
+  serving = false
+  /** Say whether a session's route and target are there: one for each scope that has a gateway. */
+  readonly serves: Array<(session: Placed) => boolean> = []
+
+  constructor (state: GatewayState) {
+    this.state = state
+  }
+}
 
 /**
  * What a gateway keeps as long as it lives. An embedded one lives as long as its app; that of the service outlives its
@@ -40,24 +55,34 @@ export class GatewayState {
   readonly sessions = new Sessions()
   readonly endpoints = new Endpoints()
   readonly observers = new Observers()
-  readonly #sessionCounts = new Map<string, SessionCounts>()
+  readonly accessLog: AccessLog
+  readonly #sessionCounts = new Map<string, WeakRef<SessionCounts>>()
 
   /** @param accessLog Whether a line is logged for each request, beside that for each session. */
   constructor (accessLog: boolean) {
-    this.observers.add(new AccessLog(accessLog))
+    this.accessLog = new AccessLog(accessLog)
+    this.observers.add(this.accessLog)
     this.observers.add(diagnostics)
   }
 
-  /** How many sessions a route has. */
-  sessionCounts (route: string): SessionCounts {
-    let counts = this.#sessionCounts.get(route)
-    if (counts === undefined) this.#sessionCounts.set(route, counts = new SessionCounts())
-    return counts
+  /**
+   * Ends the sessions whose route or target is gone, as their routes say.
+   *
+   * @returns How many.
+   */
+  reconcile (serves: Membership['serves'], { drainCode, drainSpread }: Pick<GatewayOptions, 'drainCode' | 'drainSpread'>): number {
+    for (const [route, counts] of this.#sessionCounts) if (counts.deref() === undefined) this.#sessionCounts.delete(route)
+    return this.sessions.reconcile(session => serves.some(one => one(session)), {
+      code: drainCode === false ? undefined : drainCode ?? 1012,
+      spread: drainSpread ?? 30_000
+    })
   }
 
-  /** Forgets the counts of routes that are gone and have no sessions left. */
-  forgetRoutes (isThere: (route: string) => boolean): void {
-    for (const [route, counts] of this.#sessionCounts) if (counts.total === 0 && !isThere(route)) this.#sessionCounts.delete(route)
+  /** How many sessions a route has. Kept as long as a route of this URL, or a session on one, is there. */
+  sessionCounts (route: string): SessionCounts {
+    let counts = this.#sessionCounts.get(route)?.deref()
+    if (counts === undefined) this.#sessionCounts.set(route, new WeakRef(counts = new SessionCounts()))
+    return counts
   }
 
   /** Destroys all connections to targets. */

@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { FastifyInstance, FastifyPluginAsync, FastifyRequest } from 'fastify'
 import fastifyPlugin from 'fastify-plugin'
 import { RequestInvalidError } from './errors.js'
-import { GatewayState, SHARED_STATE, type Gateway } from './gateway.js'
+import { GatewayState, MEMBERSHIP, type Gateway, type Membership } from './gateway.js'
 import { Closing, type ClosingPart } from './listener/closing.js'
 import { holdExpectations } from './listener/expectation.js'
 import { LastResponses } from './listener/last-responses.js'
@@ -47,8 +47,8 @@ declare module 'fastify' {
 
 const plugin: FastifyPluginAsync<GatewayOptions> = async (app, givenOptions) => {
   const options = validated(GatewayOptions, givenOptions, 'The options of sluice')
-  const shared = (app as { [SHARED_STATE]?: GatewayState })[SHARED_STATE]
-  const state = shared ?? new GatewayState(options.accessLog ?? app.initialConfig.disableRequestLogging === true)
+  const membership = (app as { [MEMBERSHIP]?: Membership })[MEMBERSHIP]
+  const state = membership?.state ?? new GatewayState(options.accessLog ?? app.initialConfig.disableRequestLogging === true)
   const { sessions } = state
 
   const paths = RouteTable.of(app.server)
@@ -73,15 +73,12 @@ const plugin: FastifyPluginAsync<GatewayOptions> = async (app, givenOptions) => 
       serve: (request, reply) => passThrough(request, reply, route, { upgrades, sessions })
     })
   }
-  /** What the sessions of this gateway are held against when routes or targets have gone. */
-  const reconcile = (): void => {
-    const code = options.drainCode ?? 1012
-    sessions.reconcile(session => routes.serves(session), { code: code === false ? undefined : code, spread: options.drainSpread ?? 30_000 })
-  }
+  const serves = membership?.serves ?? []
+  serves.push(session => routes.serves(session))
 
   app.decorate('gateway', {
     sessions,
-    upstreams: registry.controls(reconcile),
+    upstreams: registry.controls(() => { state.reconcile(serves, options) }),
     drain: drainOptions => sessions.drain(drainOptions)
   })
   app.decorate('upstream', function (this: FastifyInstance, name: string, upstreamOptions: UpstreamOptions) {
@@ -125,13 +122,14 @@ const plugin: FastifyPluginAsync<GatewayOptions> = async (app, givenOptions) => 
     abort: () => state.close()
   }
   closing.add(part)
-  app.addHook('preClose', () => closing.begin())
+  // One generation of several ends without its sessions, behind its last exchange.
+  app.addHook('preClose', async () => { if (membership?.serving !== false) await closing.begin() })
   app.addHook('onClose', async () => {
     await otherConnections.closed()
     otherConnections.destroyEarly()
     closing.end(part)
     registry.release()
-    if (shared === undefined) state.close()
+    if (membership === undefined) state.close()
   })
 }
 

@@ -252,6 +252,7 @@ class ProxiedRequest implements ResponseListener {
     this.#attempts ??= new Attempts(this.#exchange, this.#upstream, this.#request.raw.socket)
     const target = this.#attempts.next(error, {
       sent,
+      kept: true,
       queued,
       repeatable: this.#body === undefined && IDEMPOTENT.has(this.#request.method),
       sendable: this.#body?.failure === undefined

@@ -1,6 +1,6 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
-import { PendingResponses } from './pending-responses.js'
+import { addResponse, newestResponse } from './pending-responses.js'
 import { RouteTable } from '../routing/route-table.js'
 import { framingFault } from '../message/framing.js'
 import { prepareTarget } from '../message/request-target.js'
@@ -9,6 +9,11 @@ type ClientErrorListener = (error: NodeJS.ErrnoException, socket: Duplex) => voi
 type RequestListener = (request: IncomingMessage, response: ServerResponse) => void
 
 const installed = new WeakMap<Server, LastResponses>()
+
+/** Connections that have been given their last response. A connection may outlive the server that it came to. */
+const over = new WeakSet<Duplex>()
+/** Connections with a request whose framing is in doubt; its response is their last. */
+const doubtful = new WeakSet<Duplex>()
 
 /**
  * Keeps the last response on a connection, to bytes that are no request or to a request that does not come to its
@@ -20,11 +25,6 @@ const installed = new WeakMap<Server, LastResponses>()
  * request arrives, ahead of every listener: a hook of the app may take its time.
  */
 export class LastResponses {
-  readonly #responses: PendingResponses
-  /** Connections that have been given their last response. */
-  readonly #over = new WeakSet<Duplex>()
-  /** Connections with a request whose framing is in doubt; its response is their last. */
-  readonly #doubtful = new WeakSet<Duplex>()
   readonly #routes: RouteTable
 
   /** Those of a server; what listens for requests and client errors by now is called in its turn. */
@@ -38,7 +38,6 @@ export class LastResponses {
     this.#routes = RouteTable.of(server)
     const listeners = server.rawListeners('clientError') as ClientErrorListener[]
     server.removeAllListeners('clientError')
-    this.#responses = PendingResponses.of(server)
     server.on('clientError', (error: NodeJS.ErrnoException, socket: Duplex) => {
       this.give(socket, () => {
         // Node ends the connection by itself behind a response that says so.
@@ -68,14 +67,14 @@ export class LastResponses {
     const { socket } = request
     if (this.isOver(socket)) {
       // A listener for expectations may have it emitted again.
-      if (this.#responses.newest(socket) === response) return true
+      if (newestResponse(socket) === response) return true
       request.resume()
       return false
     }
-    this.#responses.add(response)
+    addResponse(response)
     prepareTarget(request, this.#routes)
     if (framingFault(request) !== undefined) {
-      this.#doubtful.add(socket)
+      doubtful.add(socket)
       // Also on a route that serves it: somebody before us may have seen its body end elsewhere.
       response.setHeader('Connection', 'close')
     }
@@ -84,7 +83,7 @@ export class LastResponses {
 
   /** Whether nothing that comes on a connection is served any more. */
   isOver (socket: Duplex): boolean {
-    return this.#over.has(socket) || this.#doubtful.has(socket)
+    return over.has(socket) || doubtful.has(socket)
   }
 
   /**
@@ -92,7 +91,7 @@ export class LastResponses {
    * still to come. The last of them ends it.
    */
   leave (socket: Duplex): void {
-    const response = this.#responses.newest(socket)
+    const response = newestResponse(socket)
     if (response === undefined || response.writableFinished || response.destroyed) {
       socket.destroy()
       return
@@ -108,9 +107,9 @@ export class LastResponses {
    */
   give (socket: Duplex, answer: () => void): void {
     // A parser reports every read behind its first error.
-    if (this.#over.has(socket)) return
-    this.#over.add(socket)
-    const response = this.#responses.newest(socket)
+    if (over.has(socket)) return
+    over.add(socket)
+    const response = newestResponse(socket)
     if (response === undefined) {
       answer()
     } else if (!response.req.complete) {

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
+import { letGo } from './held-requests.js'
 import type { PendingUpgrade } from './pending-upgrade.js'
 
 /** What waits for the connection of a request to be let go by Node's HTTP server. */
@@ -41,7 +42,10 @@ export async function upgradeLate (request: IncomingMessage, response: ServerRes
     socket,
     head: upgrade.head,
     release () {},
-    beforeFinish: () => forgetKeepAlive(response)
+    leaveHttp: () => {
+      letGo(request)
+      forgetKeepAlive(response)
+    }
   }
 }
 

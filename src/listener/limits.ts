@@ -12,6 +12,8 @@ import { SlowBodies } from './slow-bodies.js'
 export interface Listener {
   /** For `fastify()`. */
   app: FastifyServerOptions
+  /** For Node's server; Node documents it as a property alone. */
+  keepAliveTimeout: number
   /** For Node's server, plain or with TLS. */
   server: ServerOptions
   /** Sets the rest, before anything else is added to the app. */
@@ -20,12 +22,12 @@ export interface Listener {
 
 /** The limits for what clients send, from the options under `listen`. */
 export function listenerOf (options: ListenOptions): Listener {
-  const { headersTimeout = 10_000, requestTimeout = 30_000, minBodyRate = 500, keepAliveTimeout = 72_000, maxHeaderSize = 16_384, maxHeaders = 100, maxConnections } = options
+  const { headersTimeout = 10_000, requestTimeout = 30_000, minBodyRate = 500, keepAliveTimeout = 72_000, maxHeaderSize = 16_384, maxHeaders = 100 } = options
   // By default Node looks every 30 s, so that a limit of 10 s may end up as 40.
   const interval = (timeout: number): number => Math.ceil(Math.min(timeout / 4, 1000))
   return {
+    keepAliveTimeout,
     app: {
-      keepAliveTimeout,
       // Fastify binds it to the app.
       clientErrorHandler: function (this: FastifyInstance, error: ConnectionError, socket: Socket) {
         const answer = errorForClient(error, socket, maxHeaderSize)
@@ -44,7 +46,6 @@ export function listenerOf (options: ListenOptions): Listener {
       maxHeaderSize
     },
     install (app) {
-      if (maxConnections !== undefined) app.server.maxConnections = maxConnections
       const lastResponses = LastResponses.of(app.server)
       const slowBodies = requestTimeout === false
         ? undefined

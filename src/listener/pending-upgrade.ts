@@ -7,6 +7,6 @@ export interface PendingUpgrade {
   head: Buffer
   /** Lets neighbours at the socket again. To be called before it is answered. */
   release (): void
-  /** Where the response is Node's own: to be called before it is said to be finished, though the connection goes on. */
-  beforeFinish? (): void
+  /** To be called when the connection becomes a session's, before the response is said to be finished. */
+  leaveHttp (): void
 }

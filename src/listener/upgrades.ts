@@ -4,11 +4,12 @@ import type { Duplex } from 'node:stream'
 import { TLSSocket } from 'node:tls'
 import { LastResponses } from './last-responses.js'
 import { prepareTarget } from '../message/request-target.js'
-import { PendingResponses } from './pending-responses.js'
+import { newestResponse, waitForResponses } from './pending-responses.js'
 import { RouteTable } from '../routing/route-table.js'
 import { hasBody, listsToken } from '../message/headers.js'
 import { refuseDraining } from './draining.js'
 import { asksForWebSocket } from '../message/upgrade-request.js'
+import { letGo } from './held-requests.js'
 import type { PendingUpgrade } from './pending-upgrade.js'
 import { isLateUpgrade, upgradeLate } from './late-upgrade.js'
 import { linger } from './linger.js'
@@ -37,7 +38,6 @@ export class Upgrades {
   readonly #pending = new WeakMap<IncomingMessage, PendingUpgrade>()
   readonly #prepared = new WeakSet<ServerResponse>()
   readonly #neighbours: UpgradeListener[] = []
-  readonly #responses: PendingResponses
   #closing = false
   readonly #onUpgrade: UpgradeListener = (request, socket, head) => this.#dispatch(request, socket, head)
 
@@ -54,7 +54,6 @@ export class Upgrades {
   private constructor (server: Server, routing: UpgradesOptions['routing']) {
     this.#server = server
     this.#routing = routing
-    this.#responses = PendingResponses.of(server)
     // By default Node hides what stands behind the thousandth header, though it counts: a body's length would
     // be lost on the way, and the body be taken for another request. The size of a head is limited anyway.
     server.maxHeadersCount ??= 0
@@ -88,7 +87,7 @@ export class Upgrades {
   async takeLate (request: IncomingMessage, response: ServerResponse): Promise<PendingUpgrade | undefined> {
     if (!this.#pending.has(request)) {
       const { socket } = request
-      const isLast = (): boolean => this.#responses.newest(socket) === response && !LastResponses.of(this.#server).isOver(socket)
+      const isLast = (): boolean => newestResponse(socket) === response && !LastResponses.of(this.#server).isOver(socket)
       const pending = await upgradeLate(request, response, isLast)
       if (pending === undefined) return undefined
       socket.on('error', onSocketError)
@@ -178,7 +177,7 @@ export class Upgrades {
     const response = new ServerResponse(request)
     // Node hands over an upgrade also while requests before it are being answered, and their responses would meet
     // with the 101.
-    if (this.#responses.wait(socket, () => this.#dispatchNext(request, socket, head))) return
+    if (waitForResponses(socket, () => this.#dispatchNext(request, socket, head))) return
     // One of them, of which we have not been told.
     if (isAssigned(socket, response)) {
       socket.destroy()
@@ -190,7 +189,7 @@ export class Upgrades {
       return
     }
     const ignored = this.#ignore.some(ignore => ignore(request))
-    const pending: PendingUpgrade = { socket, head, release () {} }
+    const pending: PendingUpgrade = { socket, head, release () {}, leaveHttp: () => letGo(request) }
     this.#pending.set(request, pending)
     if (this.#neighbours.length > 0) {
       if (this.#offerToNeighbours(request, pending, response) || ignored) return
@@ -251,6 +250,7 @@ export class Upgrades {
       }
       lines.push(`${rawHeaders[index]}: ${value}`)
     }
+    letGo(request)
     socket.removeListener('error', onSocketError)
     socket.unshift(Buffer.concat([Buffer.from(`${lines.join('\r\n')}\r\n\r\n`, 'latin1'), head]))
     this.#server.emit(socket instanceof TLSSocket ? 'secureConnection' : 'connection', socket)

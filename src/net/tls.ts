@@ -31,6 +31,11 @@ export function tlsClientOptions (options: UpstreamTlsOptions | undefined, where
   }
 }
 
+/** The files among what is given. */
+export function pemFiles (given: string | string[]): string[] {
+  return [given].flat().filter(item => !item.includes('-----BEGIN '))
+}
+
 /** PEM texts as they are, and the contents of the files that the others name. */
 export function readPems (given: string | string[], where: string, option: string): string[] {
   return [given].flat().map(item => {

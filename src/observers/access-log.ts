@@ -8,16 +8,16 @@ import { redactedProtocol } from './redaction.js'
  * logs too (docs/logs.md).
  */
 export class AccessLog implements Observer {
-  readonly #requests: boolean
+  /** Whether requests have lines; otherwise only sessions do, and requests that went wrong without a response that tells. */
+  requests: boolean
 
-  /** @param requests Whether requests have lines; otherwise only sessions do, and requests that went wrong without a response that tells. */
   constructor (requests: boolean) {
-    this.#requests = requests
+    this.requests = requests
   }
 
   onEnd (exchange: Exchange, outcome: Outcome): void {
     if (outcome.session !== undefined) return logSession(exchange, outcome.session)
-    if (this.#requests) logRequest(exchange, outcome)
+    if (this.requests) logRequest(exchange, outcome)
     else if (outcome.reason === 'left') exchange.log.info(summary(exchange, outcome), 'the client has left before the end of its response')
     else if (outcome.reason === 'broken-off') exchange.log.warn(summary(exchange, outcome), 'the response of the upstream broke off')
   }

@@ -8,6 +8,8 @@ import type { Exchange } from './exchange.js'
 export interface FailedAttempt {
   /** A connection was there, and the request, or some of it, has been written to it. */
   sent: boolean
+  /** Its connection may have been kept alive from a request before it. */
+  kept: boolean
   /** It has waited for a connection. */
   queued: boolean
   /** Whether the request does no more when it is sent twice (RFC 9110 §9.2.2), and is still there to be sent. */
@@ -37,8 +39,8 @@ export function firstTarget (exchange: Exchange, upstream: Upstream, client?: So
  *   have acted; and never once a response has begun.
  * - Where nothing has been sent, every other target is tried, whatever the method. A request that has waited its time in
  *   the queue of one does not wait in the next.
- * - Where something has been sent, it must be repeatable, and `retries` of the upstream says how often. With a single
- *   target that is tried once more, on a new connection: a kept-alive one may have been closed just as it was used.
+ * - Where something has been sent, it must be repeatable, and `retries` of the upstream says how often. A single
+ *   target is tried once more, on a new connection, where the one before may have been closed just as it was used.
  */
 export class Attempts {
   readonly #exchange: Exchange
@@ -66,13 +68,13 @@ export class Attempts {
     return target
   }
 
-  #choose (error: Error, { sent, queued, repeatable, sendable }: FailedAttempt): Target | undefined {
+  #choose (error: Error, { sent, kept, queued, repeatable, sendable }: FailedAttempt): Target | undefined {
     const failed = this.#exchange.target!
     if (!isRetryable(error) || !sendable || (queued && error instanceof TargetBusyError)) return undefined
     if (sent) {
       if (!repeatable || this.#resent >= this.#upstream.retries) return undefined
       this.#resent++
-      if (this.#upstream.targets.length === 1 && this.#resent === 1) return failed
+      if (kept && this.#upstream.targets.length === 1 && this.#resent === 1) return failed
     }
     this.#failed.add(failed)
     return this.#upstream.select(this.#failed, this.#client)

@@ -2,7 +2,6 @@ import type { FastifyRequest } from 'fastify'
 import { UpstreamUnknownError } from '../errors.js'
 import { forwardingPolicy } from '../message/forwarding.js'
 import { rewritingOf } from '../message/rewriting.js'
-import { parseTarget } from '../net/target-address.js'
 import type { GatewayOptions, PassthroughOptions } from '../options/index.js'
 import { policiesOf } from '../policies/index.js'
 import type { SessionCounts } from '../policies/session-limits.js'
@@ -54,7 +53,7 @@ export class CompiledRoutes {
    */
   compile (url: string, { upstream, websocket, ...rewriting }: PassthroughOptions, passes: boolean): PassthroughRoute {
     if (typeof upstream === 'string') {
-      if (UpstreamRegistry.isUrl(upstream)) parseTarget(upstream)
+      if (UpstreamRegistry.isUrl(upstream)) this.#registry.keep(upstream)
       this.#named.push({ url, upstream })
     }
     const options = typeof websocket === 'object' ? websocket : {}
@@ -80,11 +79,6 @@ export class CompiledRoutes {
     for (const { url, upstream } of this.#named) {
       if (this.#registry.get(upstream) === undefined) throw new UpstreamUnknownError(url, upstream, upstream)
     }
-  }
-
-  /** Whether a route of this URL lets WebSockets through. */
-  passes (url: string): boolean {
-    return this.#passing.has(url)
   }
 
   /** Whether the route of a session is still there, and its target among those to which the route sends. */

@@ -1,17 +1,21 @@
 import { createSecureContext } from 'node:tls'
 import { fastify, type FastifyBaseLogger, type FastifyInstance, type FastifyServerOptions } from 'fastify'
 import { ConfigInvalidError } from '../errors.js'
+import { MEMBERSHIP, type Membership } from '../gateway.js'
+import { listenerOf } from '../listener/limits.js'
+import { readPems } from '../net/tls.js'
 import { GatewayOptions, type ListenTlsOptions } from '../options/index.js'
 import sluice from '../plugin.js'
 import { requestId } from '../routing/request-id.js'
-import { readPems } from '../net/tls.js'
 import type { Locate } from './config.js'
 import { loadBuiltIn, loadFolder, type BuiltInOptions } from './folders.js'
-import { listenerOf } from '../listener/limits.js'
+import type { FrontOptions } from './front/front.js'
+import { GenerationServer, type Connections } from './front/generation-server.js'
 import { loggerOptions } from './logger.js'
 import { addAllMethods } from './methods.js'
+import { requestLog } from './request-log.js'
 
-/** What the gateway's app is made from. */
+/** What a generation is made from. */
 export interface AppParts extends BuiltInOptions {
   /** False for none. Default: the service's own, at the level `config.logLevel`. */
   logger?: FastifyBaseLogger | false
@@ -19,25 +23,33 @@ export interface AppParts extends BuiltInOptions {
   plugins?: string
   /** The user's folder of routes. */
   routes?: string
+  /** Adds the user's own to the app, behind the folders. */
+  setup?: (app: FastifyInstance) => unknown
 }
 
 /**
- * The Fastify app of the gateway, with nothing in it yet.
+ * The Fastify app of a generation, with nothing in it yet.
  *
- * @throws {ConfigInvalidError} for addresses in `trustProxy` that are none.
+ * @param connections Where its requests come from.
+ * @throws {ConfigInvalidError} for addresses in `trustProxy` that are not valid.
  */
-export function createApp ({ config, locate, logger }: AppParts): FastifyInstance {
+export function createApp ({ config, locate, logger }: AppParts, connections: Connections, membership: Membership): FastifyInstance {
   const listener = listenerOf(config.listen ?? {})
   const options: FastifyServerOptions = {
     ...typeof logger === 'object' ? { loggerInstance: logger } : { logger: logger ?? loggerOptions(config.logLevel, config.redactQuery) },
+    ...requestLog(config.accessLog !== false),
     trustProxy: config.trustProxy ?? false,
-    ...listener.app
+    ...listener.app,
+    serverFactory: handler => new GenerationServer(connections, handler)
   }
-  const tls = tlsServerOptions(config.listen?.tls, locate)
-  const server = tls === undefined ? { http: listener.server } : { https: { ...listener.server, ...tls } }
   try {
-    // Which kind of server it listens on makes no difference to anybody, but it does to Fastify's types.
-    const app = fastify({ ...options, ...server, ...(config.requestId !== false && { genReqId: requestId(config.trustProxy) }) } as FastifyServerOptions)
+    const app = fastify({
+      ...options,
+      // Fastify's types have no server of both kinds. What it makes of this is the address in the log.
+      ...config.listen?.tls !== undefined && { https: {} },
+      ...config.requestId !== false && { genReqId: requestId(config.trustProxy) }
+    } as FastifyServerOptions)
+    app.decorate(MEMBERSHIP, membership)
     listener.install(app)
     addAllMethods(app)
     return app
@@ -54,23 +66,35 @@ export function createApp ({ config, locate, logger }: AppParts): FastifyInstanc
  *
  * @throws What a plugin or a route throws.
  */
-export async function fillApp (app: FastifyInstance, { config, locate, demo, plugins, routes }: AppParts): Promise<void> {
+export async function fillApp (app: FastifyInstance, { config, locate, demo, plugins, routes, setup }: AppParts): Promise<void> {
   const builtIn = { config, locate, demo }
   await app.register(sluice, Object.fromEntries(Object.entries(config).filter(([name]) => name in GatewayOptions.properties)))
   await loadBuiltIn(app, 'plugins', builtIn)
   if (plugins !== undefined) await loadFolder(app, 'plugins', plugins)
   await loadBuiltIn(app, 'routes', builtIn)
   if (routes !== undefined) await loadFolder(app, 'routes', routes)
+  await setup?.(app)
+}
+
+/**
+ * Where the gateway listens, and how it reads what comes.
+ *
+ * @throws {ConfigInvalidError} naming a file that cannot be read, or holds no certificate.
+ */
+export function frontOptions ({ config, locate }: Pick<AppParts, 'config' | 'locate'>): FrontOptions {
+  const { host = '127.0.0.1', port = 8080, tls, maxConnections } = config.listen ?? {}
+  const { server, keepAliveTimeout } = listenerOf(config.listen ?? {})
+  return { address: { host, port }, maxConnections, server, keepAliveTimeout, tls: tlsOptions(tls, locate) }
 }
 
 /** @throws {ConfigInvalidError} naming a file that cannot be read, or holds no certificate. */
-function tlsServerOptions (tls: ListenTlsOptions | undefined, locate: Locate): { cert: string[], key: string[], handshakeTimeout: number } | undefined {
+function tlsOptions (tls: ListenTlsOptions | undefined, locate: Locate): FrontOptions['tls'] {
   if (tls === undefined) return undefined
   try {
-    const options = { cert: readPems(tls.cert, 'listen', 'tls.cert'), key: readPems(tls.key, 'listen', 'tls.key') }
+    const context = { cert: readPems(tls.cert, 'listen', 'tls.cert'), key: readPems(tls.key, 'listen', 'tls.key') }
     // Says so when they do not belong together.
-    createSecureContext(options)
-    return { ...options, handshakeTimeout: tls.handshakeTimeout ?? 10_000 }
+    createSecureContext(context)
+    return { context, handshakeTimeout: tls.handshakeTimeout ?? 10_000 }
   } catch (error) {
     throw new ConfigInvalidError(`${locate(['listen', 'tls'])}: ${(error as Error).message}`)
   }

@@ -1,8 +1,16 @@
 import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
-import { ConfigInvalidError, UpstreamUnknownError } from '../errors.js'
+import { ConfigInvalidError } from '../errors.js'
+import { GatewayState } from '../gateway.js'
+import { pemFiles } from '../net/tls.js'
 import type { GatewayConfig } from '../options/index.js'
-import { createApp, fillApp, type AppParts } from './app.js'
+import type { UpstreamControl } from '../upstreams/control.js'
+import { frontOptions, type AppParts } from './app.js'
+import { differences, summaryOf, type Reloaded } from './changes.js'
 import { checkedConfig, locateInObject } from './config.js'
+import { routesOf, upstreamsOf, type GatewayRoutes, type GatewayUpstreams } from './edits.js'
+import { Front } from './front/front.js'
+import { Generation } from './generation.js'
+import { watchFiles } from './watched-files.js'
 
 /** Options of `createGateway()` beside the configuration. */
 export interface CreateGatewayOptions {
@@ -12,12 +20,26 @@ export interface CreateGatewayOptions {
   plugins?: string
   /** Folder of Fastify routes to load, with `app.proxy()` at hand. Default: none. */
   routes?: string
+  /**
+   * Adds upstreams, routes, hooks and plugins from code. It is called anew for each configuration: a reload makes a new
+   * app. Default: nothing.
+   */
+  setup?: (app: FastifyInstance) => unknown
 }
 
 /** A gateway made by `createGateway()`. */
 export interface GatewayServer {
-  /** The Fastify app. Until `listen()`, upstreams and routes can be added: `app.upstream()`, `app.proxy()`. */
+  /**
+   * The Fastify app that is served now; after a reload it is another one. Until `listen()`, upstreams and routes can be
+   * added: `app.upstream()`, `app.proxy()`. A gateway that is reloaded adds them in `setup`.
+   */
   readonly app: FastifyInstance
+  /** The configuration that is in force. */
+  readonly config: GatewayConfig
+  /** Adds, replaces and removes routes of the configuration while it runs. */
+  readonly routes: GatewayRoutes
+  /** Adds, changes and removes upstreams of the configuration while it runs. */
+  readonly upstreams: GatewayUpstreams
   /**
    * Listens where `config.listen` says, by default 127.0.0.1:8080.
    *
@@ -25,6 +47,15 @@ export interface GatewayServer {
    * @throws {ConfigInvalidError} when a route of the configuration names an upstream that nobody declared.
    */
   listen (): Promise<string>
+  /**
+   * Puts another configuration in force: it is checked and built aside, and then takes the place of the one before. No
+   * request is refused, and requests under way end as they began. Sessions go on, but for those whose route or target
+   * is gone, which end as `onRemoved` of their route says.
+   *
+   * @throws {ConfigInvalidError} with one line for every problem, what a plugin throws, or Node's error for an address
+   *   that cannot be had; then nothing has changed.
+   */
+  reload (config: GatewayConfig): Promise<Reloaded>
   /** Ends the open WebSocket sessions and stops listening. */
   close (): Promise<void>
 }
@@ -33,53 +64,174 @@ export interface GatewayServer {
  * Creates a gateway from the same configuration that `sluice.yaml` holds, as an object.
  *
  * It can be used at once. To add upstreams and routes from code, await it first: then `app.upstream()` and
- * `app.proxy()` are there.
+ * `app.proxy()` are there; or do so in `setup`.
  *
  * @throws {ConfigInvalidError} with one line for every problem, which names its path. What shows only while
  *   plugins and routes are loaded rejects, when awaited and at `listen()`.
  */
 export function createGateway (config: GatewayConfig, options: CreateGatewayOptions = {}): GatewayServer & Promise<GatewayServer> {
-  // Routes may be checked only at listen(): until then the caller can declare upstreams.
-  const { server, filled } = openGateway({ ...options, config: checkedConfig(config, locateInObject, true), locate: locateInObject, demo: false })
-  const awaited = filled.then(() => server)
+  const gateway = openGateway(partsOf(config, options))
+  const server: GatewayServer = {
+    get app () { return gateway.app },
+    get config () { return gateway.parts.config },
+    routes: routesOf(edit => gateway.reload(() => partsOf(edit(gateway.parts.config), options))),
+    upstreams: upstreamsOf(gateway, edit => gateway.reload(() => partsOf(edit(gateway.parts.config), options))),
+    listen: () => gateway.listen(),
+    reload: config => gateway.reload(() => partsOf(config, options)),
+    close: () => gateway.close()
+  }
+  const awaited = gateway.filled.then(() => server)
   // Whoever does not await it hears of it from listen().
   awaited.catch(() => {})
-  return Object.assign(awaited, server)
+  return Object.defineProperties(awaited, Object.getOwnPropertyDescriptors(server)) as typeof server & typeof awaited
 }
 
-/** Opens a gateway from a configuration that has been checked. `filled` settles when all is loaded into its app. */
-export function openGateway (parts: AppParts): { server: GatewayServer, filled: Promise<void> } {
-  const app = createApp(parts)
-  const filled = fillApp(app, parts).catch(async error => {
-    await app.close()
-    throw error
-  })
-  // It is reported to whoever awaits it, or by listen().
-  filled.catch(() => {})
-  const { host = '127.0.0.1', port = 8080 } = parts.config.listen ?? {}
-  const server: GatewayServer = {
-    app,
-    listen: async () => {
-      await filled
-      try {
-        return await app.listen({ host, port })
-      } catch (error) {
-        throw placed(error, parts)
+/** Routes may be checked only when all is loaded: until then code can declare upstreams. */
+function partsOf (config: GatewayConfig, options: CreateGatewayOptions): AppParts {
+  return { ...options, config: checkedConfig(config, locateInObject, true), locate: locateInObject, demo: false }
+}
+
+/** Opens a gateway from a configuration that has been checked. */
+export function openGateway (parts: AppParts): RunningGateway {
+  return new RunningGateway(parts)
+}
+
+/** A gateway, whatever its configuration is at the moment. */
+export class RunningGateway {
+  readonly #state: GatewayState
+  readonly #front = new Front()
+  #current: Generation
+  /** Generations with requests under way that began in them. */
+  readonly #retiring = new Set<Promise<void>>()
+  /** What is done one behind the other. */
+  #work: Promise<unknown> = Promise.resolve()
+  #closed: Promise<void> | undefined
+  #unwatch: (() => void) | undefined
+
+  constructor (parts: AppParts) {
+    // Certificates that cannot be used are worth knowing at once.
+    frontOptions(parts)
+    this.#state = new GatewayState(parts.config.accessLog !== false)
+    this.#current = new Generation(parts, this.#front, this.#state)
+    this.#current.serve()
+    this.#front.serve(this.#current.server)
+  }
+
+  get app (): FastifyInstance {
+    return this.#current.app
+  }
+
+  get parts (): AppParts {
+    return this.#current.parts
+  }
+
+  /** Settles when all is loaded into the first generation. */
+  get filled (): Promise<void> {
+    return this.#current.filled
+  }
+
+  upstream (name: string): UpstreamControl | undefined {
+    return this.app.gateway.upstreams.get(name)
+  }
+
+  listen (): Promise<string> {
+    return this.#then(async () => {
+      const generation = this.#current
+      await generation.ready()
+      const change = await this.#front.prepare(frontOptions(generation.parts))
+      change.commit()
+      this.#watchCertificates()
+      const address = await generation.start(address => `Server listening at ${address}`)
+      for (const other of this.#front.addresses().slice(1)) {
+        this.app.log.info(`Server listening at ${new URL(address).protocol}//[${other.address}]:${other.port}`)
       }
-    },
-    close: async () => {
-      await filled.catch(() => {})
-      await app.close()
+      return address
+    })
+  }
+
+  /** @param make Gives the parts of the next generation, once it is its turn. */
+  reload (make: () => AppParts | Promise<AppParts>): Promise<Reloaded> {
+    return this.#then(async () => this.#replace(await make()))
+  }
+
+  close (): Promise<void> {
+    this.#closed ??= this.#close()
+    return this.#closed
+  }
+
+  async #close (): Promise<void> {
+    this.#unwatch?.()
+    await this.#current.stop()
+    await this.#work
+    await Promise.all(this.#retiring)
+    this.#state.close()
+  }
+
+  async #replace (parts: AppParts): Promise<Reloaded> {
+    const before = this.#current
+    if (before.hasRoutesOfOthers) {
+      throw new ConfigInvalidError("Routes were added to gateway.app, which the app of another configuration would not have. Add them in the option 'setup' of createGateway(), which is called for each.")
+    }
+    const options = frontOptions(parts)
+    const next = new Generation(parts, this.#front, this.#state)
+    await next.ready()
+    let change
+    try {
+      change = this.#front.listening ? await this.#front.prepare(options) : undefined
+    } catch (error) {
+      await next.app.close()
+      throw error
+    }
+    if (this.#closed !== undefined) {
+      change?.discard()
+      await next.app.close()
+      throw new ConfigInvalidError('The gateway is stopping, so its configuration is not reloaded.')
+    }
+    // From here on nothing waits and nothing fails.
+    change?.commit()
+    this.#current = next
+    next.serve()
+    this.#front.serve(next.server)
+    this.#state.accessLog.requests = parts.config.accessLog !== false
+    const reloaded = { ...differences(before.parts.config, parts.config), sessionsEnded: this.#state.reconcile(next.serves, parts.config) }
+    this.#retire(before)
+    if (change !== undefined) {
+      this.#watchCertificates()
+      await next.start(address => `Configuration reloaded, serving at ${address}`)
+    }
+    this.app.log.info({ reloaded }, `configuration reloaded: ${summaryOf(reloaded)}`)
+    return reloaded
+  }
+
+  #retire (generation: Generation): void {
+    const retired = generation.retire().catch((err: unknown) => {
+      this.app.log.error({ err }, 'the app of a former configuration failed to close')
+    }).then(() => { this.#retiring.delete(retired) })
+    this.#retiring.add(retired)
+  }
+
+  #then<T> (work: () => Promise<T>): Promise<T> {
+    const done = this.#work.then(work)
+    this.#work = done.catch(() => {})
+    return done
+  }
+
+  /** Certificates are renewed while the gateway runs. */
+  #watchCertificates (): void {
+    this.#unwatch?.()
+    const { tls } = this.parts.config.listen ?? {}
+    const files = tls === undefined ? [] : [...pemFiles(tls.cert), ...pemFiles(tls.key)]
+    this.#unwatch = files.length === 0 ? undefined : watchFiles(files, () => { this.#then(() => this.#readCertificates()).catch(() => {}) })
+  }
+
+  async #readCertificates (): Promise<void> {
+    if (this.#closed !== undefined) return
+    try {
+      const change = await this.#front.prepare(frontOptions(this.parts))
+      change.commit()
+      this.app.log.info('the certificates of listen.tls have changed and are in use')
+    } catch (err) {
+      this.app.log.error({ err }, 'the certificates of listen.tls have changed and cannot be used; those before stay in use')
     }
   }
-  return { server, filled }
-}
-
-/** An error about a route of the configuration, with its place there. Other errors pass as they are. */
-function placed (error: unknown, { config, locate }: AppParts): unknown {
-  if (!(error instanceof UpstreamUnknownError)) return error
-  const routes = config.routes ?? []
-  const index = routes.findIndex(({ url, upstream }) =>
-    [url].flat().some(one => error.message === new UpstreamUnknownError(one, upstream, upstream).message))
-  return index === -1 ? error : new ConfigInvalidError(`${locate(['routes', String(index), 'upstream'])}: ${error.message}`)
 }

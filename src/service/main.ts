@@ -3,7 +3,7 @@ import closeWithGrace from 'close-with-grace'
 import { parseArguments } from './arguments.js'
 import { readEnvironment } from './environment.js'
 import { explainFailure } from './failures.js'
-import { openGateway, type GatewayServer } from './gateway.js'
+import { openGateway, type RunningGateway } from './gateway.js'
 import { HELP, version } from './help.js'
 import { surviveOutput } from './logger.js'
 import { resolveSettings, type Settings } from './settings.js'
@@ -50,8 +50,8 @@ export async function main ({ argv, environment, directory, stdout, stderr }: Su
 
 /** Opens the gateway and lets it serve until a signal comes. */
 async function serve (settings: Settings): Promise<void> {
-  const { server: gateway, filled } = openGateway(settings)
-  await filled
+  const gateway = openGateway(settings)
+  await gateway.filled
   for (const note of settings.notes) gateway.app.log.warn(note)
   const grace = stopOnSignals(gateway, settings.config.drainTimeout ?? 30_000)
   try {
@@ -67,10 +67,11 @@ async function serve (settings: Settings): Promise<void> {
   }
 }
 
-function stopOnSignals ({ app, close }: GatewayServer, drainTimeout: number) {
+function stopOnSignals (gateway: RunningGateway, drainTimeout: number) {
+  const { app } = gateway
   return closeWithGrace({ delay: drainTimeout + STOP_MARGIN, logger: app.log, skip: ['beforeExit'] }, async ({ signal, err }) => {
     if (err === undefined) app.log.info(`${signal} received, stopping`)
     else app.log.fatal({ err }, 'Uncaught error, stopping')
-    await close()
+    await gateway.close()
   })
 }

@@ -24,6 +24,8 @@ export class Endpoint {
   readonly key: string
   readonly address: TargetAddress
   readonly load: Load = { requests: 0, handshakes: 0, sessions: 0 }
+  /** The names of the upstreams in which it is being drained. */
+  readonly draining = new Set<string>()
   readonly #tls: TlsClientOptions
   readonly #pool = new ConnectionPool((cancellation, timeout) => this.connect(cancellation, timeout))
   /** Of the last TLS connection. */
@@ -57,9 +59,16 @@ export class Endpoint {
     return this.#pool.isBoundTo(client)
   }
 
-  /** Whether connections are open, or being made, for requests. */
-  get busy (): boolean {
-    return this.#pool.busy
+  /** Whether it is needed still: something is under way there. */
+  get inUse (): boolean {
+    const { requests, handshakes, sessions } = this.load
+    return requests + handshakes + sessions > 0 || this.#pool.busy
+  }
+
+  /** Keeps connections again. */
+  revive (): void {
+    this.draining.clear()
+    this.#pool.revive()
   }
 
   /** Closes the connections once the requests under way are done. */

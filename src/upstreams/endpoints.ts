@@ -5,14 +5,14 @@ import { Endpoint, endpointKey } from './endpoint.js'
 /** The endpoints of a gateway, counted by who uses them, so that they outlive the configuration that named them first. */
 export class Endpoints {
   readonly #inUse = new Map<string, { endpoint: Endpoint, users: number }>()
-  /** Those that nobody names any more, with requests under way. */
-  readonly #retired = new Set<Endpoint>()
+  /** Those that nobody names any more, with requests or sessions under way. Named again, they come back with these. */
+  readonly #retired = new Map<string, Endpoint>()
 
   /** The endpoint at an address, to be given back by `release()`. */
   acquire (address: TargetAddress, tls: TlsClientOptions): Endpoint {
     const key = endpointKey(address, tls)
     let entry = this.#inUse.get(key)
-    if (entry === undefined) this.#inUse.set(key, entry = { endpoint: new Endpoint(key, address, tls), users: 0 })
+    if (entry === undefined) this.#inUse.set(key, entry = { endpoint: this.#revived(key) ?? new Endpoint(key, address, tls), users: 0 })
     entry.users++
     return entry.endpoint
   }
@@ -23,8 +23,15 @@ export class Endpoints {
     if (entry === undefined || --entry.users > 0) return
     this.#inUse.delete(endpoint.key)
     endpoint.retire()
-    for (const retired of this.#retired) if (!retired.busy) this.#retired.delete(retired)
-    if (endpoint.busy) this.#retired.add(endpoint)
+    for (const [key, retired] of this.#retired) if (!retired.inUse) this.#retired.delete(key)
+    if (endpoint.inUse) this.#retired.set(endpoint.key, endpoint)
+  }
+
+  #revived (key: string): Endpoint | undefined {
+    const endpoint = this.#retired.get(key)
+    this.#retired.delete(key)
+    endpoint?.revive()
+    return endpoint
   }
 
   /** How many are in use. */
@@ -35,6 +42,6 @@ export class Endpoints {
   /** Destroys all connections. */
   close (): void {
     for (const { endpoint } of this.#inUse.values()) endpoint.close()
-    for (const endpoint of this.#retired) endpoint.close()
+    for (const endpoint of this.#retired.values()) endpoint.close()
   }
 }

@@ -6,13 +6,16 @@ import { controlOf, type UpstreamControl } from './control.js'
 import type { Endpoints } from './endpoints.js'
 import { Upstream } from './upstream.js'
 
-/** How many upstreams named by a bare URL are kept. A function that makes up URLs must not fill the memory. */
+/** How many upstreams at URLs that functions name are kept. A function that makes up URLs must not fill the memory. */
 const MAX_ANONYMOUS = 256
 
 /** The upstreams of one generation: the declared ones by name, and those that routes name by their URL. */
 export class UpstreamRegistry {
   readonly #endpoints: Endpoints
   readonly #declared = new Map<string, Upstream>()
+  /** Those at URLs that routes name. */
+  readonly #ofRoutes = new Map<string, Upstream>()
+  /** Those at URLs that functions have named. */
   readonly #anonymous = new Map<string, Upstream>()
 
   constructor (endpoints: Endpoints) {
@@ -28,6 +31,15 @@ export class UpstreamRegistry {
     const checked = validated(UpstreamOptions, options, `Upstream '${name}'`)
     if (this.#declared.has(name)) throw new UpstreamDuplicateError(name)
     this.#declared.set(name, new Upstream(name, checked, this.#endpoints))
+  }
+
+  /**
+   * Keeps an upstream at a URL as long as the routes are there, one of which names it.
+   *
+   * @throws {TargetMalformedError} for a URL that is not an origin.
+   */
+  keep (url: string): void {
+    if (!this.#ofRoutes.has(url)) this.#ofRoutes.set(url, this.#at(url))
   }
 
   /** Whether `upstream` is a URL, not a name. */
@@ -56,10 +68,9 @@ export class UpstreamRegistry {
    * @throws {TargetMalformedError} for a URL that is not an origin.
    */
   get (upstream: string): Upstream | undefined {
-    const known = this.#declared.get(upstream) ?? this.#anonymous.get(upstream)
+    const known = this.#declared.get(upstream) ?? this.#ofRoutes.get(upstream) ?? this.#anonymous.get(upstream)
     if (known !== undefined || !UpstreamRegistry.isUrl(upstream)) return known
-    const { origin } = parseTarget(upstream)
-    const created = new Upstream(origin, { targets: [origin] }, this.#endpoints)
+    const created = this.#at(upstream)
     if (this.#anonymous.size >= MAX_ANONYMOUS) this.#evictOldest()
     this.#anonymous.set(upstream, created)
     return created
@@ -67,9 +78,15 @@ export class UpstreamRegistry {
 
   /** Gives the targets of all upstreams back. */
   release (): void {
-    for (const upstream of [...this.#declared.values(), ...this.#anonymous.values()]) upstream.release()
-    this.#declared.clear()
-    this.#anonymous.clear()
+    for (const upstreams of [this.#declared, this.#ofRoutes, this.#anonymous]) {
+      for (const upstream of upstreams.values()) upstream.release()
+      upstreams.clear()
+    }
+  }
+
+  #at (url: string): Upstream {
+    const { origin } = parseTarget(url)
+    return new Upstream(origin, { targets: [origin] }, this.#endpoints)
   }
 
   #evictOldest (): void {

@@ -10,14 +10,27 @@ export type TargetState = 'ready' | 'draining'
 /** One origin as a member of an upstream, with the upstream's limits. */
 export class Target {
   weight: number
-  state: TargetState = 'ready'
   readonly endpoint: Endpoint
   readonly limits: TargetLimits
+  readonly #upstream: string
 
-  constructor (endpoint: Endpoint, weight: number, limits: TargetLimits) {
+  /** @param upstream The name of its upstream. */
+  constructor (upstream: string, endpoint: Endpoint, weight: number, limits: TargetLimits) {
+    this.#upstream = upstream
     this.endpoint = endpoint
     this.weight = weight
     this.limits = limits
+  }
+
+  /** Lies with the endpoint, by the name of the upstream, so that it outlives a reload. */
+  get state (): TargetState {
+    const { draining } = this.endpoint
+    return draining.size > 0 && draining.has(this.#upstream) ? 'draining' : 'ready'
+  }
+
+  set state (state: TargetState) {
+    if (state === 'draining') this.endpoint.draining.add(this.#upstream)
+    else this.endpoint.draining.delete(this.#upstream)
   }
 
   get address (): TargetAddress {

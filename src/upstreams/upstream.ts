@@ -52,8 +52,7 @@ export class Upstream {
       ? { address: parseTarget(target), weight: 1 }
       : { address: parseTarget(target.url), weight: target.weight ?? 1 })
     const before = this.#targets
-    this.#targets = parsed.map(({ address, weight }) => new Target(this.#endpoints.acquire(address, this.#tls), weight, this.#limits))
-    for (const target of this.#targets) target.state = before.find(({ endpoint }) => endpoint === target.endpoint)?.state ?? 'ready'
+    this.#targets = parsed.map(({ address, weight }) => new Target(this.name, this.#endpoints.acquire(address, this.#tls), weight, this.#limits))
     this.#turn = this.#targets.map(() => 0)
     for (const target of before) this.#endpoints.release(target.endpoint)
   }

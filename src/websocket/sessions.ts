@@ -110,12 +110,14 @@ export class Sessions {
    * `onRemoved` says; all others go on.
    *
    * @param isServed Whether the route and the target of a session are still there.
+   * @returns How many end.
    */
-  reconcile (isServed: (session: LiveSession) => boolean, removal: Removal): void {
+  reconcile (isServed: (session: LiveSession) => boolean, removal: Removal): number {
     this.#isServed = isServed
     this.#removal = removal
     const removed = [...this.#live].filter(session => session.onRemoved !== 'keep' && !isServed(session))
     for (const [index, session] of removed.entries()) this.#remove(session, index * removal.spread / removed.length)
+    return removed.length
   }
 
   #remove (session: LiveSession, delay: number): void {

@@ -201,7 +201,7 @@ t.test('an evicted upstream with an exchange under way', async t => {
   await server.head()
   for (let port = 1; port <= 256; port++) await app.inject({ url: '/', headers: { 'x-target': `http://127.0.0.1:${port}` } })
   const closed = app.close()
-  t.equal((await injected).statusCode, 502)
+  t.equal((await injected).statusCode, 503)
   await closed
   await server.over()
 })

@@ -95,6 +95,12 @@ export class ConnectionPool implements ConnectionKeeper {
     clearInterval(this.#sweeper)
   }
 
+  /** Keeps connections again. */
+  revive (): void {
+    this.#keeps = true
+    this.#sweeper = undefined
+  }
+
   /** Destroys all connections; requests under way fail. */
   close (): void {
     this.#closed = true

@@ -83,7 +83,7 @@ export function openSession ({ request, reply, route, exchange, sessions }: Acce
   session.relay.start()
   // The response is done: this runs the onResponse hooks of the route.
   response.statusCode = 101
-  pending.beforeFinish?.()
+  pending.leaveHttp()
   response.emit('finish')
   callHook(log, () => websocket.onSession?.(session))
 }

@@ -156,7 +156,7 @@ class Handshake implements AcceptedHandshake {
         return { result, target, headers }
       } catch (error) {
         attempts ??= new Attempts(exchange, upstream)
-        const next = attempts.next(error as Error, { sent, queued: false, repeatable: true, sendable: !cancellation.cancelled && !this.reply.sent })
+        const next = attempts.next(error as Error, { sent, kept: false, queued: false, repeatable: true, sendable: !cancellation.cancelled && !this.reply.sent })
         if (next === undefined) throw error
         target = next
       }

@@ -5,7 +5,7 @@ import { startDemoUpstream } from '../../../src/service/demo/upstream.js'
 import { openPage } from '../../helpers/chromium.js'
 
 t.test('in a browser, the page shows the round trip through the gateway', async t => {
-  const { server: gateway } = openGateway({ config: { listen: { port: 0 } }, locate: locateInObject, demo: true, logger: false })
+  const gateway = openGateway({ config: { listen: { port: 0 } }, locate: locateInObject, demo: true, logger: false })
   t.teardown(() => gateway.close())
   const address = await gateway.listen()
   const host = new URL(address).host

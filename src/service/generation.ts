@@ -1,0 +1,101 @@
+import type { FastifyInstance } from 'fastify'
+import { ConfigInvalidError, UpstreamUnknownError } from '../errors.js'
+import { Membership, type GatewayState } from '../gateway.js'
+import { createApp, fillApp, type AppParts } from './app.js'
+import type { Front } from './front/front.js'
+import type { GenerationServer } from './front/generation-server.js'
+
+/** Everything that is made from one configuration: a Fastify app that never listens. */
+export class Generation {
+  readonly parts: AppParts
+  readonly app: FastifyInstance
+  /** Settles when all is loaded into its app. */
+  readonly filled: Promise<void>
+  readonly #membership: Membership
+  #routesOfOthers = 0
+  #filling = true
+
+  /** @throws {ConfigInvalidError} for addresses in `trustProxy` that are not valid. */
+  constructor (parts: AppParts, front: Front, state: GatewayState) {
+    this.parts = parts
+    this.#membership = new Membership(state)
+    this.app = createApp(parts, front, this.#membership)
+    front.adopt(this.server)
+    this.app.addHook('onClose', async () => { if (this.#membership.serving) state.close() })
+    this.app.addHook('onRoute', () => { if (!this.#filling) this.#routesOfOthers++ })
+    this.filled = fillApp(this.app, parts).then(() => { this.#filling = false }, async error => {
+      await this.app.close()
+      throw error
+    })
+    // It is reported to whoever awaits it, or by ready().
+    this.filled.catch(() => {})
+  }
+
+  /** It is the one that is served from now on. */
+  serve (): void {
+    this.#membership.serving = true
+  }
+
+  get server (): GenerationServer {
+    return this.app.server as unknown as GenerationServer
+  }
+
+  /** Whether routes have been added to its app that the next generation would not have. */
+  get hasRoutesOfOthers (): boolean {
+    return this.#routesOfOthers > 0
+  }
+
+  /** Says whether a session's route and target are there. */
+  get serves (): Membership['serves'] {
+    return this.#membership.serves
+  }
+
+  /**
+   * Makes it ready to serve.
+   *
+   * @throws What a plugin or a hook throws.
+   * @throws {ConfigInvalidError} when a route of the configuration names an upstream that nobody declared.
+   */
+  async ready (): Promise<void> {
+    await this.filled
+    try {
+      await this.app.ready()
+    } catch (error) {
+      await this.app.close().catch(() => {})
+      throw placed(error, this.parts)
+    }
+  }
+
+  /**
+   * Says to its app that it listens, so that its hooks run. Nothing that an app does then can fail the change.
+   *
+   * @param text What is logged of each address.
+   * @returns The first one.
+   */
+  start (text: (address: string) => string): Promise<string> {
+    // Any host but localhost, for which Fastify would look for further addresses.
+    return this.app.listen({ host: '127.0.0.1', port: 0, listenTextResolver: text })
+  }
+
+  /** Ends it behind its last exchange. */
+  async retire (): Promise<void> {
+    this.#membership.serving = false
+    await this.server.retire()
+    await this.app.close()
+  }
+
+  /** Ends it, and with it the gateway. */
+  async stop (): Promise<void> {
+    await this.filled.catch(() => {})
+    await this.app.close()
+  }
+}
+
+/** An error about a route of the configuration, with its place there. Other errors pass as they are. */
+function placed (error: unknown, { config, locate }: AppParts): unknown {
+  if (!(error instanceof UpstreamUnknownError)) return error
+  const routes = config.routes ?? []
+  const index = routes.findIndex(({ url, upstream }) =>
+    [url].flat().some(one => error.message === new UpstreamUnknownError(one, upstream, upstream).message))
+  return index === -1 ? error : new ConfigInvalidError(`${locate(['routes', String(index), 'upstream'])}: ${error.message}`)
+}
