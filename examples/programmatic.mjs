@@ -3,7 +3,7 @@
 //   node examples/upstream.mjs &
 //   node examples/programmatic.mjs
 
-import { createGateway } from 'sluice'
+import { createGateway } from 'sluice/service'
 
 const gateway = await createGateway({
   listen: { port: Number(process.env.PORT ?? 8080) },

@@ -54,7 +54,7 @@ export const UpstreamUnknownError = createError<[string, string, string]>(
   'SLUICE_UPSTREAM_UNKNOWN', "Route '%s' names upstream '%s', which is not declared. Declare it with app.upstream('%s', { targets: [...] }), or correct the name.", 500)
 /** A target is not an origin. */
 export const TargetMalformedError = createError<[string, string]>(
-  'SLUICE_TARGET_MALFORMED', "'%s' is no target: %s", 500)
+  'SLUICE_TARGET_MALFORMED', "'%s' is not a valid target: %s", 500)
 /** Options do not match their schema. */
 export const OptionsInvalidError = createError<[string, string]>(
   'SLUICE_OPTIONS_INVALID', '%s: %s', 500)

@@ -3,7 +3,6 @@ import sluice from './plugin.js'
 /** The gateway as a Fastify plugin: `await app.register(sluice)`. */
 export default sluice
 export { sluice }
-export { createGateway, type CreateGatewayOptions, type GatewayServer } from './service/gateway.js'
 export { redactedLogs } from './observers/redaction.js'
 export { requestId, type TrustProxy } from './routing/request-id.js'
 export type { Gateway, Upstreams } from './gateway.js'
@@ -13,11 +12,9 @@ export type { TargetStatus, UpstreamControl } from './upstreams/control.js'
 export type { Exchange, Outcome, OutcomeReason, Timings } from './proxy/exchange.js'
 export * as errors from './errors.js'
 export {
-  GatewayConfig,
   GatewayOptions,
   PassthroughOptions,
   ProxyOptions,
-  RouteConfig,
   TargetOptions,
   UpstreamOptions,
   WebSocketOptions,

@@ -1,5 +1,6 @@
 import { KindGuard, type Static, type TSchema } from '@sinclair/typebox'
-import { Value, type ValueError } from '@sinclair/typebox/value'
+import { ValueErrorType as Fault, type ValueError } from '@sinclair/typebox/errors'
+import { Value } from '@sinclair/typebox/value'
 import { OptionsInvalidError } from '../errors.js'
 import { nearest } from './did-you-mean.js'
 
@@ -18,14 +19,14 @@ export function problems (schema: TSchema, value: unknown): Problem[] {
   const found: Problem[] = []
   const seen = new Set<string>()
   for (const error of [...Value.Errors(schema, value)].flatMap(inNearestBranch)) {
-    const { path, schema: expected, value: actual, message } = error
+    const { path, type, schema: expected, value: actual } = error
     // TypeBox reports a missing property twice: as missing, and as of the wrong type.
     if (seen.has(path)) continue
     seen.add(path)
     const at = keys(path)
-    found.push(message === 'Unexpected property'
+    found.push(type === Fault.ObjectAdditionalProperties
       ? { path: at, message: unknownOption(at.at(-1)!, expected), unknownName: true }
-      : { path: at, message: explain(message, expected, actual) })
+      : { path: at, message: explain(type, expected, actual) })
   }
   return found
 }
@@ -58,8 +59,8 @@ function inNearestBranch (error: ValueError): ValueError[] {
 }
 
 /** The deeper inside a value an error lies, the nearer the value came; at one place a wrong type is the farthest. */
-function nearness ({ path, message }: ValueError): number {
-  return path.length + (/^Expected \w+ (to|length) /.test(message) ? 0.5 : 0)
+function nearness ({ path, type }: ValueError): number {
+  return path.length + (limitOf(type) === undefined ? 0 : 0.5)
 }
 
 /** The keys of a JSON pointer (RFC 6901). */
@@ -67,10 +68,10 @@ function keys (pointer: string): string[] {
   return pointer.split('/').slice(1).map(key => key.replaceAll('~1', '/').replaceAll('~0', '~'))
 }
 
-function explain (message: string, expected: TSchema, actual: unknown): string {
-  const got = actual === undefined ? 'it is missing' : `it is ${show(actual)}`
+function explain (type: Fault, expected: TSchema, actual: unknown): string {
+  const got = actual === undefined ? 'but is missing' : `got ${show(actual)}`
   const hint = expected.description === undefined ? '' : ` (${expected.description})`
-  return `must be ${expectation(message, expected)}, ${got}${hint}`
+  return `must be ${kind(expected)}${limitOf(type)?.(expected) ?? ''}, ${got}${hint}`
 }
 
 function unknownOption (name: string, schema: TSchema): string {
@@ -80,17 +81,23 @@ function unknownOption (name: string, schema: TSchema): string {
   return `there is no such option${known.length === 0 ? '' : `; known are ${known.join(', ')}`}`
 }
 
-/** TypeBox says 'Expected integer to be greater or equal to 1'; we say 'must be an integer of at least 1'. */
-function expectation (message: string, expected: TSchema): string {
-  if (message === 'Expected required property' || message === 'Expected union value') return kind(expected)
-  return message
-    .replace(/^Expected (integer|object|array)/, 'an $1')
-    .replace(/^Expected (string|boolean|function)/, 'a $1')
-    .replace(/^Expected /, '')
-    .replace(/ to match /, ' matching ')
-    .replace(/ length (to be )?greater or equal to /, ' with a length of at least ')
-    .replace(/ to be greater or equal to /, ' of at least ')
-    .replace(/ to be less or equal to /, ' of at most ')
+/** What a value of the right type still breaks, in words. */
+const LIMITS: { readonly [type in Fault]?: (schema: TSchema) => string } = {
+  [Fault.IntegerMinimum]: ({ minimum }) => ` of at least ${minimum}`,
+  [Fault.IntegerMaximum]: ({ maximum }) => ` of at most ${maximum}`,
+  [Fault.NumberMinimum]: ({ minimum }) => ` of at least ${minimum}`,
+  [Fault.NumberMaximum]: ({ maximum }) => ` of at most ${maximum}`,
+  [Fault.NumberExclusiveMinimum]: ({ exclusiveMinimum }) => ` greater than ${exclusiveMinimum}`,
+  [Fault.NumberExclusiveMaximum]: ({ exclusiveMaximum }) => ` less than ${exclusiveMaximum}`,
+  [Fault.StringMinLength]: ({ minLength }) => ` with a length of at least ${minLength}`,
+  [Fault.StringMaxLength]: ({ maxLength }) => ` with a length of at most ${maxLength}`,
+  [Fault.StringPattern]: ({ pattern }) => ` matching '${pattern}'`,
+  [Fault.ArrayMinItems]: ({ minItems }) => ` with a length of at least ${minItems}`,
+  [Fault.ArrayMaxItems]: ({ maxItems }) => ` with a length of at most ${maxItems}`
+}
+
+function limitOf (type: Fault): ((schema: TSchema) => string) | undefined {
+  return LIMITS[type]
 }
 
 function kind (schema: TSchema): string {

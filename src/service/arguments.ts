@@ -5,6 +5,8 @@ import { LogLevel } from '../options/index.js'
 
 /** What the command line said; what it did not say is undefined. */
 export interface Arguments {
+  /** What else than to serve is to be done. */
+  command?: CommandName
   /** The target of everything. */
   url?: string
   /** Path of the configuration file. */
@@ -16,6 +18,12 @@ export interface Arguments {
   plugins?: string
   /** Folder of the user's routes. */
   routes?: string
+  /** Whether a configuration file that changes is put in force. */
+  watch?: boolean
+  /** File for the process id of the service. */
+  pidFile?: string
+  /** Process id of the service that is to reload. */
+  pid?: number
   help?: boolean
   version?: boolean
 }
@@ -27,11 +35,23 @@ const OPTIONS = {
   'log-level': { type: 'string' },
   plugins: { type: 'string' },
   routes: { type: 'string' },
+  watch: { type: 'boolean', short: 'w' },
+  'pid-file': { type: 'string' },
+  pid: { type: 'string' },
   help: { type: 'boolean', short: 'h' },
   version: { type: 'boolean', short: 'v' }
 } as const
 
 type OptionName = keyof typeof OPTIONS
+
+/** Checks a configuration; has the service that runs put its own in force again. */
+export type CommandName = 'check' | 'reload'
+
+/** What each command takes. */
+const COMMANDS: { readonly [name in CommandName]: readonly OptionName[] } = {
+  check: ['config', 'host', 'port', 'log-level', 'plugins', 'routes', 'help'],
+  reload: ['pid', 'pid-file', 'help']
+}
 
 /**
  * Reads the command line, without the program's own name.
@@ -51,6 +71,12 @@ export function parseArguments (argv: string[]): Arguments {
     if (given.has(name)) throw new UsageError(`Option '${rawName}' is given twice.`)
     given.set(name, optionValue(name, rawName, token.value, token.inlineValue === true))
   }
+  const command = Object.hasOwn(COMMANDS, positionals[0] ?? '') ? positionals.shift() as CommandName : undefined
+  for (const name of given.keys()) {
+    if (command !== undefined && !COMMANDS[command].includes(name)) throw new UsageError(`'sluice ${command}' takes no option '--${name}'.`)
+    if (command === undefined && name === 'pid') throw new UsageError("Option '--pid' belongs to 'sluice reload'.")
+  }
+  if (command !== undefined) positionalOf(command, positionals, given)
   const [url, second] = positionals
   if (second !== undefined) {
     throw new UsageError(`Unexpected argument '${second}': there is one URL at most, and '${url}' is it. Several targets need a configuration file (--config).`)
@@ -59,6 +85,7 @@ export function parseArguments (argv: string[]): Arguments {
     throw new UsageError(`Both a URL ('${url}') and --config are given. Leave one of them out.`)
   }
   return withoutUndefined({
+    command,
     url,
     config: given.get('config'),
     host: given.get('host'),
@@ -66,9 +93,27 @@ export function parseArguments (argv: string[]): Arguments {
     logLevel: given.has('log-level') ? readLogLevel(given.get('log-level')!) : undefined,
     plugins: given.get('plugins'),
     routes: given.get('routes'),
+    watch: given.has('watch') ? true : undefined,
+    pidFile: given.get('pid-file'),
+    pid: given.has('pid') ? readPid(given.get('pid')!) : undefined,
     help: given.has('help') ? true : undefined,
     version: given.has('version') ? true : undefined
   })
+}
+
+/** 'sluice check FILE' is 'sluice check --config FILE'. */
+function positionalOf (command: CommandName, positionals: string[], given: Map<OptionName, string>): void {
+  const [first, second] = positionals.splice(0)
+  const unexpected = command === 'reload' ? first : second
+  if (unexpected !== undefined) throw new UsageError(`Unexpected argument '${unexpected}' of 'sluice ${command}'.`)
+  if (first === undefined) return
+  if (given.has('config')) throw new UsageError(`Both a file ('${first}') and --config are given. Leave one of them out.`)
+  given.set('config', first)
+}
+
+function readPid (text: string): number {
+  if (!/^[1-9]\d{0,9}$/.test(text)) throw new UsageError(`Option '--pid' must be the id of a process, got '${text}'.`)
+  return Number(text)
 }
 
 function isOption (name: string): name is OptionName {
@@ -95,7 +140,7 @@ function optionValue (name: OptionName, rawName: string, value: string | undefin
 function readPort (text: string): number {
   const port = Number(text)
   if (!/^\d+$/.test(text) || port > 65535) {
-    throw new UsageError(`Option '--port' must be an integer from 0 to 65535, it is '${text}'.`)
+    throw new UsageError(`Option '--port' must be an integer from 0 to 65535, got '${text}'.`)
   }
   return port
 }
@@ -103,7 +148,7 @@ function readPort (text: string): number {
 function readLogLevel (text: string): LogLevel {
   const level = LogLevel.anyOf.find(candidate => candidate.const === text)
   if (level === undefined) {
-    throw new UsageError(`Option '--log-level' must be one of ${LogLevel.anyOf.map(known => known.const).join(', ')}, it is '${text}'.`)
+    throw new UsageError(`Option '--log-level' must be one of ${LogLevel.anyOf.map(known => known.const).join(', ')}, got '${text}'.`)
   }
   return level.const
 }

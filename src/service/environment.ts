@@ -2,9 +2,9 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { parseEnv } from 'node:util'
 import { Type, type Static } from '@sinclair/typebox'
-import { envSchema } from 'env-schema'
 import { ConfigInvalidError } from '../errors.js'
 import { LogLevel } from '../options/index.js'
+import { problems } from '../options/validate.js'
 
 /** The environment variables that the service reads. `.env.example` is their reference. */
 export const Environment = Type.Object({
@@ -27,15 +27,14 @@ export type Environment = Static<typeof Environment>
  */
 export async function readEnvironment (environment: NodeJS.ProcessEnv, directory: string): Promise<Environment> {
   const all = { ...await readDotEnv(join(directory, '.env')), ...environment }
-  const data = Object.fromEntries(Object.keys(Environment.properties)
+  const given = Object.keys(Environment.properties)
     .map(name => [name, all[name]] as const)
-    .filter(([name, value]) => value !== undefined && (value !== '' || NAMES_WHAT_IS_SERVED.has(name))))
-  try {
-    return envSchema<Environment>({ schema: Environment, data, env: false })
-  } catch (error) {
-    throw new ConfigInvalidError(wrongVariables(error).map(name =>
-      `Environment variable ${name} must be ${Environment.properties[name].description}, it is '${data[name]}'.`).join('\n'))
-  }
+    .filter(([name, value]) => value !== undefined && (value !== '' || NAMES_WHAT_IS_SERVED.has(name)))
+  const values = Object.fromEntries(given.map(([name, value]) => [name, name === 'PORT' && /^\d+$/.test(value!) ? Number(value) : value]))
+  const wrong = problems(Environment, values).map(({ path: [name] }) => name as keyof Environment)
+  if (wrong.length === 0) return values
+  throw new ConfigInvalidError(wrong.map(name =>
+    `Environment variable ${name} must be ${Environment.properties[name].description}, got '${all[name]}'.`).join('\n'))
 }
 
 const NAMES_WHAT_IS_SERVED: ReadonlySet<string> = new Set(['UPSTREAM_URL', 'CONFIG_FILE'])
@@ -48,11 +47,4 @@ async function readDotEnv (path: string): Promise<NodeJS.Dict<string>> {
     if (code === 'ENOENT') return {}
     throw new ConfigInvalidError(`${path}: cannot be read: ${message}`)
   }
-}
-
-/** The names in the errors of ajv, which env-schema attaches to its own. Anything else is a defect and passes. */
-function wrongVariables (error: unknown): Array<keyof Environment> {
-  const { errors } = error as { errors?: Array<{ instancePath: string }> }
-  if (errors === undefined) throw error
-  return [...new Set(errors.map(({ instancePath }) => instancePath.slice(1) as keyof Environment))]
 }

@@ -26,7 +26,7 @@ function cannotListen (error: NodeJS.ErrnoException): string | undefined {
   if (syscall !== 'listen') return undefined
   switch (code) {
     case 'EADDRINUSE': return `Cannot listen: port ${port} of ${address} is taken. Stop what listens there, or choose another port (--port or PORT; 0 takes a free one).`
-    case 'EADDRNOTAVAIL': return `Cannot listen: ${address} is no address of this machine. Choose another (--host or HOST).`
+    case 'EADDRNOTAVAIL': return `Cannot listen: ${address} is not an address of this machine. Choose another (--host or HOST).`
     case 'EACCES': return `Cannot listen: permission denied for port ${port} of ${address}. Choose a port from 1024 (--port or PORT).`
     default: return `Cannot listen: ${error.message}`
   }

@@ -134,13 +134,23 @@ export class RunningGateway {
     return this.app.gateway.upstreams.get(name)
   }
 
+  /**
+   * Makes all ready but the listener.
+   *
+   * @throws What is wrong.
+   */
+  check (): Promise<void> {
+    return this.#current.ready()
+  }
+
   listen (): Promise<string> {
     return this.#then(async () => {
       const generation = this.#current
       await generation.ready()
+      const since = Date.now()
       const change = await this.#front.prepare(frontOptions(generation.parts))
       change.commit()
-      this.#watchCertificates()
+      this.#watchCertificates(since)
       const address = await generation.start(address => `Server listening at ${address}`)
       for (const other of this.#front.addresses().slice(1)) {
         this.app.log.info(`Server listening at ${new URL(address).protocol}//[${other.address}]:${other.port}`)
@@ -172,6 +182,7 @@ export class RunningGateway {
     if (before.hasRoutesOfOthers) {
       throw new ConfigInvalidError("Routes were added to gateway.app, which the app of another configuration would not have. Add them in the option 'setup' of createGateway(), which is called for each.")
     }
+    const since = Date.now()
     const options = frontOptions(parts)
     const next = new Generation(parts, this.#front, this.#state)
     await next.ready()
@@ -196,7 +207,7 @@ export class RunningGateway {
     const reloaded = { ...differences(before.parts.config, parts.config), sessionsEnded: this.#state.reconcile(next.serves, parts.config) }
     this.#retire(before)
     if (change !== undefined) {
-      this.#watchCertificates()
+      this.#watchCertificates(since)
       await next.start(address => `Configuration reloaded, serving at ${address}`)
     }
     this.app.log.info({ reloaded }, `configuration reloaded: ${summaryOf(reloaded)}`)
@@ -217,11 +228,11 @@ export class RunningGateway {
   }
 
   /** Certificates are renewed while the gateway runs. */
-  #watchCertificates (): void {
+  #watchCertificates (since: number): void {
     this.#unwatch?.()
     const { tls } = this.parts.config.listen ?? {}
     const files = tls === undefined ? [] : [...pemFiles(tls.cert), ...pemFiles(tls.key)]
-    this.#unwatch = files.length === 0 ? undefined : watchFiles(files, () => { this.#then(() => this.#readCertificates()).catch(() => {}) })
+    this.#unwatch = files.length === 0 ? undefined : watchFiles(files, since, () => { this.#then(() => this.#readCertificates()).catch(() => {}) })
   }
 
   async #readCertificates (): Promise<void> {

@@ -6,11 +6,19 @@ export const HELP = `Sluice, an API gateway that keeps WebSockets whole
 Usage:
   sluice [URL] [options]
   sluice --config sluice.yaml [options]
+  sluice check [FILE] [options]
+  sluice reload [--pid PID | --pid-file FILE]
 
   URL                  send everything, WebSockets included, to this target,
                        such as http://127.0.0.1:5173
   Without URL, configuration or folders, sluice.yaml in the working directory is
   used; where there is none, a demo is served, on loopback only.
+
+  check                says everything that is wrong with a configuration, and
+                       starts nothing
+  reload               has the service that runs put its configuration in force
+                       again, and says what is wrong with it; without --pid and
+                       --pid-file, the one that this user runs
 
 Options:
   -c, --config FILE    configuration file (YAML)
@@ -22,6 +30,8 @@ Options:
       --plugins DIR    folder of Fastify plugins to load, with app.upstream()
       --routes DIR     folder of Fastify routes to load, with app.proxy();
                        a subfolder's name is the prefix of its routes
+  -w, --watch          put the configuration file in force whenever it changes
+      --pid-file FILE  write the process id into FILE
   -h, --help           print this and exit
   -v, --version        print the version and exit
 
@@ -30,8 +40,10 @@ Environment (a .env file in the working directory is read, too):
 
 The command line wins over the environment, that over .env, that over the file.
 
-Exit codes: 0 stopped by SIGTERM or SIGINT, 1 wrong configuration or failure,
-2 wrong usage.
+Signals: SIGTERM and SIGINT stop it, SIGHUP reloads the configuration.
+
+Exit codes: 0 stopped by SIGTERM or SIGINT, or done; 1 wrong configuration or
+failure; 2 wrong usage.
 `
 
 /** The version of the package. */

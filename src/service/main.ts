@@ -1,12 +1,17 @@
 import type { Writable } from 'node:stream'
 import closeWithGrace from 'close-with-grace'
-import { parseArguments } from './arguments.js'
+import { UsageError } from '../errors.js'
+import { parseArguments, type Arguments } from './arguments.js'
+import { summaryOf, type Reloaded } from './changes.js'
+import { askToReload, openControl } from './control.js'
 import { readEnvironment } from './environment.js'
 import { explainFailure } from './failures.js'
 import { openGateway, type RunningGateway } from './gateway.js'
 import { HELP, version } from './help.js'
 import { surviveOutput } from './logger.js'
+import { hasLostTerminal } from './lost-terminal.js'
 import { resolveSettings, type Settings } from './settings.js'
+import { watchFiles } from './watched-files.js'
 
 /** What the program gets from outside. */
 export interface Surroundings {
@@ -30,48 +35,133 @@ const STOP_MARGIN = 5_000
  */
 export async function main ({ argv, environment, directory, stdout, stderr }: Surroundings): Promise<number> {
   for (const output of [stdout, stderr]) surviveOutput(output)
+  // The lines of a stack are indented, and stay as they are.
+  const complain = (text: string): void => { stderr.write(text.replace(/^(?=\S)/gm, 'sluice: ') + '\n') }
   try {
     const args = parseArguments(argv)
+    const read = async (): Promise<Settings> => resolveSettings(args, await readEnvironment(environment, directory), directory)
     if (args.help === true) {
       stdout.write(HELP)
     } else if (args.version === true) {
       stdout.write(`${version()}\n`)
+    } else if (args.command === 'check') {
+      stdout.write(`${await check(await read())}\n`)
+    } else if (args.command === 'reload') {
+      const { ok, text } = await askToReload(args)
+      if (!ok) {
+        complain(text)
+        return 1
+      }
+      stdout.write(`${text}\n`)
     } else {
-      await serve(await resolveSettings(args, await readEnvironment(environment, directory), directory))
+      await serve(args, read)
     }
     return 0
   } catch (error) {
     const { text, exitCode } = explainFailure(error)
-    // The lines of a stack are indented, and stay as they are.
-    stderr.write(text.replace(/^(?=\S)/gm, 'sluice: ') + '\n')
+    complain(text)
     return exitCode
   }
 }
 
+/** Makes everything of a configuration but the listener. */
+async function check (settings: Settings): Promise<string> {
+  const gateway = openGateway({ ...settings, logger: false })
+  try {
+    await gateway.check()
+  } finally {
+    await gateway.close()
+  }
+  const { routes = [], upstreams = {} } = settings.config
+  const counts = `${routes.length} route(s), ${Object.keys(upstreams).length} upstream(s)`
+  return settings.demo ? 'Nothing is configured; the demo would be served.' : `The configuration${settings.file === undefined ? '' : ` ${settings.file}`} is valid: ${counts}.`
+}
+
 /** Opens the gateway and lets it serve until a signal comes. */
-async function serve (settings: Settings): Promise<void> {
+async function serve (args: Arguments, read: () => Promise<Settings>): Promise<void> {
+  const since = Date.now()
+  const settings = await read()
+  if (args.watch === true && settings.file === undefined) throw new UsageError('Option --watch needs a configuration file (--config, or sluice.yaml in the working directory).')
   const gateway = openGateway(settings)
   await gateway.filled
   for (const note of settings.notes) gateway.app.log.warn(note)
-  const grace = stopOnSignals(gateway, settings.config.drainTimeout ?? 30_000)
+  const reload = reloader(gateway, read)
+  const ends: Array<() => unknown> = []
+  const grace = stopOnSignals(gateway, ends)
+  reloadOnHangup(gateway, () => reload('SIGHUP'))
   try {
+    // Where nobody can ask, everything else works; a pid file that was asked for must be there.
+    await openControl(() => reload('sluice reload'), args.pidFile).then(close => ends.push(close), (error: Error) => {
+      if (args.pidFile !== undefined) throw error
+      gateway.app.log.warn(`'sluice reload' will not find this service: ${error.message}. SIGHUP works.`)
+    })
     await gateway.listen()
   } catch (error) {
     grace.uninstall()
+    for (const end of ends) await end()
     await gateway.close()
     throw error
   }
-  const { routes = [] } = settings.config
-  if (routes.length === 0 && !settings.demo && settings.routes === undefined && settings.plugins === undefined) {
+  if (args.watch === true) ends.push(watchFiles([settings.file!], since, () => { reload('a change of the file').catch(() => {}) }))
+  warnOfNothing(gateway, settings)
+}
+
+/** Puts what the sources say by now in force. Whoever asks while it is being done gets the result of one further time. */
+function reloader (gateway: RunningGateway, read: () => Promise<Settings>): (why: string) => Promise<{ ok: boolean, text: string }> {
+  let running: Promise<unknown> = Promise.resolve()
+  let next: Promise<{ ok: boolean, text: string }> | undefined
+  const run = async (why: string): Promise<{ ok: boolean, text: string }> => {
+    next = undefined
+    try {
+      gateway.app.log.info(`${why}: reloading the configuration`)
+      const reloaded: Reloaded = await gateway.reload(read)
+      return { ok: true, text: `The configuration is in force: ${summaryOf(reloaded)}.` }
+    } catch (error) {
+      const { text } = explainFailure(error)
+      gateway.app.log.error(`The configuration was not reloaded, and the one before stays in force:\n${text}`)
+      return { ok: false, text }
+    }
+  }
+  return why => {
+    if (next === undefined) {
+      next = running.then(() => run(why))
+      running = next
+    }
+    return next
+  }
+}
+
+function reloadOnHangup ({ app }: RunningGateway, reload: () => Promise<unknown>): void {
+  process.on('SIGHUP', () => {
+    if (hasLostTerminal()) {
+      app.log.info('SIGHUP received, as the terminal has gone')
+      process.kill(process.pid, 'SIGTERM')
+    } else {
+      reload().catch(() => {})
+    }
+  })
+}
+
+function warnOfNothing (gateway: RunningGateway, { config: { routes = [] }, demo, ...folders }: Settings): void {
+  if (routes.length === 0 && !demo && folders.routes === undefined && folders.plugins === undefined) {
     gateway.app.log.warn("There are no routes, so every request is answered with 404. Add 'routes' to the configuration.")
   }
 }
 
-function stopOnSignals (gateway: RunningGateway, drainTimeout: number) {
-  const { app } = gateway
-  return closeWithGrace({ delay: drainTimeout + STOP_MARGIN, logger: app.log, skip: ['beforeExit'] }, async ({ signal, err }) => {
-    if (err === undefined) app.log.info(`${signal} received, stopping`)
-    else app.log.fatal({ err }, 'Uncaught error, stopping')
+/** @param ends What else ends with it. */
+function stopOnSignals (gateway: RunningGateway, ends: ReadonlyArray<() => unknown>) {
+  // Of the app that is served then.
+  const logger = { error: (message?: unknown) => gateway.app.log.error(message), warn: (message?: unknown) => gateway.app.log.warn(message) }
+  return closeWithGrace({ delay: false, logger, skip: ['beforeExit', 'SIGHUP'] }, async ({ signal, err }) => {
+    if (err === undefined) gateway.app.log.info(`${signal} received, stopping`)
+    else gateway.app.log.fatal({ err }, 'Uncaught error, stopping')
+    // As long as the configuration says that is in force by now.
+    const limit = (gateway.parts.config.drainTimeout ?? 30_000) + STOP_MARGIN
+    setTimeout(() => {
+      gateway.app.log.error(`not stopped within ${limit} ms, exiting`)
+      process.exit(1)
+    }, limit).unref()
+    for (const end of ends) await end()
     await gateway.close()
   })
 }

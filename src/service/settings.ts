@@ -14,6 +14,8 @@ export interface Settings {
   config: GatewayConfig
   /** Says where in the configuration something is, for errors. */
   locate: Locate
+  /** The configuration file, if there is one: its whole path. */
+  file?: string
   /** Nothing is configured: the embedded demo is served. */
   demo: boolean
   /** What is to be said in the log about where the settings come from. */
@@ -26,7 +28,7 @@ export interface Settings {
  * Puts the sources together: the command line wins over the environment, that over the configuration file. `sluice.yaml` in the working
  * directory is used where nothing else says what to serve.
  *
- * @throws {UsageError} for a URL on the command line that is no target.
+ * @throws {UsageError} for a URL on the command line that is not a valid target.
  * @throws {ConfigInvalidError} for what is wrong in the environment or in the file.
  */
 export async function resolveSettings (args: Arguments, environment: Environment, directory: string): Promise<Settings> {
@@ -35,11 +37,11 @@ export async function resolveSettings (args: Arguments, environment: Environment
     ...args.routes !== undefined && { routes: resolve(directory, args.routes) }
   }
   const hasFolders = Object.keys(folders).length > 0
-  const served = await whatToServe(args, environment, directory, hasFolders) ?? (hasFolders ? undefined : await fileOfFolder(directory))
-  const { config, locate } = served ?? { config: {}, locate: locateInObject }
+  const source = await whatToServe(args, environment, directory, hasFolders) ?? (hasFolders ? undefined : await fileOfFolder(directory))
+  const { config, locate } = source ?? { config: {}, locate: locateInObject }
 
-  const demo = served === undefined && !hasFolders
-  const notes = served?.found === undefined ? [] : [`The configuration is ${served.found}, found in the working directory.`]
+  const demo = source === undefined && !hasFolders
+  const notes = source?.found === undefined ? [] : [`The configuration is ${source.found}, found in the working directory.`]
   let host = args.host ?? environment.HOST ?? config.listen?.host
   if (demo && host !== undefined && !isLoopback(host)) {
     notes.push(`The demo listens on 127.0.0.1 only, not on ${host}. Name an upstream to listen there.`)
@@ -56,15 +58,28 @@ export async function resolveSettings (args: Arguments, environment: Environment
     locate,
     demo,
     notes,
+    ...source?.file !== undefined && { file: source.file },
     ...folders
   }
 }
 
+/** A configuration and where it comes from. */
+interface Served extends ConfigFile {
+  /** The path of its file. */
+  file?: string
+  /** Its file's name, where nobody has named it. */
+  found?: string
+}
+
+async function served (path: string, openEnded: boolean, directory: string): Promise<Served> {
+  return { ...await readConfigFile(path, openEnded, directory), file: resolve(directory, path) }
+}
+
 /** The configuration that the first source gives which names one; undefined when none does. */
-async function whatToServe (args: Arguments, environment: Environment, directory: string, openEnded: boolean): Promise<ConfigFile & { found?: string } | undefined> {
+async function whatToServe (args: Arguments, environment: Environment, directory: string, openEnded: boolean): Promise<Served | undefined> {
   if (args.url !== undefined) return everythingTo(args.url, message => new UsageError(message))
   // The path stays as it was given, for errors; it counts from the working directory.
-  if (args.config !== undefined) return readConfigFile(args.config, openEnded, directory)
+  if (args.config !== undefined) return served(args.config, openEnded, directory)
   const { UPSTREAM_URL: url, CONFIG_FILE: file } = environment
   for (const [name, value] of Object.entries({ UPSTREAM_URL: url, CONFIG_FILE: file })) {
     // Whatever was to fill it in has failed, and it must not publish something else.
@@ -74,7 +89,7 @@ async function whatToServe (args: Arguments, environment: Environment, directory
     throw new ConfigInvalidError(`Both UPSTREAM_URL ('${url}') and CONFIG_FILE ('${file}') are set. Unset one of them.`)
   }
   if (url !== undefined) return everythingTo(url, message => new ConfigInvalidError(`Environment variable UPSTREAM_URL: ${message}`))
-  if (file !== undefined) return readConfigFile(file, openEnded, directory)
+  if (file !== undefined) return served(file, openEnded, directory)
   return undefined
 }
 
@@ -82,9 +97,9 @@ async function whatToServe (args: Arguments, environment: Environment, directory
 const DEFAULT_FILE = 'sluice.yaml'
 
 /** That of the working directory; undefined when there is none. */
-async function fileOfFolder (directory: string): Promise<ConfigFile & { found: string } | undefined> {
+async function fileOfFolder (directory: string): Promise<Served | undefined> {
   if (!existsSync(resolve(directory, DEFAULT_FILE))) return undefined
-  return { ...await readConfigFile(DEFAULT_FILE, false, directory), found: DEFAULT_FILE }
+  return { ...await served(DEFAULT_FILE, false, directory), found: DEFAULT_FILE }
 }
 
 function isLoopback (host: string): boolean {

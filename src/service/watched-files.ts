@@ -1,29 +1,37 @@
-import { unwatchFile, watchFile, type Stats } from 'node:fs'
+import { stat, unwatchFile, watchFile, type Stats } from 'node:fs'
 
 /** How often files are looked at, in milliseconds. */
 const INTERVAL = 500
 /** How long after a change nothing more must have changed: an editor, or whoever renews a certificate, writes in steps. */
 const QUIET = 200
+/** How far the time of a file may be behind the clock, in milliseconds. */
+const CLOCK_TICK = 20
 
 /**
  * Watches files, also those that are replaced, or are links to files that are. Their state is polled: what the system
  * tells of a file ends when another one takes its name.
  *
+ * @param since When they were read, as `Date.now()` counts: what has changed since then counts, too.
  * @param onChange Is called when a file has changed, appeared or gone, and then nothing more for a moment.
  * @returns Ends it.
  */
-export function watchFiles (paths: readonly string[], onChange: () => void): () => void {
+export function watchFiles (paths: readonly string[], since: number, onChange: () => void): () => void {
   let timer: NodeJS.Timeout | undefined
+  let over = false
+  const changed = (): void => {
+    clearTimeout(timer)
+    if (!over) timer = setTimeout(onChange, QUIET)
+  }
   const listeners = paths.map(path => {
     const listener = (now: Stats, before: Stats): void => {
-      if (now.mtimeMs === before.mtimeMs && now.ino === before.ino && now.size === before.size) return
-      clearTimeout(timer)
-      timer = setTimeout(onChange, QUIET)
+      if (now.mtimeMs !== before.mtimeMs || now.ino !== before.ino || now.size !== before.size) changed()
     }
     watchFile(path, { interval: INTERVAL, persistent: false }, listener)
+    stat(path, (error, { mtimeMs } = {} as Stats) => { if (error === null && mtimeMs > since - CLOCK_TICK) changed() })
     return { path, listener }
   })
   return () => {
+    over = true
     clearTimeout(timer)
     for (const { path, listener } of listeners) unwatchFile(path, listener)
   }

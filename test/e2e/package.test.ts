@@ -26,7 +26,8 @@ t.test('holds what users need and nothing else', async t => {
 t.test('the plugin and createGateway() carry WebSockets', async t => {
   await writeFile(join(folder, 'program.js'), `
     import Fastify from 'fastify'
-    import sluice, { createGateway } from 'sluice'
+    import sluice from 'sluice'
+    import { createGateway } from 'sluice/service'
 
     const upstream = process.argv[2]
     const app = Fastify()
@@ -66,7 +67,8 @@ t.test('its types hold for a strict TypeScript program', async t => {
   await writeFile(join(folder, 'program.ts'), `
     import Fastify from 'fastify'
     import '@fastify/websocket' // It declares a route option \`websocket\`, too.
-    import sluice, { createGateway, type ProxyRouteOptions } from 'sluice'
+    import sluice, { type ProxyRouteOptions } from 'sluice'
+    import { createGateway } from 'sluice/service'
 
     const app = Fastify()
     await app.register(sluice)

@@ -9,15 +9,15 @@ function told (schema: typeof GatewayConfig | typeof ProxyOptions | typeof Upstr
 }
 
 t.test('says what would be right', async t => {
-  t.strictSame(told(GatewayConfig, 42), [': must be an object, it is 42'])
-  t.strictSame(told(GatewayConfig, { listen: { port: '8080' } }), ['listen.port: must be an integer, it is "8080"'])
-  t.strictSame(told(GatewayConfig, { listen: { port: -1 } }), ['listen.port: must be an integer of at least 0, it is -1'])
-  t.strictSame(told(GatewayConfig, { listen: { port: 65536 } }), ['listen.port: must be an integer of at most 65535, it is 65536'])
-  t.strictSame(told(GatewayConfig, { listen: { host: '' } }), ['listen.host: must be a string with a length of at least 1, it is ""'])
+  t.strictSame(told(GatewayConfig, 42), [': must be an object, got 42'])
+  t.strictSame(told(GatewayConfig, { listen: { port: '8080' } }), ['listen.port: must be an integer, got "8080"'])
+  t.strictSame(told(GatewayConfig, { listen: { port: -1 } }), ['listen.port: must be an integer of at least 0, got -1'])
+  t.strictSame(told(GatewayConfig, { listen: { port: 65536 } }), ['listen.port: must be an integer of at most 65535, got 65536'])
+  t.strictSame(told(GatewayConfig, { listen: { host: '' } }), ['listen.host: must be a string with a length of at least 1, got ""'])
   t.strictSame(told(GatewayConfig, { logLevel: 'loud' }),
-    ['logLevel: must be one of fatal, error, warn, info, debug, trace, silent, it is "loud"'])
-  t.strictSame(told(UpstreamOptions, { targets: [] }), ['targets: must be an array with a length of at least 1, it is []'])
-  t.strictSame(told(UpstreamOptions, {}), ['targets: must be an array, it is missing'])
+    ['logLevel: must be one of fatal, error, warn, info, debug, trace, silent, got "loud"'])
+  t.strictSame(told(UpstreamOptions, { targets: [] }), ['targets: must be an array with a length of at least 1, got []'])
+  t.strictSame(told(UpstreamOptions, {}), ['targets: must be an array, but is missing'])
   t.match(problems(UpstreamOptions, {})[0]!.message, /\(The interchangeable targets\./, 'the description is the hint')
 })
 
@@ -28,34 +28,34 @@ t.test('knows the options that there are', async t => {
 })
 
 t.test('inside a union, explains the branch that the value came nearest to', async t => {
-  t.strictSame(told(UpstreamOptions, { targets: [5] }), ['targets.0: must be a string or an object, it is 5'])
-  t.strictSame(told(UpstreamOptions, { targets: [''] }), ['targets.0: must be a string with a length of at least 1, it is ""'])
+  t.strictSame(told(UpstreamOptions, { targets: [5] }), ['targets.0: must be a string or an object, got 5'])
+  t.strictSame(told(UpstreamOptions, { targets: [''] }), ['targets.0: must be a string with a length of at least 1, got ""'])
   t.strictSame(told(UpstreamOptions, { targets: [{ ur: 'http://a', weight: 0 }] }), [
-    'targets.0.url: must be a string, it is missing',
+    'targets.0.url: must be a string, but is missing',
     "targets.0.ur: there is no such option; did you mean 'url'?",
-    'targets.0.weight: must be an integer of at least 1, it is 0'
+    'targets.0.weight: must be an integer of at least 1, got 0'
   ])
-  t.strictSame(told(ProxyOptions, { upstream: 'a', websocket: 'yes' }), ['websocket: must be a boolean or an object, it is "yes"'])
+  t.strictSame(told(ProxyOptions, { upstream: 'a', websocket: 'yes' }), ['websocket: must be a boolean or an object, got "yes"'])
   t.strictSame(told(ProxyOptions, { upstream: 'a', websocket: { closeTimeot: 1 } }),
     ["websocket.closeTimeot: there is no such option; did you mean 'closeTimeout'?"])
-  t.strictSame(told(ProxyOptions, { upstream: 5 }), ['upstream: must be a string or a function, it is 5'])
+  t.strictSame(told(ProxyOptions, { upstream: 5 }), ['upstream: must be a string or a function, got 5'])
 })
 
 t.test('finds every problem, one a place', async t => {
   t.strictSame(told(GatewayConfig, { listen: { port: 1.5, hsot: 'a' }, routes: [{}], upstreams: null }), [
     "listen.hsot: there is no such option; did you mean 'host'?",
-    'listen.port: must be an integer, it is 1.5',
-    'upstreams: must be an object, it is null',
-    'routes.0.url: must be a string or an array, it is missing',
-    'routes.0.upstream: must be a string, it is missing'
+    'listen.port: must be an integer, got 1.5',
+    'upstreams: must be an object, got null',
+    'routes.0.url: must be a string or an array, but is missing',
+    'routes.0.upstream: must be a string, but is missing'
   ])
-  t.strictSame(told(GatewayConfig, { upstreams: { 'a/b~c': {} } }), ['upstreams.a/b~c.targets: must be an array, it is missing'])
+  t.strictSame(told(GatewayConfig, { upstreams: { 'a/b~c': {} } }), ['upstreams.a/b~c.targets: must be an array, but is missing'])
 })
 
 t.test('shows no more of a value than is needed', async t => {
   const [problem] = problems(Type.Integer(), 'x'.repeat(1000))
-  t.equal(problem!.message, `must be an integer, it is "${'x'.repeat(56)}...`)
-  t.match(problems(Type.Integer(), () => 1)[0]!.message, 'it is a function')
+  t.equal(problem!.message, `must be an integer, got "${'x'.repeat(56)}...`)
+  t.match(problems(Type.Integer(), () => 1)[0]!.message, 'got a function')
 })
 
 t.test('validated() gives the value or throws', async t => {
@@ -63,7 +63,7 @@ t.test('validated() gives the value or throws', async t => {
   t.equal(validated(UpstreamOptions, options, "Upstream 'a'"), options)
   t.throws(() => validated(UpstreamOptions, { targets: 1, weigth: 1 }, "Upstream 'a'"), {
     code: 'SLUICE_OPTIONS_INVALID',
-    message: /^Upstream 'a': option 'weigth': there is no such option.*; option 'targets': must be an array, it is 1/
+    message: /^Upstream 'a': option 'weigth': there is no such option.*; option 'targets': must be an array, got 1/
   })
-  t.throws(() => validated(UpstreamOptions, null, "Upstream 'a'"), { message: /^Upstream 'a': must be an object, it is null/ })
+  t.throws(() => validated(UpstreamOptions, null, "Upstream 'a'"), { message: /^Upstream 'a': must be an object, got null/ })
 })

@@ -1,7 +1,8 @@
 import Fastify from 'fastify'
 import t, { type Test } from 'tap'
 
-import sluice, { createGateway, type WebSocketOptions } from '../../src/index.js'
+import sluice, { type WebSocketOptions } from '../../src/index.js'
+import { createGateway } from '../../src/service/index.js'
 import { checkEnd, openSession, startGateway } from '../helpers/gateway.js'
 import { exchange, handshake } from '../helpers/raw-client.js'
 import { blackHole, goodResponse, rawTarget } from '../helpers/raw-target.js'
@@ -250,10 +251,10 @@ const WRONG: Array<[options: object, message: RegExp]> = [
   [{ protocols: 'a' }, /'websocket\.protocols': must be an array/],
   [{ compression: 'on' }, /'websocket\.compression': must be one of passthrough, off/],
   ...['connectTimeout', 'handshakeTimeout', 'idleTimeout', 'pongTimeout', 'maxLifetime', 'maxFrameSize', 'maxMessageSize', 'maxSessions', 'maxSessionsPerClient', 'closeTimeout', 'stallTimeout'].flatMap((name): typeof WRONG => [
-    [{ [name]: 0 }, new RegExp(`'websocket\\.${name}': must be an integer of at least 1, it is 0`)],
-    [{ [name]: -1 }, new RegExp(`'websocket\\.${name}': must be an integer of at least 1, it is -1`)],
-    [{ [name]: 1.5 }, new RegExp(`'websocket\\.${name}': must be an integer, it is 1\\.5`)],
-    [{ [name]: '1s' }, new RegExp(`'websocket\\.${name}': must be an integer, it is "1s"`)],
+    [{ [name]: 0 }, new RegExp(`'websocket\\.${name}': must be an integer of at least 1, got 0`)],
+    [{ [name]: -1 }, new RegExp(`'websocket\\.${name}': must be an integer of at least 1, got -1`)],
+    [{ [name]: 1.5 }, new RegExp(`'websocket\\.${name}': must be an integer, got 1\\.5`)],
+    [{ [name]: '1s' }, new RegExp(`'websocket\\.${name}': must be an integer, got "1s"`)],
     [{ [name]: Infinity }, new RegExp(`'websocket\\.${name}': must be an integer`)]
   ]),
   [{ maxLifetime: 2 ** 31 }, /'websocket\.maxLifetime': must be an integer of at most 2147483647/],
@@ -261,7 +262,7 @@ const WRONG: Array<[options: object, message: RegExp]> = [
   [{ pingInterval: true }, /'websocket\.pingInterval': must be false or an integer/],
   [{ pingInterval: 0 }, /'websocket\.pingInterval': must be an integer of at least 1/],
   [{ messageRate: 5 }, /'websocket\.messageRate': must be an object/],
-  [{ messageRate: {} }, /'websocket\.messageRate\.messages': must be a number, it is missing/],
+  [{ messageRate: {} }, /'websocket\.messageRate\.messages': must be a number, but is missing/],
   [{ messageRate: { messages: 0 } }, /'websocket\.messageRate\.messages': .*greater than 0/],
   [{ messageRate: { messages: 1, burst: 0 } }, /'websocket\.messageRate\.burst'/],
   [{ messageRate: { messages: 1, action: 'drop' } }, /'websocket\.messageRate\.action': must be one of close, delay/],

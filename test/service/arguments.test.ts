@@ -23,11 +23,11 @@ const WRONG: Array<[string[], string]> = [
   [['--host='], "Option '--host' needs a value."],
   [['--port', '80', '-p', '81'], "Option '-p' is given twice."],
   [['--help=yes'], "Option '--help' takes no value."],
-  [['--port', 'http'], "Option '--port' must be an integer from 0 to 65535, it is 'http'."],
-  [['--port', '65536'], "Option '--port' must be an integer from 0 to 65535, it is '65536'."],
-  [['--port=-1'], "Option '--port' must be an integer from 0 to 65535, it is '-1'."],
-  [['--port', '1e3'], "Option '--port' must be an integer from 0 to 65535, it is '1e3'."],
-  [['--log-level', 'loud'], "Option '--log-level' must be one of fatal, error, warn, info, debug, trace, silent, it is 'loud'."],
+  [['--port', 'http'], "Option '--port' must be an integer from 0 to 65535, got 'http'."],
+  [['--port', '65536'], "Option '--port' must be an integer from 0 to 65535, got '65536'."],
+  [['--port=-1'], "Option '--port' must be an integer from 0 to 65535, got '-1'."],
+  [['--port', '1e3'], "Option '--port' must be an integer from 0 to 65535, got '1e3'."],
+  [['--log-level', 'loud'], "Option '--log-level' must be one of fatal, error, warn, info, debug, trace, silent, got 'loud'."],
   [['http://a', 'http://b'], "Unexpected argument 'http://b': there is one URL at most, and 'http://a' is it. Several targets need a configuration file (--config)."],
   [['http://a', '--config', 'x.yaml'], "Both a URL ('http://a') and --config are given. Leave one of them out."]
 ]

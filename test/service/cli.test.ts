@@ -95,7 +95,7 @@ t.test('says in one line why it cannot listen', async t => {
   // 192.0.2.0/24 is for documentation: no machine has it.
   const foreign = startService(t, ['http://127.0.0.1:9', '--host', '192.0.2.1', '--port', '0'], { cwd: t.testdir() })
   t.equal(await foreign.ended, 1)
-  t.match(foreign.stderr, /^sluice: Cannot listen: 192\.0\.2\.1 is no address of this machine\. .*\n$/)
+  t.match(foreign.stderr, /^sluice: Cannot listen: 192\.0\.2\.1 is not an address of this machine\. .*\n$/)
 })
 
 t.test('errors go to the standard error, with their exit code and no stack', async t => {

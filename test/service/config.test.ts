@@ -29,10 +29,10 @@ t.test('a target must be an origin', async t => {
     routes: [{ url: '/', upstream: 'ftp://a' }]
   })
   t.equal(problems.length, 4)
-  t.match(problems[0], /^upstreams\.app\.targets\.0: '127\.0\.0\.1:80' is no target: .*http:\/\/127\.0\.0\.1:80/)
-  t.match(problems[1], /^upstreams\.app\.targets\.1\.url: 'ws:\/\/a' is no target: /)
-  t.match(problems[2], /^upstreams\.app\.targets\.2: 'http:\/\/a\/path' is no target: .*write 'http:\/\/a'/)
-  t.match(problems[3], /^routes\.0\.upstream: 'ftp:\/\/a' is no target: /)
+  t.match(problems[0], /^upstreams\.app\.targets\.0: '127\.0\.0\.1:80' is not a valid target: .*http:\/\/127\.0\.0\.1:80/)
+  t.match(problems[1], /^upstreams\.app\.targets\.1\.url: 'ws:\/\/a' is not a valid target: /)
+  t.match(problems[2], /^upstreams\.app\.targets\.2: 'http:\/\/a\/path' is not a valid target: .*write 'http:\/\/a'/)
+  t.match(problems[3], /^routes\.0\.upstream: 'ftp:\/\/a' is not a valid target: /)
 })
 
 t.test('a route must name a declared upstream', async t => {
@@ -69,7 +69,7 @@ t.test('all kinds of problems are found at once, and none hides behind a wrong t
 t.test('the error has a line for each problem', async t => {
   t.throws(() => checkedConfig({ listen: 1, x: 2 }, locateInObject, false), {
     code: 'SLUICE_CONFIG_INVALID',
-    message: /^x: there is no such option; known are .*\nlisten: must be an object, it is 1.*$/
+    message: /^x: there is no such option; known are .*\nlisten: must be an object, got 1.*$/
   })
-  t.throws(() => checkedConfig(null, locateInObject, false), { message: /^configuration: must be an object, it is null/ })
+  t.throws(() => checkedConfig(null, locateInObject, false), { message: /^configuration: must be an object, got null/ })
 })

@@ -23,12 +23,12 @@ t.test('names the variable that is wrong, and what it must be', async t => {
   for (const PORT of ['http', '65536', '-1', '80.5', 'NaN']) {
     await t.rejects(read({ PORT }), {
       code: 'SLUICE_CONFIG_INVALID',
-      message: `Environment variable PORT must be an integer from 0 to 65535, it is '${PORT}'.`
+      message: `Environment variable PORT must be an integer from 0 to 65535, got '${PORT}'.`
     })
   }
   await t.rejects(read({ LOG_LEVEL: 'loud', PORT: 'x' }), {
-    message: "Environment variable PORT must be an integer from 0 to 65535, it is 'x'.\n" +
-      "Environment variable LOG_LEVEL must be one of fatal, error, warn, info, debug, trace, silent, it is 'loud'."
+    message: "Environment variable PORT must be an integer from 0 to 65535, got 'x'.\n" +
+      "Environment variable LOG_LEVEL must be one of fatal, error, warn, info, debug, trace, silent, got 'loud'."
   })
 })
 

@@ -9,7 +9,7 @@ t.test('what the user can mend is told without a stack', async t => {
   t.strictSame(explainFailure(new ConfigInvalidError('sluice.yaml:1:1: 100%s')), { text: 'sluice.yaml:1:1: 100%s', exitCode: 1 })
   t.strictSame(explainFailure(Object.assign(new Error('a'), { code: 'FST_ERR_DUPLICATED_ROUTE' })), { text: 'a', exitCode: 1 })
   t.match(explainFailure(listenError('EADDRINUSE')).text, /^Cannot listen: port 80 of 127\.0\.0\.1 is taken\. .*$/)
-  t.match(explainFailure(listenError('EADDRNOTAVAIL')).text, /^Cannot listen: 127\.0\.0\.1 is no address of this machine\. .*$/)
+  t.match(explainFailure(listenError('EADDRNOTAVAIL')).text, /^Cannot listen: 127\.0\.0\.1 is not an address of this machine\. .*$/)
   t.match(explainFailure(listenError('EACCES')).text, /^Cannot listen: permission denied for port 80 of 127\.0\.0\.1\. .*$/)
   t.match(explainFailure(listenError('EOTHER')).text, /^Cannot listen: listen EOTHER$/)
   t.match(explainFailure(Object.assign(new Error('x'), { syscall: 'getaddrinfo', hostname: 'nowhere' })).text, /^Cannot listen on 'nowhere': there is no such host\. .*$/)

@@ -30,14 +30,14 @@ t.test('wrong usage is exit code 2', async t => {
     { exitCode: 2, stdout: null, stderr: "sluice: There is no option '--prot'. Did you mean '--port'?\nsluice: Try 'sluice --help'.\n" })
   const { exitCode, stderr } = await run(t, ['localhost:5173'])
   t.equal(exitCode, 2)
-  t.match(stderr, /^sluice: 'localhost:5173' is no target: .*did you mean 'http:\/\/localhost:5173'/)
+  t.match(stderr, /^sluice: 'localhost:5173' is not a valid target: .*did you mean 'http:\/\/localhost:5173'/)
 })
 
 t.test('a wrong environment is exit code 1', async t => {
   t.strictSame(await run(t, [], { PORT: 'http' }),
-    { exitCode: 1, stdout: null, stderr: "sluice: Environment variable PORT must be an integer from 0 to 65535, it is 'http'.\n" })
+    { exitCode: 1, stdout: null, stderr: "sluice: Environment variable PORT must be an integer from 0 to 65535, got 'http'.\n" })
   t.strictSame(await run(t, [], {}, { '.env': 'LOG_LEVEL=loud\n' }),
-    { exitCode: 1, stdout: null, stderr: "sluice: Environment variable LOG_LEVEL must be one of fatal, error, warn, info, debug, trace, silent, it is 'loud'.\n" })
+    { exitCode: 1, stdout: null, stderr: "sluice: Environment variable LOG_LEVEL must be one of fatal, error, warn, info, debug, trace, silent, got 'loud'.\n" })
 })
 
 t.test('a wrong configuration file is exit code 1, with a line for each problem', async t => {
@@ -45,7 +45,7 @@ t.test('a wrong configuration file is exit code 1, with a line for each problem'
   const expected = {
     exitCode: 1,
     stdout: null,
-    stderr: 'sluice: sluice.yaml:2:9: listen.port: must be an integer, it is "high" (Port to listen on; 0 takes a free one.)\n' +
+    stderr: 'sluice: sluice.yaml:2:9: listen.port: must be an integer, got "high" (Port to listen on; 0 takes a free one.)\n' +
       "sluice: sluice.yaml:5:15: routes.0.upstream: upstream 'app' is not declared; declare it under 'upstreams'\n"
   }
   t.strictSame(await run(t, ['--config', 'sluice.yaml'], {}, { 'sluice.yaml': file }), expected)

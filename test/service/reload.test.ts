@@ -129,7 +129,7 @@ t.test('a request in an async hook is served by its own generation', async t => 
   const response = fetch(`${url}/held`)
   const socket = openSocket(`${url}/held`)
   await inHook
-  await gateway.reload({ ...config, upstreams: {}, routes: [] })
+  await gateway.reload({ ...config, drainSpread: 0, upstreams: {}, routes: [] })
   release()
   t.equal((await response).status, 200)
   t.equal((await closed(await socket)).code, 1012, 'its route is gone')

@@ -84,9 +84,9 @@ t.test('with folders, a file may name upstreams that it does not declare', async
 t.test('says which source is wrong', async t => {
   const directory = t.testdir()
   await t.rejects(resolveSettings({ url: '127.0.0.1:80' }, {}, directory),
-    { code: 'SLUICE_USAGE', message: /^'127\.0\.0\.1:80' is no target: .*http:\/\/127\.0\.0\.1:80/ })
+    { code: 'SLUICE_USAGE', message: /^'127\.0\.0\.1:80' is not a valid target: .*http:\/\/127\.0\.0\.1:80/ })
   await t.rejects(resolveSettings({}, { UPSTREAM_URL: 'ws://a' }, directory),
-    { code: 'SLUICE_CONFIG_INVALID', message: /^Environment variable UPSTREAM_URL: 'ws:\/\/a' is no target: / })
+    { code: 'SLUICE_CONFIG_INVALID', message: /^Environment variable UPSTREAM_URL: 'ws:\/\/a' is not a valid target: / })
   await t.rejects(resolveSettings({}, { UPSTREAM_URL: 'http://a', CONFIG_FILE: 'x.yaml' }, directory),
     { code: 'SLUICE_CONFIG_INVALID', message: "Both UPSTREAM_URL ('http://a') and CONFIG_FILE ('x.yaml') are set. Unset one of them." })
   await t.rejects(resolveSettings({ config: 'x.yaml' }, {}, directory), { message: 'x.yaml: cannot be read: there is no such file' })

@@ -1,6 +1,8 @@
 import type { FastifyInstance } from 'fastify'
 import * as sluice from 'sluice'
-import type { EndedBy, EndReason, GatewayConfig, PassthroughOptions, ProxyOptions, RouteConfig, SessionEnd, TargetOptions, Traffic, UpstreamFunction, UpstreamOptions, WebSocketOptions } from 'sluice'
+import * as service from 'sluice/service'
+import type { GatewayConfig, RouteConfig } from 'sluice/service'
+import type { EndedBy, EndReason, PassthroughOptions, ProxyOptions, SessionEnd, TargetOptions, Traffic, UpstreamFunction, UpstreamOptions, WebSocketOptions } from 'sluice'
 import { describe, expect, test } from 'tstyche'
 
 /** Whether a type is `any`, which is what everything is assignable to and from. */
@@ -15,27 +17,28 @@ type HoldsAny<T, Depth extends 0[] = []> =
 
 describe('createGateway()', () => {
   test('takes a configuration', () => {
-    expect(sluice.createGateway).type.toBeCallableWith({})
-    expect(sluice.createGateway).type.toBeCallableWith({
+    expect(service.createGateway).type.toBeCallableWith({})
+    expect(service.createGateway).type.toBeCallableWith({
       listen: { host: '127.0.0.1', port: 0 },
       logLevel: 'warn' as const,
       trustProxy: ['10.0.0.0/8'],
       upstreams: { app: { targets: ['http://127.0.0.1:5173'] } },
       routes: [{ url: '/*', upstream: 'app', websocket: true }]
     })
-    expect(sluice.createGateway).type.toBeCallableWith({}, { logger: false as const })
-    expect(sluice.createGateway).type.not.toBeCallableWith()
-    expect(sluice.createGateway).type.not.toBeCallableWith({ listen: 8080 })
-    expect(sluice.createGateway).type.not.toBeCallableWith({ logLevel: 'loud' })
-    expect(sluice.createGateway).type.not.toBeCallableWith({ upstreams: { app: {} } })
-    expect(sluice.createGateway).type.not.toBeCallableWith({ routes: [{ url: '/*' }] })
-    expect(sluice.createGateway).type.not.toBeCallableWith({ routes: [{ url: '/*', upstream: () => 'app' }] })
+    expect(service.createGateway).type.toBeCallableWith({}, { logger: false as const })
+    expect(service.createGateway).type.not.toBeCallableWith()
+    expect(service.createGateway).type.not.toBeCallableWith({ listen: 8080 })
+    expect(service.createGateway).type.not.toBeCallableWith({ logLevel: 'loud' })
+    expect(service.createGateway).type.not.toBeCallableWith({ upstreams: { app: {} } })
+    expect(service.createGateway).type.not.toBeCallableWith({ routes: [{ url: '/*' }] })
+    expect(service.createGateway).type.not.toBeCallableWith({ routes: [{ url: '/*', upstream: () => 'app' }] })
   })
 
   test('gives the app, and what starts and stops it', () => {
-    type Created = Awaited<ReturnType<typeof sluice.createGateway>>
+    type Created = Awaited<ReturnType<typeof service.createGateway>>
     expect<Created['app']>().type.toBe<FastifyInstance>()
     expect<Created['listen']>().type.toBe<() => Promise<string>>()
+    expect<Created['reload']>().type.toBe<(config: GatewayConfig) => Promise<service.Reloaded>>()
     expect<Created['close']>().type.toBe<() => Promise<void>>()
   })
 })
@@ -54,7 +57,7 @@ describe('the public types', () => {
     expect<HoldsAny<WebSocketOptions>>().type.toBe<false>()
     expect<HoldsAny<SessionEnd>>().type.toBe<false>()
     expect<HoldsAny<sluice.Gateway>>().type.toBe<false>()
-    expect<IsAny<typeof sluice.createGateway>>().type.toBe<false>()
+    expect<IsAny<typeof service.createGateway>>().type.toBe<false>()
   })
 
   test('of a session that has ended', () => {

@@ -1,7 +1,8 @@
 import '@fastify/websocket'
 import httpProxy from '@fastify/http-proxy'
 import Fastify from 'fastify'
-import type { GatewayConfig, WebSocketOptions } from 'sluice'
+import type { WebSocketOptions } from 'sluice'
+import type { GatewayConfig } from 'sluice/service'
 import { describe, expect, test } from 'tstyche'
 
 /* @fastify/websocket gives every route option object a `websocket?: boolean` of its own. */

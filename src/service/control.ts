@@ -1,0 +1,129 @@
+import { chmod, lstat, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { once } from 'node:events'
+import { connect, createServer, type Server } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { ConfigInvalidError, UsageError } from '../errors.js'
+
+/** How a request to a service that runs has ended. */
+export interface ControlResponse {
+  ok: boolean
+  /** For whoever asked: what has changed, or what is wrong, a line for each problem. */
+  text: string
+}
+
+/** Milliseconds that whoever is connected has for asking. */
+const ASK_TIMEOUT = 5_000
+/** Longest request. */
+const LONGEST_ASK = 64
+
+/**
+ * Where a service can be asked to reload, by the user that runs it: a socket beside its pid file, or named by its process
+ * id in a folder that is that user's alone.
+ */
+function socketOf (pid: number, pidFile: string | undefined): string {
+  if (process.platform === 'win32') return `\\\\.\\pipe\\sluice-${pid}`
+  return pidFile === undefined ? join(folder(), `${pid}.sock`) : `${pidFile}.sock`
+}
+
+function folder (): string {
+  const { XDG_RUNTIME_DIR: runtime } = process.env
+  return join(runtime !== undefined && runtime !== '' ? runtime : tmpdir(), `sluice-${process.getuid?.() ?? 0}`)
+}
+
+/** @throws {Error} when somebody else might have a hand in it. */
+async function ownFolder (): Promise<void> {
+  await mkdir(folder(), { recursive: true, mode: 0o700 })
+  const { uid, mode } = await lstat(folder())
+  if (uid !== process.getuid?.() || (mode & 0o077) !== 0) throw new Error(`the folder ${folder()} is not this user's alone`)
+}
+
+/**
+ * Lets the service be asked, until the result is called.
+ *
+ * @param reload Puts the configuration in force again.
+ * @param pidFile Gets the process id. Default: no file.
+ * @throws Node's error, when the file or the socket cannot be made.
+ */
+export async function openControl (reload: () => Promise<ControlResponse>, pidFile: string | undefined): Promise<() => Promise<void>> {
+  const path = socketOf(process.pid, pidFile)
+  if (pidFile === undefined) {
+    if (process.platform !== 'win32') await ownFolder()
+  } else {
+    await writeFile(pidFile, `${process.pid}\n`)
+  }
+  // What a process of the same id has left behind, or one of the same pid file.
+  if (process.platform !== 'win32') await rm(path, { force: true })
+  const server: Server = createServer({ allowHalfOpen: true }, socket => {
+    let asked = ''
+    socket.setEncoding('utf8').setTimeout(ASK_TIMEOUT, () => socket.destroy())
+    socket.on('error', () => {})
+    socket.on('data', (text: string) => {
+      asked += text
+      if (asked.length > LONGEST_ASK) socket.destroy()
+    })
+    socket.once('end', () => {
+      // It takes as long as plugins take.
+      socket.setTimeout(0)
+      if (asked !== 'reload\n') socket.end(JSON.stringify({ ok: false, text: 'There is no such request.' }))
+      else reload().then(response => socket.end(JSON.stringify(response)), () => socket.destroy())
+    })
+  })
+  server.listen(path)
+  await once(server, 'listening')
+  if (process.platform !== 'win32') await chmod(path, 0o600)
+  server.on('error', () => {}).unref()
+  return async () => {
+    server.close()
+    await rm(path, { force: true })
+    if (pidFile !== undefined) await rm(pidFile, { force: true })
+  }
+}
+
+/**
+ * Asks a service that runs to put its configuration in force again.
+ *
+ * @throws {UsageError} when it is not said which of several.
+ * @throws {ConfigInvalidError} when there is none.
+ */
+export async function askToReload ({ pid, pidFile }: { pid?: number, pidFile?: string }): Promise<ControlResponse> {
+  if (pid !== undefined && pidFile !== undefined) throw new UsageError('Both --pid and --pid-file are given. Leave one of them out.')
+  const chosen = pidFile !== undefined ? await readPidFile(pidFile) : pid ?? await onlyOne()
+  const socket = connect({ path: socketOf(chosen, pidFile), allowHalfOpen: true })
+  try {
+    await once(socket, 'connect')
+    socket.end('reload\n')
+    let text = ''
+    for await (const chunk of socket.setEncoding('utf8')) text += chunk
+    return JSON.parse(text) as ControlResponse
+  } catch (error) {
+    throw new ConfigInvalidError(`The service with the process id ${chosen} did not respond (${(error as NodeJS.ErrnoException).code ?? 'it ended'}). Does it run, and as this user?`)
+  }
+}
+
+async function readPidFile (file: string): Promise<number> {
+  const text = await readFile(file, 'utf8').catch((error: NodeJS.ErrnoException) => {
+    throw new ConfigInvalidError(`${file}: cannot be read: ${error.code === 'ENOENT' ? 'there is no such file. Does the service run with this --pid-file?' : error.message}`)
+  })
+  if (!/^\d+\s*$/.test(text)) throw new ConfigInvalidError(`${file}: holds no process id`)
+  return Number(text)
+}
+
+/** The service that this user runs. */
+async function onlyOne (): Promise<number> {
+  if (process.platform === 'win32') throw new UsageError('Say which service is to reload: --pid or --pid-file.')
+  const names = await readdir(folder()).catch(() => [])
+  const running = names.map(name => Number(/^(\d+)\.sock$/.exec(name)?.[1])).filter(pid => pid > 0 && isAlive(pid))
+  if (running.length === 0) throw new ConfigInvalidError('No service of this user was found. Say which is to reload: --pid or --pid-file.')
+  if (running.length > 1) throw new UsageError(`Several services run: ${running.join(', ')}. Say which is to reload with --pid.`)
+  return running[0]!
+}
+
+function isAlive (pid: number): boolean {
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch {
+    return false
+  }
+}
