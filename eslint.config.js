@@ -1,4 +1,5 @@
 import neostandard from 'neostandard'
+import sluice from './scripts/eslint-import-direction.js'
 
 export default [
   ...neostandard({
@@ -12,5 +13,10 @@ export default [
       '@typescript-eslint/no-redeclare': 'off',
       'no-redeclare': 'off'
     }
+  },
+  {
+    files: ['src/**/*.ts'],
+    plugins: { sluice },
+    rules: { 'sluice/import-direction': 'error' }
   }
 ]

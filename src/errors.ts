@@ -4,7 +4,7 @@ import fastifyError from '@fastify/error'
  * Every error of the gateway, in one table. A message names the offender and the fix.
  *
  * The first block is for whoever writes the configuration or the code and may name anything. The second
- * block reaches clients, so it names no address, no stack and no message of a library (DESIGN.md, rule 4);
+ * block reaches clients, so it names no address, no stack and no message of a library (ARCHITECTURE.md, rule 4);
  * the cause goes into the log, as `error.cause`.
  */
 

@@ -3,9 +3,9 @@ import { diagnostics } from './observers/diagnostics.js'
 import type { GatewayOptions } from './options/index.js'
 import { SessionCounts } from './policies/session-limits.js'
 import { Observers } from './proxy/observer.js'
-import type { Placed } from './routing/compile-route.js'
 import { Endpoints } from './upstreams/endpoints.js'
 import type { UpstreamControl } from './upstreams/control.js'
+import type { LiveSession } from './websocket/live-session.js'
 import { Sessions, type DrainOptions } from './websocket/sessions.js'
 
 /** `app.gateway`. */
@@ -40,7 +40,7 @@ export class Membership {
   /** Whether it is this generation that is served. If so, its end is that of the gateway. */
   serving = false
   /** Say whether a session's route and target are there: one for each scope that has a gateway. */
-  readonly serves: Array<(session: Placed) => boolean> = []
+  readonly serves: Array<(session: LiveSession) => boolean> = []
 
   constructor (state: GatewayState) {
     this.state = state

@@ -18,7 +18,7 @@ export const directResponses = { enabled: true }
 /**
  * Whether a response may go to the client past Fastify: no onSend hook wants to see or to change it.
  *
- * Fastify tells this nowhere, so it is read off the route's context, which is not documented (DESIGN.md,
+ * Fastify tells this nowhere, so it is read off the route's context, which is not documented (ARCHITECTURE.md,
  * rule 6). `reply.send(stream)` costs as much as all the rest of a small request: a stream, a pipe, and the
  * listeners for their ends (docs/benchmarks.md). Where the context is not found, every response takes that way.
  */

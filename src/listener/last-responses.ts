@@ -1,7 +1,7 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { addResponse, newestResponse } from './pending-responses.js'
-import { RouteTable } from '../routing/route-table.js'
+import { routedPaths } from './routed-paths.js'
 import { framingFault } from '../message/framing.js'
 import { prepareTarget } from '../message/request-target.js'
 
@@ -25,7 +25,7 @@ const doubtful = new WeakSet<Duplex>()
  * request arrives, ahead of every listener: a hook of the app may take its time.
  */
 export class LastResponses {
-  readonly #routes: RouteTable
+  readonly #server: Server
 
   /** Those of a server; what listens for requests and client errors by now is called in its turn. */
   static of (server: Server): LastResponses {
@@ -35,7 +35,7 @@ export class LastResponses {
   }
 
   private constructor (server: Server) {
-    this.#routes = RouteTable.of(server)
+    this.#server = server
     const listeners = server.rawListeners('clientError') as ClientErrorListener[]
     server.removeAllListeners('clientError')
     server.on('clientError', (error: NodeJS.ErrnoException, socket: Duplex) => {
@@ -72,7 +72,7 @@ export class LastResponses {
       return false
     }
     addResponse(response)
-    prepareTarget(request, this.#routes)
+    prepareTarget(request, routedPaths(this.#server))
     if (framingFault(request) !== undefined) {
       doubtful.add(socket)
       // Also on a route that serves it: somebody before us may have seen its body end elsewhere.

@@ -11,7 +11,7 @@ const gathered = new WeakMap<AppServer, OtherConnections>()
  * each with a server of its own and gives the app only the first: what the gateway asks of its server, such as to
  * leave `Expect: 100-continue` to the target, would hold for one of the addresses. Node documents that a
  * connection may be given to a server by emitting it; where Fastify keeps the other servers it does not
- * (DESIGN.md, rule 6). Not found there, they serve as Fastify has them serve.
+ * (ARCHITECTURE.md, rule 6). Not found there, they serve as Fastify has them serve.
  */
 export class OtherConnections {
   readonly #open = new Set<Socket>()

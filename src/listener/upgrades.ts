@@ -5,7 +5,7 @@ import { TLSSocket } from 'node:tls'
 import { LastResponses } from './last-responses.js'
 import { prepareTarget } from '../message/request-target.js'
 import { newestResponse, waitForResponses } from './pending-responses.js'
-import { RouteTable } from '../routing/route-table.js'
+import { routedPaths } from './routed-paths.js'
 import { hasBody, listsToken } from '../message/headers.js'
 import { refuseDraining } from './draining.js'
 import { asksForWebSocket } from '../message/upgrade-request.js'
@@ -173,7 +173,7 @@ export class Upgrades {
     socket.on('error', onSocketError)
     const lastResponses = LastResponses.of(this.#server)
     if (lastResponses.isOver(socket)) return lastResponses.leave(socket)
-    prepareTarget(request, RouteTable.of(this.#server))
+    prepareTarget(request, routedPaths(this.#server))
     const response = new ServerResponse(request)
     // Node hands over an upgrade also while requests before it are being answered, and their responses would meet
     // with the 101.

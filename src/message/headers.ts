@@ -2,7 +2,7 @@ import type { IncomingHttpHeaders } from 'node:http'
 import { RequestInvalidError } from '../errors.js'
 
 /**
- * Which headers pass the gateway: the one place for both legs (DESIGN.md, rule 5).
+ * Which headers pass the gateway: the one place for both legs (ARCHITECTURE.md, rule 5).
  *
  * Headers are lists of alternating names and values, as Node's `rawHeaders`, so that order, case and
  * repetition survive.

@@ -10,7 +10,7 @@ import { TLSSocket } from 'node:tls'
  * read into the same memory, if what was read is passed on, or copied, before the next read.
  *
  * `onread` is Node's documented option for it, but only for sockets that one connects oneself. One that was
- * accepted must be taken over by its handle, which is not documented (DESIGN.md, rule 6). Where that is not
+ * accepted must be taken over by its handle, which is not documented (ARCHITECTURE.md, rule 6). Where that is not
  * possible, as over TLS, the socket is read by its 'data' events.
  */
 export const sharedReads = { enabled: true }

@@ -1,7 +1,6 @@
 import type { FastifyBaseLogger, FastifyRequest } from 'fastify'
 import type { EndedBy, EndReason, SessionEnd, SessionRequest } from '../types.js'
 import type { Target } from '../upstreams/target.js'
-import type { Observers } from './observer.js'
 
 /**
  * Why an exchange ended. Of one that opened a session, it is the reason of the session's end; of another:
@@ -39,6 +38,17 @@ export interface Timings {
   /** The head of its response had come. */
   firstByte: number | undefined
   end: number | undefined
+}
+
+/** Who hears of the steps of exchanges: all observers of a gateway. */
+export interface ExchangeEvents {
+  /** Whether there are any: without them, each call site costs this comparison. */
+  readonly active: boolean
+  onStart (exchange: Exchange): void
+  onAttempt (exchange: Exchange): void
+  onAttemptFailed (exchange: Exchange, error: Error): void
+  onSession (exchange: Exchange): void
+  onEnd (exchange: Exchange, outcome: Outcome): void
 }
 
 /** Under this key, a request has its exchange. */
@@ -79,10 +89,10 @@ export class Exchange {
   firstByteAt = 0
   endedAt = 0
   outcome: Outcome | undefined
-  readonly #observers: Observers
+  readonly #observers: ExchangeEvents
   #leases: Array<() => void> | undefined
 
-  constructor (kind: Exchange['kind'], route: string, request: FastifyRequest, observers: Observers) {
+  constructor (kind: Exchange['kind'], route: string, request: FastifyRequest, observers: ExchangeEvents) {
     this.kind = kind
     this.route = route
     this.request = request

@@ -1,4 +1,4 @@
-import type { Exchange, Outcome } from './exchange.js'
+import type { Exchange, ExchangeEvents, Outcome } from './exchange.js'
 
 /** Sees what becomes of exchanges. It is called at once, and must neither wait nor throw. */
 export interface Observer {
@@ -15,8 +15,7 @@ export interface Observer {
 }
 
 /** All observers of a gateway. */
-export class Observers {
-  /** Whether there are any: without them, each call site costs this comparison. */
+export class Observers implements ExchangeEvents {
   active = false
   readonly #observers: Observer[] = []
 

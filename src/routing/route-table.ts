@@ -2,6 +2,7 @@ import type { Server } from 'node:http'
 import type { RouteOptions } from 'fastify'
 import findMyWay, { type HTTPMethod } from 'find-my-way'
 import { PathInvalidError } from '../errors.js'
+import { setRoutedPaths } from '../listener/routed-paths.js'
 import { hasExpression, withoutExpressions } from './route-pattern.js'
 import { pathEnd, readingsOf } from '../message/path-readings.js'
 import { withoutBadEscapes, type RoutedPaths } from '../message/request-target.js'
@@ -41,7 +42,10 @@ export class RouteTable implements RoutedPaths {
   /** That of a server. */
   static of (server: Server): RouteTable {
     let table = tables.get(server)
-    if (table === undefined) tables.set(server, table = new RouteTable())
+    if (table === undefined) {
+      tables.set(server, table = new RouteTable())
+      setRoutedPaths(server, table)
+    }
     return table
   }
 

@@ -14,6 +14,21 @@ const answers = {
     return Number(new URL(await gateway.listen()).port)
   },
 
+  /** Puts another configuration in force; gives how long that took, in milliseconds, and how many sessions end. */
+  async reload (config: GatewayConfig): Promise<{ took: number, sessionsEnded: number } | { error: string }> {
+    const before = performance.now()
+    try {
+      const { sessionsEnded } = await gateway.reload(config)
+      return { took: performance.now() - before, sessionsEnded }
+    } catch (error) {
+      return { error: (error as Error).message }
+    }
+  },
+
+  sessions (): number {
+    return gateway.app.gateway.sessions.size
+  },
+
   usage,
 
   async close (): Promise<void> {
