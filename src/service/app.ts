@@ -11,7 +11,7 @@ import type { Locate } from './config.js'
 import { loadBuiltIn, loadFolder, type BuiltInOptions } from './folders.js'
 import type { FrontOptions } from './front/front.js'
 import { GenerationServer, type Connections } from './front/generation-server.js'
-import { loggerOptions } from './logger.js'
+import { loggerOptions, silence } from './logger.js'
 import { addAllMethods } from './methods.js'
 import { requestLog } from './request-log.js'
 
@@ -36,7 +36,7 @@ export interface AppParts extends BuiltInOptions {
 export function createApp ({ config, locate, logger }: AppParts, connections: Connections, membership: Membership): FastifyInstance {
   const listener = listenerOf(config.listen ?? {})
   const options: FastifyServerOptions = {
-    ...typeof logger === 'object' ? { loggerInstance: logger } : { logger: logger ?? loggerOptions(config.logLevel, config.redactQuery) },
+    ...logger === undefined ? { logger: loggerOptions(config.logLevel, config.redactQuery) } : { loggerInstance: logger === false ? silence : logger },
     ...requestLog(config.accessLog !== false),
     trustProxy: config.trustProxy ?? false,
     ...listener.app,

@@ -1,4 +1,4 @@
-import type { FastifyServerOptions } from 'fastify'
+import type { FastifyBaseLogger, FastifyServerOptions } from 'fastify'
 import { Writable } from 'node:stream'
 import { prettyFactory } from 'pino-pretty'
 import type { LogLevel } from '../options/index.js'
@@ -33,4 +33,19 @@ export function loggerOptions (level: LogLevel = 'info', secrets?: readonly stri
   // In the process itself, not in a worker thread as pino's transports: the last lines before exit arrive.
   const pretty = prettyFactory({ colorize: true, ignore: 'pid,hostname', translateTime: 'SYS:HH:MM:ss.l' })
   return { ...redacted, level, stream: { write: line => { output.write(pretty(line)) } } }
+}
+
+const nothing = (): void => {}
+
+/** Logs nothing. Fastify's own logger for that would keep its app in memory, and a session keeps the log of its request. */
+export const silence: FastifyBaseLogger = {
+  level: 'silent',
+  fatal: nothing,
+  error: nothing,
+  warn: nothing,
+  info: nothing,
+  debug: nothing,
+  trace: nothing,
+  silent: nothing,
+  child: () => silence
 }

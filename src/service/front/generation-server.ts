@@ -18,10 +18,12 @@ export interface Connections {
  */
 export class GenerationServer extends Server {
   readonly #connections: Connections
-  /** Whose response has not ended. */
-  readonly #open = new Set<IncomingMessage>()
+  /** Requests whose response has not ended; and, where the end of their connections is theirs, what takes the listener off. */
+  readonly #open = new Map<IncomingMessage, (() => void) | undefined>()
   #retired: (() => void) | undefined
   readonly #letGo = (request: IncomingMessage): void => {
+    // A session's connection must not lead to the generation that it began in.
+    this.#open.get(request)?.()
     this.#open.delete(request)
     if (this.#open.size === 0) this.#retired?.()
   }
@@ -34,12 +36,14 @@ export class GenerationServer extends Server {
       this.removeAllListeners(event)
       this.on(event, (socket: Duplex) => connections.readAgain(event, socket))
     }
+    // Node would check for slow connections here; it has none, and would be kept by the timer.
+    this.removeAllListeners('listening')
     Object.defineProperty(this, 'listening', { value: false, writable: true })
   }
 
   /** Serves a request. */
   serve (event: 'request' | 'checkContinue' | 'checkExpectation', request: IncomingMessage, response: ServerResponse): void {
-    this.#open.add(request)
+    this.#open.set(request, undefined)
     hold(request, this.#letGo)
     response.once('close', () => this.#letGo(request))
     this.emit(event, request, response)
@@ -51,20 +55,26 @@ export class GenerationServer extends Server {
       socket.destroy()
       return
     }
-    this.#open.add(request)
+    this.#endWith(request, socket)
     hold(request, this.#letGo)
-    socket.once('close', () => this.#letGo(request))
     this.emit(event, request, socket, head)
   }
 
   /** Resolves when every request that it has been given is done. It must get no more of them. */
   retire (): Promise<void> {
-    for (const request of this.#open) {
+    for (const request of this.#open.keys()) {
       // Node closes only the response whose turn it is, when a client leaves.
-      if (request.socket.destroyed) this.#open.delete(request)
-      else request.socket.once('close', () => this.#letGo(request))
+      const { socket } = request
+      if (socket.destroyed) this.#open.delete(request)
+      else this.#endWith(request, socket)
     }
     return this.#open.size === 0 ? Promise.resolve() : new Promise(resolve => { this.#retired = resolve })
+  }
+
+  #endWith (request: IncomingMessage, socket: Duplex): void {
+    const onClose = (): void => this.#letGo(request)
+    socket.once('close', onClose)
+    this.#open.set(request, () => socket.off('close', onClose))
   }
 
   // ---- What Fastify asks of a server
