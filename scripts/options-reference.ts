@@ -3,10 +3,11 @@ import { fileURLToPath } from 'node:url'
 import { KindGuard, type TObject, type TSchema } from '@sinclair/typebox'
 import * as errors from '../src/errors.js'
 import * as options from '../src/options/index.js'
+import { configSchema, optionTypes } from './option-types.js'
 
 /**
- * Writes the references that are made from the code: docs/options.md from the schemas of src/options/, and
- * the tables of docs/errors.md from the classes of src/errors.ts. `npm run docs` runs it.
+ * Writes what is made from the code: docs/options.md, the types of the options and sluice.schema.json from the schemas
+ * of src/options/, and the tables of docs/errors.md from the classes of src/errors.ts. `npm run docs` runs it.
  */
 
 // ---- Options
@@ -146,6 +147,7 @@ const CLIENT_ERRORS: Record<string, ErrorEntry> = {
   BodyTooLargeError: { placeholders: [], fix: 'Send a smaller body, or raise the `bodyLimit` of the route.' },
   BodyTimeoutError: { placeholders: [], fix: 'Send the body without pauses, or raise `bodyTimeout`.' },
   DrainingError: { placeholders: [], fix: 'Connect again; another instance or the restarted gateway will answer. `Retry-After` says when.' },
+  ExpectationFailedError: { placeholders: [], fix: 'Correct the client.' },
   ClientLeftError: { placeholders: [], fix: 'Nothing is sent: this stands in the log, and in the outcome of the exchange.' },
   BodyFailedError: { placeholders: [], fix: 'Look into the log for the cause; it is the error of the stream that a hook has put in the place of the body.' },
   NoTargetError: { placeholders: [], fix: 'Set a target of the upstream to `ready` again, or add one.' }
@@ -193,9 +195,13 @@ function code (text: string): string {
 // ---- The program
 
 export const OPTIONS_PAGE = fileURLToPath(new URL('../docs/options.md', import.meta.url))
+export const TYPES_FILE = fileURLToPath(new URL('../src/options/types.ts', import.meta.url))
+export const SCHEMA_FILE = fileURLToPath(new URL('../sluice.schema.json', import.meta.url))
 export const ERRORS_PAGE = fileURLToPath(new URL('../docs/errors.md', import.meta.url))
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  await writeFile(TYPES_FILE, optionTypes())
+  await writeFile(SCHEMA_FILE, configSchema())
   await writeFile(OPTIONS_PAGE, optionsReference())
   await writeFile(ERRORS_PAGE, withErrorTables(await readFile(ERRORS_PAGE, 'utf8')))
 }

@@ -132,6 +132,9 @@ export const BodyTooLargeError = createError(
 /** The client sends its body too slowly (body idle limit). */
 export const BodyTimeoutError = createError(
   'SLUICE_BODY_TIMEOUT', 'The request body did not arrive in time', 408, 'client')
+/** The client expects something other than 100-continue (RFC 9110 §10.1.1). */
+export const ExpectationFailedError = createError(
+  'SLUICE_EXPECTATION_FAILED', 'Expect may be 100-continue and nothing else', 417, 'client')
 /** The gateway is stopping and takes no new sessions. */
 export const DrainingError = createError('SLUICE_DRAINING', 'The gateway is stopping', 503)
 /** The client has left before it had its response. Nobody is there to be told; the log is. */

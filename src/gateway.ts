@@ -1,6 +1,7 @@
 import { AccessLog } from './observers/access-log.js'
 import { diagnostics } from './observers/diagnostics.js'
-import type { GatewayOptions } from './options/index.js'
+import { withDefaults } from './options/defaults.js'
+import { GatewayOptions } from './options/index.js'
 import { SessionCounts } from './policies/session-limits.js'
 import { Observers } from './proxy/observer.js'
 import { Endpoints } from './upstreams/endpoints.js'
@@ -70,11 +71,13 @@ export class GatewayState {
    *
    * @returns How many.
    */
-  reconcile (serves: Membership['serves'], { drainCode, drainSpread }: Pick<GatewayOptions, 'drainCode' | 'drainSpread'>): number {
+  reconcile (serves: Membership['serves'], options: Pick<GatewayOptions, 'drainCode' | 'drainSpread'>): number {
+    const { drainCode } = withDefaults(GatewayOptions, options, ['drainCode'])
     for (const [route, counts] of this.#sessionCounts) if (counts.deref() === undefined) this.#sessionCounts.delete(route)
     return this.sessions.reconcile(session => serves.some(one => one(session)), {
-      code: drainCode === false ? undefined : drainCode ?? 1012,
-      spread: drainSpread ?? 30_000
+      code: drainCode === false ? undefined : drainCode,
+      // Its default is for a stop, for which the process waits. Here nobody does.
+      spread: options.drainSpread ?? 30_000
     })
   }
 

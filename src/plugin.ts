@@ -10,6 +10,7 @@ import { OtherConnections } from './listener/other-addresses.js'
 import { Upgrades } from './listener/upgrades.js'
 import { isHost } from './message/host.js'
 import { requestTarget } from './message/request-target.js'
+import { withDefaults } from './options/defaults.js'
 import { GatewayOptions, PassthroughOptions, type UpstreamOptions } from './options/index.js'
 import { validated } from './options/validate.js'
 import { EXCHANGE } from './proxy/exchange.js'
@@ -46,7 +47,7 @@ declare module 'fastify' {
 }
 
 const plugin: FastifyPluginAsync<GatewayOptions> = async (app, givenOptions) => {
-  const options = validated(GatewayOptions, givenOptions, 'The options of sluice')
+  const options = withDefaults(GatewayOptions, validated(GatewayOptions, givenOptions, 'The options of sluice'), ['drainTimeout', 'drainCode'])
   const membership = (app as { [MEMBERSHIP]?: Membership })[MEMBERSHIP]
   const state = membership?.state ?? new GatewayState(options.accessLog ?? app.initialConfig.disableRequestLogging === true)
   const { sessions } = state
@@ -69,7 +70,7 @@ const plugin: FastifyPluginAsync<GatewayOptions> = async (app, givenOptions) => 
     routes,
     prepareResponse: (request, reply) => upgrades.prepare(request.raw, reply.raw),
     passUpgrades: route => ({
-      strict: route.websocket.strict ?? true,
+      strict: route.websocket.strict,
       serve: (request, reply) => passThrough(request, reply, route, { upgrades, sessions })
     })
   }
@@ -111,13 +112,13 @@ const plugin: FastifyPluginAsync<GatewayOptions> = async (app, givenOptions) => 
   })
 
   app.addHook('onReady', async () => { routes.checkUpstreams() })
-  const drainTimeout = options.drainTimeout ?? 30_000
+  const { drainTimeout } = options
   const closing = Closing.of(app.server, app.log)
   const part: ClosingPart = {
     timeout: drainTimeout,
     drain: () => {
       upgrades.close()
-      return sessions.drain({ timeout: drainTimeout, spread: options.drainSpread ?? 0, code: options.drainCode ?? 1012 })
+      return sessions.drain({ timeout: drainTimeout, spread: options.drainSpread ?? 0, code: options.drainCode })
     },
     abort: () => state.close()
   }

@@ -2,9 +2,8 @@ import { STATUS_CODES } from 'node:http'
 import type { Duplex } from 'node:stream'
 import type { FastifyBaseLogger, FastifyError } from 'fastify'
 import { HeadersTooLargeError, RequestInvalidError, RequestTimeoutError } from '../errors.js'
-
-/** Milliseconds that a client has for reading the response to what could not be read; then its connection is destroyed. */
-const LINGER = 1000
+import { errorBody, errorHeaders } from './error-response.js'
+import { linger } from './linger.js'
 
 /** What Fastify's `clientErrorHandler` answers; undefined where there is nobody to tell, or no way to. */
 export function errorForClient ({ code }: NodeJS.ErrnoException, socket: Duplex, maxHeaderSize: number): FastifyError | undefined {
@@ -28,24 +27,12 @@ export function endWithError (socket: Duplex, { code, statusCode, message }: Fas
     socket.destroy()
     return
   }
-  const body = JSON.stringify({ statusCode: status, code, error: STATUS_CODES[status], message })
-  socket.end([
-    `HTTP/1.1 ${status} ${STATUS_CODES[status]}`,
-    `Date: ${new Date().toUTCString()}`,
-    'Connection: close',
-    'Content-Type: application/json; charset=utf-8',
-    `Content-Length: ${Buffer.byteLength(body)}`,
-    '',
-    body
-  ].join('\r\n'))
-  if (status === 408) {
-    // The client was slow, and what it may still send must not become the request after all.
-    socket.once('finish', () => socket.destroy())
-    return
-  }
-  // The parser takes in nothing any more. Were the connection closed while bytes are unread, it would be reset,
-  // and the response lost (RFC 9112 §9.6).
-  const timer = setTimeout(() => socket.destroy(), LINGER)
-  socket.once('close', () => clearTimeout(timer))
-  socket.resume()
+  const body = errorBody({ statusCode: status, code, message })
+  const headers = Object.entries({ Date: new Date().toUTCString(), Connection: 'close', ...errorHeaders(body) })
+  const response = [`HTTP/1.1 ${status} ${STATUS_CODES[status]}`, ...headers.map(([name, value]) => `${name}: ${value}`), '', body].join('\r\n')
+  // The parser takes in nothing any more.
+  if (status !== 408) return linger(socket, response)
+  // The client was slow, and what it may still send must not become the request after all.
+  socket.end(response)
+  socket.once('finish', () => socket.destroy())
 }

@@ -1,6 +1,8 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { addResponse, newestResponse } from './pending-responses.js'
+import { ExpectationFailedError } from '../errors.js'
+import { errorBody, errorHeaders } from './error-response.js'
 import { routedPaths } from './routed-paths.js'
 import { framingFault } from '../message/framing.js'
 import { prepareTarget } from '../message/request-target.js'
@@ -47,9 +49,9 @@ export class LastResponses {
     })
     for (const event of ['request', 'checkContinue', 'checkExpectation']) this.#guard(server, event)
     if (server.listenerCount('checkExpectation') > 0) return
-    // Node answers by itself, without a look at the framing, where nobody listens.
+    // Node would respond by itself, without a look at the framing.
     server.on('checkExpectation', (request: IncomingMessage, response: ServerResponse) => {
-      if (this.admits(request, response) && server.listenerCount('checkExpectation') === 1) response.writeHead(417).end()
+      if (this.admits(request, response) && server.listenerCount('checkExpectation') === 1) refuseExpectation(response)
     })
   }
 
@@ -123,4 +125,10 @@ export class LastResponses {
       response.once('finish', answer)
     }
   }
+}
+
+function refuseExpectation (response: ServerResponse): void {
+  const error = new ExpectationFailedError()
+  const body = errorBody(error)
+  response.writeHead(error.statusCode!, errorHeaders(body)).end(body)
 }

@@ -3,7 +3,8 @@ import type { Socket } from 'node:net'
 import type { ConnectionError, FastifyInstance, FastifyServerOptions } from 'fastify'
 import { HeadersTooLargeError, RequestTimeoutError } from '../errors.js'
 import { LastResponses } from './last-responses.js'
-import type { ListenOptions } from '../options/index.js'
+import { withDefaults } from '../options/defaults.js'
+import { ListenOptions } from '../options/index.js'
 import { hasBody } from '../message/headers.js'
 import { errorForClient, endWithError } from './client-errors.js'
 import { SlowBodies } from './slow-bodies.js'
@@ -22,7 +23,8 @@ export interface Listener {
 
 /** The limits for what clients send, from the options under `listen`. */
 export function listenerOf (options: ListenOptions): Listener {
-  const { headersTimeout = 10_000, requestTimeout = 30_000, minBodyRate = 500, keepAliveTimeout = 72_000, maxHeaderSize = 16_384, maxHeaders = 100 } = options
+  const { headersTimeout, requestTimeout, minBodyRate, keepAliveTimeout, maxHeaderSize, maxHeaders } =
+    withDefaults(ListenOptions, options, ['headersTimeout', 'requestTimeout', 'minBodyRate', 'keepAliveTimeout', 'maxHeaderSize', 'maxHeaders'])
   // By default Node looks every 30 s, so that a limit of 10 s may end up as 40.
   const interval = (timeout: number): number => Math.ceil(Math.min(timeout / 4, 1000))
   return {

@@ -1,4 +1,5 @@
-import type { WebSocketOptions } from '../options/index.js'
+import { withDefaults } from '../options/defaults.js'
+import { WebSocketOptions } from '../options/index.js'
 import type { Policy } from '../proxy/policy.js'
 import { LifetimePolicy } from './lifetime.js'
 import { OfferPolicy } from './offer.js'
@@ -7,7 +8,8 @@ import { SessionLimitPolicy, type SessionCounts } from './session-limits.js'
 
 /** The policies that a route's options ask for, in the order in which a handshake meets them. */
 export function policiesOf (options: WebSocketOptions, counts: SessionCounts): Policy[] {
-  const { origins = '*', requireOrigin = false, protocols, compression, maxSessions, maxSessionsPerClient, until, maxLifetime, lifetimeJitter = 0 } = options
+  const { origins, requireOrigin, protocols, compression, maxSessions, maxSessionsPerClient, until, maxLifetime, lifetimeJitter } =
+    withDefaults(WebSocketOptions, options, ['origins', 'requireOrigin', 'compression', 'lifetimeJitter'])
   const policies: Policy[] = []
   if (origins !== '*' || requireOrigin) policies.push(new OriginPolicy(origins, requireOrigin))
   if (protocols !== undefined || compression === 'off') policies.push(new OfferPolicy(protocols, compression !== 'off'))

@@ -9,7 +9,7 @@ import type { Observers } from '../proxy/observer.js'
 import type { Endpoint } from '../upstreams/endpoint.js'
 import { UpstreamRegistry } from '../upstreams/registry.js'
 import type { Upstream } from '../upstreams/upstream.js'
-import type { PassthroughRoute } from '../websocket/route.js'
+import { sessionOptions, type PassthroughRoute } from '../websocket/route.js'
 import { chooseUpstream } from './choose-upstream.js'
 
 /** What routes share with those of other configurations. */
@@ -69,7 +69,7 @@ export class CompiledRoutes {
       rewriting: rewritingOf(rewriting, `Route '${url}'`),
       forwarding: forwardingPolicy(this.#options, rewriting),
       observers: this.#shared.observers,
-      websocket: options,
+      websocket: sessionOptions(options),
       policies: policiesOf(options, this.#shared.sessionCounts(url))
     }
   }

@@ -4,7 +4,8 @@ import { ConfigInvalidError } from '../errors.js'
 import { MEMBERSHIP, type Membership } from '../gateway.js'
 import { listenerOf } from '../listener/limits.js'
 import { readPems } from '../net/tls.js'
-import { GatewayOptions, type ListenTlsOptions } from '../options/index.js'
+import { withDefaults } from '../options/defaults.js'
+import { GatewayOptions, ListenOptions, ListenTlsOptions } from '../options/index.js'
 import sluice from '../plugin.js'
 import { requestId } from '../routing/request-id.js'
 import type { Locate } from './config.js'
@@ -82,7 +83,7 @@ export async function fillApp (app: FastifyInstance, { config, locate, demo, plu
  * @throws {ConfigInvalidError} naming a file that cannot be read, or holds no certificate.
  */
 export function frontOptions ({ config, locate }: Pick<AppParts, 'config' | 'locate'>): FrontOptions {
-  const { host = '127.0.0.1', port = 8080, tls, maxConnections } = config.listen ?? {}
+  const { host, port, tls, maxConnections } = withDefaults(ListenOptions, config.listen ?? {}, ['host', 'port'])
   const { server, keepAliveTimeout } = listenerOf(config.listen ?? {})
   return { address: { host, port }, maxConnections, server, keepAliveTimeout, tls: tlsOptions(tls, locate) }
 }
@@ -94,7 +95,7 @@ function tlsOptions (tls: ListenTlsOptions | undefined, locate: Locate): FrontOp
     const context = { cert: readPems(tls.cert, 'listen', 'tls.cert'), key: readPems(tls.key, 'listen', 'tls.key') }
     // Says so when they do not belong together.
     createSecureContext(context)
-    return { context, handshakeTimeout: tls.handshakeTimeout ?? 10_000 }
+    return { context, handshakeTimeout: withDefaults(ListenTlsOptions, tls, ['handshakeTimeout']).handshakeTimeout }
   } catch (error) {
     throw new ConfigInvalidError(`${locate(['listen', 'tls'])}: ${(error as Error).message}`)
   }

@@ -1,6 +1,8 @@
 import type { Writable } from 'node:stream'
 import closeWithGrace from 'close-with-grace'
 import { UsageError } from '../errors.js'
+import { withDefaults } from '../options/defaults.js'
+import { GatewayConfig } from '../options/index.js'
 import { parseArguments, type Arguments } from './arguments.js'
 import { summaryOf, type Reloaded } from './changes.js'
 import { askToReload, openControl } from './control.js'
@@ -156,7 +158,7 @@ function stopOnSignals (gateway: RunningGateway, ends: ReadonlyArray<() => unkno
     if (err === undefined) gateway.app.log.info(`${signal} received, stopping`)
     else gateway.app.log.fatal({ err }, 'Uncaught error, stopping')
     // As long as the configuration says that is in force by now.
-    const limit = (gateway.parts.config.drainTimeout ?? 30_000) + STOP_MARGIN
+    const limit = withDefaults(GatewayConfig, gateway.parts.config, ['drainTimeout']).drainTimeout + STOP_MARGIN
     setTimeout(() => {
       gateway.app.log.error(`not stopped within ${limit} ms, exiting`)
       process.exit(1)

@@ -1,7 +1,8 @@
 import type { Socket } from 'node:net'
 import { parseTarget } from '../net/target-address.js'
 import { tlsClientOptions, type TlsClientOptions } from '../net/tls.js'
-import type { TargetOptions, UpstreamOptions } from '../options/index.js'
+import { withDefaults } from '../options/defaults.js'
+import { UpstreamOptions, type TargetOptions } from '../options/index.js'
 import { Endpoints } from './endpoints.js'
 import type { TargetLimits } from './http1/target-exchange.js'
 import { Target } from './target.js'
@@ -24,17 +25,11 @@ export class Upstream {
     this.name = name
     this.#endpoints = endpoints
     this.#tls = tlsClientOptions(options.tls, `Upstream '${name}'`)
-    this.#limits = {
-      connectTimeout: options.connectTimeout ?? 5_000,
-      headersTimeout: options.headersTimeout ?? 60_000,
-      bodyTimeout: options.bodyTimeout ?? 60_000,
-      maxHeaderSize: options.maxHeaderSize ?? 65_536,
-      maxConnections: options.maxConnections ?? Infinity,
-      maxQueue: options.maxQueue ?? 1_000,
-      queueTimeout: options.queueTimeout ?? 10_000
-    }
+    const { connectTimeout, headersTimeout, bodyTimeout, retries, maxHeaderSize, maxConnections = Infinity, maxQueue, queueTimeout } =
+      withDefaults(UpstreamOptions, options, ['connectTimeout', 'headersTimeout', 'bodyTimeout', 'retries', 'maxHeaderSize', 'maxQueue', 'queueTimeout'])
+    this.#limits = { connectTimeout, headersTimeout, bodyTimeout, maxHeaderSize, maxConnections, maxQueue, queueTimeout }
     this.bodyTimeout = this.#limits.bodyTimeout
-    this.retries = options.retries ?? 1
+    this.retries = retries
     this.setTargets(options.targets)
   }
 

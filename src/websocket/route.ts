@@ -1,9 +1,19 @@
-import type { WebSocketOptions } from '../options/index.js'
+import { withDefaults, type WithDefaults } from '../options/defaults.js'
+import { WebSocketOptions } from '../options/index.js'
 import type { Policy } from '../proxy/policy.js'
 import type { Route } from '../proxy/route.js'
 
+const DEFAULTED = ['handshakeTimeout', 'pingInterval', 'pongTimeout', 'stallTimeout', 'closeTimeout', 'idleCode', 'lifetimeCode', 'onRemoved', 'strict'] as const
+
+/** The options of a route's sessions, with their defaults. */
+export type SessionOptions = WithDefaults<WebSocketOptions, typeof DEFAULTED[number]>
+
+export function sessionOptions (options: WebSocketOptions): SessionOptions {
+  return withDefaults(WebSocketOptions, options, DEFAULTED)
+}
+
 /** A route as the WebSocket leg sees it. */
 export interface PassthroughRoute extends Route {
-  websocket: WebSocketOptions
+  websocket: SessionOptions
   policies: readonly Policy[]
 }

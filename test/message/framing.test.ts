@@ -108,10 +108,10 @@ t.test('what stands before it is served', async t => {
   t.equal(target.connections, 1)
 })
 
-t.test('an expectation that nobody knows is answered by Node; nothing behind its doubtful framing is served', async t => {
+t.test('an expectation that nobody knows is 417; nothing behind its doubtful framing is served', async t => {
   const { target, client, served } = await start(t)
   client.write(post('/doubtful', 'Expect: the worst', 'Transfer-Encoding: gzip, chunked') + BEHIND)
-  t.match(await client.rest(), /^HTTP\/1\.1 417 Expectation Failed\r\n[^{]*\r\n\r\n$/)
+  t.match(await client.rest(), /^HTTP\/1\.1 417 Expectation Failed\r\n[^{]*\r\n\r\n\{[^{]*"SLUICE_EXPECTATION_FAILED"[^{]*\}$/)
   t.same(served, [])
   t.equal(target.connections, 0)
 

@@ -1,3 +1,4 @@
+import type { Static } from '@sinclair/typebox'
 import type { FastifyInstance } from 'fastify'
 import * as sluice from 'sluice'
 import * as service from 'sluice/service'
@@ -40,6 +41,18 @@ describe('createGateway()', () => {
     expect<Created['listen']>().type.toBe<() => Promise<string>>()
     expect<Created['reload']>().type.toBe<(config: GatewayConfig) => Promise<service.Reloaded>>()
     expect<Created['close']>().type.toBe<() => Promise<void>>()
+  })
+})
+
+describe('the types of the options', () => {
+  test('are those of their schemas', () => {
+    expect<Static<typeof sluice.UpstreamOptions>>().type.toBe<UpstreamOptions>()
+    expect<Static<typeof sluice.WebSocketOptions>>().type.toBe<WebSocketOptions>()
+    expect<Static<typeof sluice.ProxyOptions>>().type.toBe<ProxyOptions>()
+    expect<Static<typeof sluice.PassthroughOptions>>().type.toBe<PassthroughOptions>()
+    expect<Static<typeof sluice.GatewayOptions>>().type.toBe<sluice.GatewayOptions>()
+    expect<Static<typeof service.RouteConfig>>().type.toBe<RouteConfig>()
+    expect<Static<typeof service.GatewayConfig>>().type.toBe<GatewayConfig>()
   })
 })
 

@@ -39,27 +39,27 @@ export function openSession ({ request, reply, route, exchange, sessions }: Acce
   reply.hijack()
   response.detachSocket(pending.socket as Socket)
   pending.release()
-  const { pingInterval = 30_000 } = websocket
+  const { pingInterval } = websocket
   const client = prepareForFrames(pending.socket, pending.head, pingInterval)
   const target = prepareForFrames(accepted.socket, accepted.head, pingInterval)
   client.write(headOf101(accepted.message, sent), 'latin1')
   // For onResponse hooks; what the reply tells of itself would hide it.
-  for (const name of Object.keys(reply.getHeaders())) reply.removeHeader(name)
+  for (const name in reply.getHeaders()) reply.removeHeader(name)
   showHeaders(response, sent)
 
   const session = new LiveSession({
-    request: snapshotOf(request),
+    request: snapshotOf(request, route.url),
     route: route.url,
     upstream: exchange.upstream!,
     endpoint: exchange.target!.endpoint,
     subprotocol: chosenProtocols(accepted.headers)[0],
-    onRemoved: websocket.onRemoved ?? 'drain'
+    onRemoved: websocket.onRemoved
   }, {
     client,
     target,
     allowedRsv: rsvBits(accepted.headers),
     end: endsAt,
-    closeTimeout: websocket.closeTimeout ?? 5_000,
+    closeTimeout: websocket.closeTimeout,
     codes: { loss: websocket.lossCode, idle: websocket.idleCode, lifetime: websocket.lifetimeCode },
     strict: websocket.strict,
     maxFrameSize: websocket.maxFrameSize,
@@ -68,8 +68,8 @@ export function openSession ({ request, reply, route, exchange, sessions }: Acce
     watch: {
       idleTimeout: websocket.idleTimeout,
       pingInterval,
-      pongTimeout: websocket.pongTimeout ?? 90_000,
-      stallTimeout: websocket.stallTimeout ?? 60_000
+      pongTimeout: websocket.pongTimeout,
+      stallTimeout: websocket.stallTimeout
     }
   }, (session, end) => {
     sessions.delete(session)

@@ -78,7 +78,7 @@ class Handshake implements AcceptedHandshake {
     const { request, reply, route, sessions } = this
     route.check(request)
     const offer = this.#readOffer()
-    const pending = route.websocket.strict === false ? await this.#upgrades.takeLate(request.raw, reply.raw) : this.#upgrades.take(request.raw)
+    const pending = !route.websocket.strict ? await this.#upgrades.takeLate(request.raw, reply.raw) : this.#upgrades.take(request.raw)
     if (pending === undefined) throw new HandshakeInvalidError('this connection cannot be upgraded')
     const client = new WaitingClient(pending.socket)
     sessions.handshakes.add(client.cancellation)
@@ -141,7 +141,7 @@ class Handshake implements AcceptedHandshake {
   /** Makes the offer to one target after another until one responds. */
   async #firstResponse (upstream: Upstream, admission: Admission, path: string, cancellation: Cancellation): Promise<{ result: OfferResult, target: Target, headers: HeaderList }> {
     const { exchange, request, route } = this
-    const { connectTimeout, handshakeTimeout: headersTimeout = 60_000, strict } = route.websocket
+    const { connectTimeout, handshakeTimeout: headersTimeout, strict } = route.websocket
     let target = firstTarget(exchange, upstream)
     let attempts: Attempts | undefined
     for (;;) {

@@ -1,0 +1,97 @@
+import { KindGuard, type TObject, type TSchema } from '@sinclair/typebox'
+import * as options from '../src/options/index.js'
+
+/** The schemas whose types have names, in the order of src/options/types.ts. What each is stands in its description. */
+const NAMED: Record<string, TSchema> = {
+  TargetOptions: options.TargetOptions,
+  UpstreamTlsOptions: options.UpstreamTlsOptions,
+  UpstreamOptions: options.UpstreamOptions,
+  MessageRate: options.MessageRate,
+  WebSocketConfig: options.WebSocketConfig,
+  WebSocketOptions: options.WebSocketOptions,
+  HeaderTexts: options.HeaderTexts,
+  HeaderRules: options.HeaderRules,
+  RewritePattern: options.RewritePattern,
+  CookieRules: options.CookieRules,
+  ProxyOptions: options.ProxyOptions,
+  PassthroughOptions: options.PassthroughOptions,
+  RouteConfig: options.RouteConfig,
+  GatewayOptions: options.GatewayOptions,
+  LogLevel: options.LogLevel,
+  ListenTlsOptions: options.ListenTlsOptions,
+  ListenOptions: options.ListenOptions,
+  GatewayConfig: options.GatewayConfig
+}
+
+const WIDTH = 118
+
+/** The text of src/options/types.ts: the types of the schemas, with what an editor shows of each option. */
+export function optionTypes (): string {
+  const functions = new Set<string>()
+  const declarations = Object.entries(NAMED).map(([name, schema]) => declaration(name, schema, functions))
+  return `/* Made from the schemas beside it by scripts/option-types.ts. Do not edit: run 'npm run docs'. */
+
+import type { ${[...functions].sort().join(', ')} } from './functions.js'
+
+${declarations.join('\n\n')}
+`
+}
+
+function declaration (name: string, schema: TSchema, functions: Set<string>): string {
+  const comment = jsDoc(schema, '')
+  if (KindGuard.IsObject(schema)) return `${comment}export interface ${name} ${members(schema, '', functions)}`
+  return `${comment}export type ${name} = ${typeText(schema, '', functions, name)}`
+}
+
+function members ({ properties, required = [] }: TObject, indent: string, functions: Set<string>): string {
+  const inner = `${indent}  `
+  const lines = Object.entries(properties).map(([name, schema]) =>
+    `${jsDoc(schema, inner)}${inner}${name}${required.includes(name) ? '' : '?'}: ${typeText(schema, inner, functions)}`)
+  return `{\n${lines.join('\n')}\n${indent}}`
+}
+
+/** What an editor shows: the description, which says the unit, and the default. */
+function jsDoc (schema: TSchema, indent: string): string {
+  const standard = 'default' in schema ? ` Default: ${JSON.stringify(schema.default)}.` : ''
+  const text = `${schema.description ?? ''}${standard}`.trim().replaceAll('*/', '*\\/')
+  if (text === '') return ''
+  if (indent.length + text.length + 7 <= WIDTH) return `${indent}/** ${text} */\n`
+  const lines: string[] = ['']
+  for (const word of text.split(' ')) {
+    if (lines.at(-1)!.length + word.length + indent.length + 4 > WIDTH) lines.push('')
+    lines[lines.length - 1] += `${lines.at(-1) === '' ? '' : ' '}${word}`
+  }
+  return `${indent}/**\n${lines.map(line => `${indent} * ${line}\n`).join('')}${indent} */\n`
+}
+
+function typeText (schema: TSchema, indent: string, functions: Set<string>, itself?: string): string {
+  const name = Object.entries(NAMED).find(([name, named]) => name !== itself && same(named, schema))?.[0]
+  if (name !== undefined) return name
+  if (KindGuard.IsUnion(schema)) return [...new Set(schema.anyOf.map(branch => typeText(branch, indent, functions)))].join(' | ')
+  if (KindGuard.IsLiteral(schema)) return typeof schema.const === 'string' ? `'${schema.const}'` : String(schema.const)
+  if (KindGuard.IsArray(schema)) {
+    const item = typeText(schema.items, indent, functions)
+    return /^\w+$/.test(item) ? `${item}[]` : `Array<${item}>`
+  }
+  if (KindGuard.IsRecord(schema)) return `Record<string, ${typeText(Object.values(schema.patternProperties)[0]!, indent, functions)}>`
+  if (KindGuard.IsObject(schema)) return members(schema, indent, functions)
+  if (KindGuard.IsInteger(schema) || KindGuard.IsNumber(schema)) return 'number'
+  if (KindGuard.IsString(schema)) return 'string'
+  if (KindGuard.IsBoolean(schema)) return 'boolean'
+  if (KindGuard.IsNull(schema)) return 'null'
+  const { typeName } = schema as { typeName?: string }
+  if (typeName === undefined) throw new TypeError(`a schema has no type that this script knows: ${JSON.stringify(schema)}`)
+  functions.add(typeName)
+  return typeName
+}
+
+/** Type.Optional() copies a schema, so that it is not the same object any more. */
+function same (one: TSchema, other: TSchema): boolean {
+  return one === other || (one.description !== undefined && JSON.stringify(one) === JSON.stringify(other))
+}
+
+/** The text of options.schema.json: the schema of sluice.yaml, for editors. */
+export function configSchema (): string {
+  const schema = { $schema: 'http://json-schema.org/draft-07/schema#', title: 'sluice.yaml', ...options.GatewayConfig }
+  return `${JSON.stringify(schema, null, 2)}\n`
+}

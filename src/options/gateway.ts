@@ -1,0 +1,46 @@
+import { Type } from '@sinclair/typebox'
+import type { IgnoreUpgradeFunction } from './functions.js'
+import { anyCloseCode, closed, milliseconds } from './units.js'
+import type * as types from './types.js'
+
+export const drainOptions = {
+  drainTimeout: Type.Optional(milliseconds(30_000,
+    'How long app.close() may wait for open sessions and for responses under way to end; what is left is destroyed.')),
+  drainSpread: Type.Optional(Type.Integer({
+    minimum: 0, maximum: 2 ** 31 - 1, default: 0, description: 'Over how long app.close() spreads the ends of the sessions, so that their clients do not come back all at once. Milliseconds.'
+  })),
+  drainCode: Type.Optional(Type.Union([Type.Literal(false), ...anyCloseCode], {
+    default: 1012, description: 'The close code of sessions that app.close() ends, one that may stand on the wire: 1012 says that the service restarts. False ends them without a Close, for clients that only come back after an unclean end.'
+  }))
+}
+
+export const forwardingOptions = {
+  requestId: Type.Optional(Type.Boolean({
+    default: true,
+    description: "Whether targets get the id that a request has in the log (Fastify's request.id) as X-Request-Id, in the place of the client's; without it the client's goes on. The service takes the id from X-Request-Id where trustProxy trusts the peer, and makes one otherwise."
+  })),
+  forwarded: Type.Optional(Type.Boolean({
+    default: false,
+    description: 'Whether targets get Forwarded (RFC 7239) beside X-Forwarded-*. That of a peer which trustProxy trusts is continued.'
+  })),
+  via: Type.Optional(Type.Union([Type.Boolean(), Type.String({ pattern: "^[!#$%&'*+.^_`|~0-9A-Za-z:-]+$" })], {
+    default: false,
+    description: 'Whether the gateway adds itself to Via, in requests and in responses: true as sluice, or under a name such as edge-1. Loops are not looked for.'
+  }))
+}
+
+export const accessLog = Type.Optional(Type.Boolean({
+  description: 'Whether a line is logged for each request and each session on a proxied route. Default: true where the app is made with disableRequestLogging, as the service is, so that there is one line a request; false otherwise, where Fastify writes two of its own.'
+}))
+
+/** Options of the plugin: `app.register(sluice, options)`. */
+export const GatewayOptions = Type.Object({
+  ignoreUpgrade: Type.Optional(Type.Unsafe<IgnoreUpgradeFunction>(Type.Function([Type.Any()], Type.Any(), {
+    typeName: 'IgnoreUpgradeFunction',
+    description: "From code: upgrade requests that belong to another 'upgrade' listener of the server. One that answers at once, as socket.io and ws do, is noticed without it."
+  }))),
+  accessLog,
+  ...forwardingOptions,
+  ...drainOptions
+}, { ...closed, description: 'Options of the plugin.' })
+export type GatewayOptions = types.GatewayOptions

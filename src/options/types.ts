@@ -1,0 +1,621 @@
+/* Made from the schemas beside it by scripts/option-types.ts. Do not edit: run 'npm run docs'. */
+
+import type { HeaderFunction, IgnoreUpgradeFunction, RewriteFunction, SessionEndFunction, SessionFunction, UntilFunction, UpstreamFunction } from './functions.js'
+
+/** A string with the origin, or an object { url, weight }. */
+export type TargetOptions = string | {
+  /** An origin: http://host:port, https://host:port or unix:/path of a socket. */
+  url: string
+  /** Share of the traffic, relative to the other targets of the upstream. Default: 1. */
+  weight?: number
+}
+
+/** TLS towards the targets of an upstream. */
+export interface UpstreamTlsOptions {
+  /**
+   * Certificates of the authorities that may have signed a target's, instead of those of Node: PEM text, or the path
+   * of a file of it.
+   */
+  ca?: string | string[]
+  /** Certificate that the gateway shows to a target: PEM text, or the path of a file of it. */
+  cert?: string | string[]
+  /** Private key of that certificate: PEM text, or the path of a file of it. */
+  key?: string | string[]
+  /** Name that a target's certificate must bear, and that is sent to it (SNI). Default: the host of the target. */
+  servername?: string
+  /**
+   * Whether a target whose certificate does not verify is refused. Only ever false for tests: anyone could pose as
+   * the target. Default: true.
+   */
+  rejectUnauthorized?: boolean
+}
+
+/** A named group of interchangeable targets, with one policy. */
+export interface UpstreamOptions {
+  /** The interchangeable targets. Requests and sessions are spread over them by weight. */
+  targets: TargetOptions[]
+  /** How long a connection to a target may take to open; then 502. Milliseconds. Default: 5000. */
+  connectTimeout?: number
+  /**
+   * How long a target may take to send the head of an HTTP response once the request is sent; then 504. Milliseconds.
+   * Default: 60000.
+   */
+  headersTimeout?: number
+  /**
+   * How long an HTTP body may stand still, in either direction; then the exchange is broken off. Milliseconds.
+   * Default: 60000.
+   */
+  bodyTimeout?: number
+  /**
+   * How often a request or a handshake is sent again, to another target if there is one, when its connection broke
+   * before a response: only a request that is idempotent and has no body. A connection that could not be made is no
+   * such case: then every other target is tried once, whatever the request. A response, such as 503, is relayed and
+   * never retried. Default: 1.
+   */
+  retries?: number
+  /**
+   * How long the head of a response may be, that to a handshake included; the interim responses before it, together;
+   * and its trailers; then 502 SLUICE_TARGET_HEADERS_TOO_LARGE. Bytes. Default: 65536.
+   */
+  maxHeaderSize?: number
+  /**
+   * Connections to each target for requests; WebSocket sessions have their own and do not count. A further request
+   * waits for one. Default: no limit.
+   */
+  maxConnections?: number
+  /**
+   * Requests that may wait for a connection to a target that has maxConnections; a further one goes to another target
+   * or gets 503 SLUICE_TARGET_BUSY. Default: 1000.
+   */
+  maxQueue?: number
+  /**
+   * How long a request may wait for a connection to a target that has maxConnections; then 503 SLUICE_TARGET_BUSY.
+   * Milliseconds. Default: 10000.
+   */
+  queueTimeout?: number
+  /** TLS towards the targets of an upstream. */
+  tls?: UpstreamTlsOptions
+}
+
+/** How many messages a client may send: a token bucket for each session. */
+export interface MessageRate {
+  /** Messages a second that a client may send for long. */
+  messages: number
+  /** Messages that it may send at once after a pause. Default: those of a second. */
+  burst?: number
+  /**
+   * Frames a second, control frames and those without payload included, with those of a second (or burst, if that is
+   * more) at once after a pause. Default: ten for each message of messages and of burst, but at least 100.
+   */
+  frames?: number
+  /** Bytes a second on the wire, with those of a second at once after a pause. Default: no limit. */
+  bytes?: number
+  /**
+   * What happens to a client that sends more: 'close' ends the session with 1008, 'delay' reads no further until it
+   * is within the rate. Default: "close".
+   */
+  action?: 'close' | 'delay'
+}
+
+/** Options of WebSocket passthrough. */
+export interface WebSocketConfig {
+  /**
+   * Whose pages may open a WebSocket: '*' anyone's, 'same-origin' those of the request's own host, or a list of
+   * origins, in which https://*.example.com stands for every subdomain; else 403. A request without Origin comes from
+   * no browser and is let through, unless requireOrigin. Default: "*".
+   */
+  origins?: '*' | 'same-origin' | string[]
+  /** Whether a request without Origin is refused with 403. Default: false. */
+  requireOrigin?: boolean
+  /**
+   * The subprotocols that are let through; the target chooses among those of them that the client offers. A client
+   * that offers none of them, but others, gets 400. Default: all.
+   */
+  protocols?: string[]
+  /**
+   * 'passthrough' lets client and target negotiate extensions such as permessage-deflate; 'off' removes the client's
+   * offer. Default: "passthrough".
+   */
+  compression?: 'passthrough' | 'off'
+  /** How long a connection to a target may take to open; then 502. Milliseconds. Default: the upstream's. */
+  connectTimeout?: number
+  /**
+   * How long a target may take to answer the handshake once it is connected; then 504. Milliseconds. Default: 60000.
+   */
+  handshakeTimeout?: number
+  /**
+   * How long a session may go without a data frame in either direction; then both sides are sent Close with idleCode.
+   * Milliseconds. Default: no limit.
+   */
+  idleTimeout?: number
+  /** The close code of a session that ends by idleTimeout. One that may stand on the wire. Default: 1001. */
+  idleCode?: number
+  /**
+   * How long a side may be silent before the gateway pings it; false for never. Its own pongs are not relayed, those
+   * of the peers are. Milliseconds. Default: 30000.
+   */
+  pingInterval?: false | number
+  /**
+   * How long a side that was pinged may go on without a sign of life, which is any byte that it sends, or that it
+   * takes after others have waited for it; then it counts as gone. Milliseconds. Default: 90000.
+   */
+  pongTimeout?: number
+  /**
+   * How long a session may last; then both sides are sent Close with lifetimeCode. Milliseconds. Default: no limit.
+   */
+  maxLifetime?: number
+  /** The close code of a session that ends by maxLifetime. One that may stand on the wire. Default: 1001. */
+  lifetimeCode?: number
+  /**
+   * Up to how much maxLifetime is shortened, by chance, so that sessions that began together do not end together.
+   * Milliseconds. Default: 0.
+   */
+  lifetimeJitter?: number
+  /**
+   * Payload of the longest frame, either way; a longer one ends the session with 1009 before any of it is relayed.
+   * Bytes. Default: no limit.
+   */
+  maxFrameSize?: number
+  /**
+   * Payload of the longest message, either way, over all its frames and as it is on the wire; a longer one ends the
+   * session with 1009. Bytes. Default: no limit.
+   */
+  maxMessageSize?: number
+  /** How many messages a client may send: a token bucket for each session. */
+  messageRate?: MessageRate
+  /** Sessions and handshakes of the route at a time; more are refused with 503. Default: no limit. */
+  maxSessions?: number
+  /**
+   * Sessions and handshakes of the route at a time from one address (Fastify's request.ip); more are refused with
+   * 429. Default: no limit.
+   */
+  maxSessionsPerClient?: number
+  /** How long a peer may take to answer a Close before its socket is destroyed. Milliseconds. Default: 5000. */
+  closeTimeout?: number
+  /**
+   * How long a peer may read nothing while the other side waits to be read; then it counts as gone. Milliseconds.
+   * Default: 60000.
+   */
+  stallTimeout?: number
+  /**
+   * The close code for a side whose peer is lost, client or target; one that may stand on the wire. 1011 is known to
+   * all clients. Default: none; its connection ends without a Close, as if it were the peer itself.
+   */
+  lossCode?: number
+  /**
+   * What becomes of the sessions of the route when a reload removes it, or their target: 'drain' ends them with Close
+   * 1012, spread over drainSpread (30 s where that is not set), 'close' ends them with 1012 at once, 'keep' leaves
+   * them until they end by themselves. Default: "drain".
+   */
+  onRemoved?: 'drain' | 'keep' | 'close'
+  /**
+   * Whether a peer that breaks the framing of RFC 6455 is told 1002, and one that breaks its handshake is refused.
+   * Otherwise its frames are relayed as they come, as long as their ends can be found, and its handshake passes as it
+   * would through nginx. Default: true.
+   */
+  strict?: boolean
+}
+
+/** Options of WebSocket passthrough. */
+export interface WebSocketOptions {
+  /**
+   * Whose pages may open a WebSocket: '*' anyone's, 'same-origin' those of the request's own host, or a list of
+   * origins, in which https://*.example.com stands for every subdomain; else 403. A request without Origin comes from
+   * no browser and is let through, unless requireOrigin. Default: "*".
+   */
+  origins?: '*' | 'same-origin' | string[]
+  /** Whether a request without Origin is refused with 403. Default: false. */
+  requireOrigin?: boolean
+  /**
+   * The subprotocols that are let through; the target chooses among those of them that the client offers. A client
+   * that offers none of them, but others, gets 400. Default: all.
+   */
+  protocols?: string[]
+  /**
+   * 'passthrough' lets client and target negotiate extensions such as permessage-deflate; 'off' removes the client's
+   * offer. Default: "passthrough".
+   */
+  compression?: 'passthrough' | 'off'
+  /** How long a connection to a target may take to open; then 502. Milliseconds. Default: the upstream's. */
+  connectTimeout?: number
+  /**
+   * How long a target may take to answer the handshake once it is connected; then 504. Milliseconds. Default: 60000.
+   */
+  handshakeTimeout?: number
+  /**
+   * How long a session may go without a data frame in either direction; then both sides are sent Close with idleCode.
+   * Milliseconds. Default: no limit.
+   */
+  idleTimeout?: number
+  /** The close code of a session that ends by idleTimeout. One that may stand on the wire. Default: 1001. */
+  idleCode?: number
+  /**
+   * How long a side may be silent before the gateway pings it; false for never. Its own pongs are not relayed, those
+   * of the peers are. Milliseconds. Default: 30000.
+   */
+  pingInterval?: false | number
+  /**
+   * How long a side that was pinged may go on without a sign of life, which is any byte that it sends, or that it
+   * takes after others have waited for it; then it counts as gone. Milliseconds. Default: 90000.
+   */
+  pongTimeout?: number
+  /**
+   * How long a session may last; then both sides are sent Close with lifetimeCode. Milliseconds. Default: no limit.
+   */
+  maxLifetime?: number
+  /** The close code of a session that ends by maxLifetime. One that may stand on the wire. Default: 1001. */
+  lifetimeCode?: number
+  /**
+   * Up to how much maxLifetime is shortened, by chance, so that sessions that began together do not end together.
+   * Milliseconds. Default: 0.
+   */
+  lifetimeJitter?: number
+  /**
+   * Payload of the longest frame, either way; a longer one ends the session with 1009 before any of it is relayed.
+   * Bytes. Default: no limit.
+   */
+  maxFrameSize?: number
+  /**
+   * Payload of the longest message, either way, over all its frames and as it is on the wire; a longer one ends the
+   * session with 1009. Bytes. Default: no limit.
+   */
+  maxMessageSize?: number
+  /** How many messages a client may send: a token bucket for each session. */
+  messageRate?: MessageRate
+  /** Sessions and handshakes of the route at a time; more are refused with 503. Default: no limit. */
+  maxSessions?: number
+  /**
+   * Sessions and handshakes of the route at a time from one address (Fastify's request.ip); more are refused with
+   * 429. Default: no limit.
+   */
+  maxSessionsPerClient?: number
+  /** How long a peer may take to answer a Close before its socket is destroyed. Milliseconds. Default: 5000. */
+  closeTimeout?: number
+  /**
+   * How long a peer may read nothing while the other side waits to be read; then it counts as gone. Milliseconds.
+   * Default: 60000.
+   */
+  stallTimeout?: number
+  /**
+   * The close code for a side whose peer is lost, client or target; one that may stand on the wire. 1011 is known to
+   * all clients. Default: none; its connection ends without a Close, as if it were the peer itself.
+   */
+  lossCode?: number
+  /**
+   * What becomes of the sessions of the route when a reload removes it, or their target: 'drain' ends them with Close
+   * 1012, spread over drainSpread (30 s where that is not set), 'close' ends them with 1012 at once, 'keep' leaves
+   * them until they end by themselves. Default: "drain".
+   */
+  onRemoved?: 'drain' | 'keep' | 'close'
+  /**
+   * Whether a peer that breaks the framing of RFC 6455 is told 1002, and one that breaks its handshake is refused.
+   * Otherwise its frames are relayed as they come, as long as their ends can be found, and its handshake passes as it
+   * would through nginx. Default: true.
+   */
+  strict?: boolean
+  /**
+   * Gives the date at which the session ends with 1008, such as the expiry of the token that opened it; nothing for
+   * no such date. It may be async.
+   */
+  until?: UntilFunction
+  /** Called when a session has opened. */
+  onSession?: SessionFunction
+  /** Called when a session has ended and both its sockets are gone. */
+  onSessionEnd?: SessionEndFunction
+}
+
+/** Headers to set and to remove. */
+export interface HeaderTexts {
+  /** Headers of the request to the target, by name: a text sets one, null removes it. */
+  request?: Record<string, string | null>
+  /** Headers of the response to the client, a 101 included, by name: a text sets one, null removes it. */
+  response?: Record<string, string | null>
+}
+
+/** Headers to set, to remove and to rewrite. */
+export interface HeaderRules {
+  /**
+   * Headers of the request to the target, by name: a text sets one, null removes it. A function is given its value
+   * and the request, and gives the new one.
+   */
+  request?: Record<string, string | null | HeaderFunction>
+  /**
+   * Headers of the response to the client, a 101 included, by name: a text sets one, null removes it. A function is
+   * given its value and the request, and gives the new one.
+   */
+  response?: Record<string, string | null | HeaderFunction>
+}
+
+/** A pattern for the path, after stripPrefix. */
+export interface RewritePattern {
+  /**
+   * Regular expression for the path, without the query, in the syntax of JavaScript less lookarounds and back
+   * references, so that it takes linear time (RE2). Error for any other: SLUICE_OPTIONS_INVALID. A path on which it
+   * could take more than some 50 ms, of 40,000 characters for a usual pattern and of 2,048 for the largest, is
+   * refused with 414 SLUICE_PATH_TOO_LONG.
+   */
+  pattern: string
+  /** What takes the place of what it matches; $1 is its first group. */
+  replacement: string
+}
+
+/** What becomes of Domain and Path in Set-Cookie. */
+export interface CookieRules {
+  /**
+   * true removes a Domain that the client's host does not lie in, which it would refuse. A text takes its place, null
+   * removes it. Default: it stays.
+   */
+  domain?: true | string | null
+  /** true puts stripPrefix before it. A text takes its place, null removes it. Default: it stays. */
+  path?: true | string | null
+}
+
+/** Options of a proxied route. */
+export interface ProxyOptions {
+  /**
+   * The upstream that serves the route: a declared name, the URL of an origin, or (from code) a function of the
+   * request giving either, possibly async.
+   */
+  upstream: string | UpstreamFunction
+  /** Leading part of the path that is removed before the request goes to the target, such as /api. */
+  stripPrefix?: string
+  /**
+   * Host of the request to the target: 'preserve' for the client's, 'target' for that of the target's URL.
+   * X-Forwarded-Host is the client's either way. Default: "preserve".
+   */
+  host?: 'preserve' | 'target'
+  /**
+   * Whether WebSockets pass: true, or an object of options. Without it an upgrade request is ordinary HTTP. Default:
+   * false.
+   */
+  websocket?: boolean | WebSocketOptions
+  /** Changes the path: a pattern, or (from code) a function of path with query and request that gives both anew. */
+  rewrite?: RewritePattern | RewriteFunction
+  /** Headers to set, to remove and to rewrite. */
+  headers?: HeaderRules
+  /**
+   * Longest body of a request; a longer one is refused with 413, and the request to the target broken off. A limit of
+   * the app itself does not hold for a proxied route. Bytes. Default: no limit.
+   */
+  bodyLimit?: number
+  /**
+   * Whether Location, Content-Location and Refresh of responses are made to suit the client: a path, or a URL of the
+   * target's own, becomes the path with stripPrefix before it. Default: false.
+   */
+  rewriteLocation?: boolean
+  /**
+   * Whether Set-Cookie of responses is made to suit the client: true, for { domain: true, path: true }, or an object
+   * of rules. Default: false.
+   */
+  rewriteCookies?: boolean | CookieRules
+}
+
+/** Options of `config.passthrough`. */
+export interface PassthroughOptions {
+  /**
+   * The upstream that serves the route: a declared name, the URL of an origin, or (from code) a function of the
+   * request giving either, possibly async.
+   */
+  upstream: string | UpstreamFunction
+  /** Leading part of the path that is removed before the request goes to the target, such as /api. */
+  stripPrefix?: string
+  /**
+   * Host of the request to the target: 'preserve' for the client's, 'target' for that of the target's URL.
+   * X-Forwarded-Host is the client's either way. Default: "preserve".
+   */
+  host?: 'preserve' | 'target'
+  /** Changes the path: a pattern, or (from code) a function of path with query and request that gives both anew. */
+  rewrite?: RewritePattern | RewriteFunction
+  /** Headers to set, to remove and to rewrite. */
+  headers?: HeaderRules
+  /**
+   * Whether Location, Content-Location and Refresh of responses are made to suit the client: a path, or a URL of the
+   * target's own, becomes the path with stripPrefix before it. Default: false.
+   */
+  rewriteLocation?: boolean
+  /**
+   * Whether Set-Cookie of responses is made to suit the client: true, for { domain: true, path: true }, or an object
+   * of rules. Default: false.
+   */
+  rewriteCookies?: boolean | CookieRules
+  /** Options of WebSocket passthrough; true, which it is anyway, for the defaults. */
+  websocket?: true | WebSocketOptions
+}
+
+/** A proxied route. */
+export interface RouteConfig {
+  /** URL pattern in the syntax of Fastify, such as /api/* or /users/:id; or several: [/api, /api/*]. */
+  url: string | string[]
+  /**
+   * HTTP method or methods, of those that Node knows, but for CONNECT: GET, PROPFIND, QUERY and so on. Default: all
+   * of them. Error for any other: SLUICE_CONFIG_INVALID.
+   */
+  method?: string | string[]
+  /** The upstream that serves the route: a declared name, or the URL of an origin. */
+  upstream: string
+  /** Leading part of the path that is removed before the request goes to the target, such as /api. */
+  stripPrefix?: string
+  /**
+   * Host of the request to the target: 'preserve' for the client's, 'target' for that of the target's URL.
+   * X-Forwarded-Host is the client's either way. Default: "preserve".
+   */
+  host?: 'preserve' | 'target'
+  /**
+   * Whether WebSockets pass: true, or an object of options. Without it an upgrade request is ordinary HTTP. Default:
+   * false.
+   */
+  websocket?: boolean | WebSocketConfig
+  /** A pattern for the path, after stripPrefix. */
+  rewrite?: RewritePattern
+  /** Headers to set and to remove. */
+  headers?: HeaderTexts
+  /**
+   * Longest body of a request; a longer one is refused with 413, and the request to the target broken off. A limit of
+   * the app itself does not hold for a proxied route. Bytes. Default: no limit.
+   */
+  bodyLimit?: number
+  /**
+   * Whether Location, Content-Location and Refresh of responses are made to suit the client: a path, or a URL of the
+   * target's own, becomes the path with stripPrefix before it. Default: false.
+   */
+  rewriteLocation?: boolean
+  /**
+   * Whether Set-Cookie of responses is made to suit the client: true, for { domain: true, path: true }, or an object
+   * of rules. Default: false.
+   */
+  rewriteCookies?: boolean | CookieRules
+}
+
+/** Options of the plugin. */
+export interface GatewayOptions {
+  /**
+   * From code: upgrade requests that belong to another 'upgrade' listener of the server. One that answers at once, as
+   * socket.io and ws do, is noticed without it.
+   */
+  ignoreUpgrade?: IgnoreUpgradeFunction
+  /**
+   * Whether a line is logged for each request and each session on a proxied route. Default: true where the app is
+   * made with disableRequestLogging, as the service is, so that there is one line a request; false otherwise, where
+   * Fastify writes two of its own.
+   */
+  accessLog?: boolean
+  /**
+   * Whether targets get the id that a request has in the log (Fastify's request.id) as X-Request-Id, in the place of
+   * the client's; without it the client's goes on. The service takes the id from X-Request-Id where trustProxy trusts
+   * the peer, and makes one otherwise. Default: true.
+   */
+  requestId?: boolean
+  /**
+   * Whether targets get Forwarded (RFC 7239) beside X-Forwarded-*. That of a peer which trustProxy trusts is
+   * continued. Default: false.
+   */
+  forwarded?: boolean
+  /**
+   * Whether the gateway adds itself to Via, in requests and in responses: true as sluice, or under a name such as
+   * edge-1. Loops are not looked for. Default: false.
+   */
+  via?: boolean | string
+  /**
+   * How long app.close() may wait for open sessions and for responses under way to end; what is left is destroyed.
+   * Milliseconds. Default: 30000.
+   */
+  drainTimeout?: number
+  /**
+   * Over how long app.close() spreads the ends of the sessions, so that their clients do not come back all at once.
+   * Milliseconds. Default: 0.
+   */
+  drainSpread?: number
+  /**
+   * The close code of sessions that app.close() ends, one that may stand on the wire: 1012 says that the service
+   * restarts. False ends them without a Close, for clients that only come back after an unclean end. Default: 1012.
+   */
+  drainCode?: false | number
+}
+
+/** The least level that is logged. Default: "info". */
+export type LogLevel = 'fatal' | 'error' | 'warn' | 'info' | 'debug' | 'trace' | 'silent'
+
+/** Serves https and wss instead of http and ws. */
+export interface ListenTlsOptions {
+  /** Certificate of the gateway, with those of its authorities behind it: PEM text, or the path of a file of it. */
+  cert: string | string[]
+  /** Private key of that certificate: PEM text, or the path of a file of it. */
+  key: string | string[]
+  /**
+   * How long a client may take for its TLS handshake; then the connection is closed. Milliseconds. Default: 10000.
+   */
+  handshakeTimeout?: number
+}
+
+/** Where the gateway listens, and the limits for its clients. */
+export interface ListenOptions {
+  /** Address to listen on. Default: "127.0.0.1". */
+  host?: string
+  /** Port to listen on; 0 takes a free one. Default: 8080. */
+  port?: number
+  /** Serves https and wss instead of http and ws. */
+  tls?: ListenTlsOptions
+  /**
+   * How long a client may take to send the head of a request, from the connection or from the first byte of a later
+   * request; then 408. Milliseconds. Default: 10000.
+   */
+  headersTimeout?: number
+  /**
+   * How long a client may take to send the body of a request, beside the time that minBodyRate grants; then 408. The
+   * time in which the gateway does not read does not count. False for no limit. Milliseconds. Default: 30000.
+   */
+  requestTimeout?: false | number
+  /**
+   * For every so many bytes of a body that have come, its requestTimeout is a second longer, so that a long upload is
+   * not cut. Bytes. Default: 500.
+   */
+  minBodyRate?: number
+  /** How long a connection may be idle after a response; then it is closed. Milliseconds. Default: 72000. */
+  keepAliveTimeout?: number
+  /** Size of the head of a request, with its first line; a larger one is refused with 431. Bytes. Default: 16384. */
+  maxHeaderSize?: number
+  /** Header fields of a request; one that has more is refused with 431. Default: 100. */
+  maxHeaders?: number
+  /** Connections at a time, WebSockets included; further ones are closed at once. Default: no limit. */
+  maxConnections?: number
+}
+
+/** The configuration of the service. */
+export interface GatewayConfig {
+  /** Where the gateway listens, and the limits for its clients. */
+  listen?: ListenOptions
+  /** The least level that is logged. Default: "info". */
+  logLevel?: LogLevel
+  /**
+   * Names of query parameters whose values are not logged; one also stands for names that end in it behind -, _ or a
+   * dot. In the place of the default list: token, access_token, code, key, password, secret, session, signature and
+   * the like.
+   */
+  redactQuery?: string[]
+  /**
+   * How long app.close() may wait for open sessions and for responses under way to end; what is left is destroyed.
+   * Milliseconds. Default: 30000.
+   */
+  drainTimeout?: number
+  /**
+   * Over how long app.close() spreads the ends of the sessions, so that their clients do not come back all at once.
+   * Milliseconds. Default: 0.
+   */
+  drainSpread?: number
+  /**
+   * The close code of sessions that app.close() ends, one that may stand on the wire: 1012 says that the service
+   * restarts. False ends them without a Close, for clients that only come back after an unclean end. Default: 1012.
+   */
+  drainCode?: false | number
+  /**
+   * Whether a line is logged for each request and each session on a proxied route. Default: true where the app is
+   * made with disableRequestLogging, as the service is, so that there is one line a request; false otherwise, where
+   * Fastify writes two of its own.
+   */
+  accessLog?: boolean
+  /**
+   * Which proxies in front of the gateway are believed what X-Forwarded-* says: true for any, or addresses and
+   * networks such as 10.0.0.0/8. Default: false.
+   */
+  trustProxy?: boolean | string | string[]
+  /**
+   * Whether targets get the id that a request has in the log (Fastify's request.id) as X-Request-Id, in the place of
+   * the client's; without it the client's goes on. The service takes the id from X-Request-Id where trustProxy trusts
+   * the peer, and makes one otherwise. Default: true.
+   */
+  requestId?: boolean
+  /**
+   * Whether targets get Forwarded (RFC 7239) beside X-Forwarded-*. That of a peer which trustProxy trusts is
+   * continued. Default: false.
+   */
+  forwarded?: boolean
+  /**
+   * Whether the gateway adds itself to Via, in requests and in responses: true as sluice, or under a name such as
+   * edge-1. Loops are not looked for. Default: false.
+   */
+  via?: boolean | string
+  /** The upstreams by name. */
+  upstreams?: Record<string, UpstreamOptions>
+  /** The proxied routes. */
+  routes?: RouteConfig[]
+}

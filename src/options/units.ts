@@ -1,0 +1,20 @@
+import { Type } from '@sinclair/typebox'
+
+/* What options of several kinds are made of. */
+
+export const closed = { additionalProperties: false } as const
+
+export const milliseconds = (value: number, description: string) =>
+  Type.Integer({ minimum: 1, maximum: 2 ** 31 - 1, default: value, description: `${description} Milliseconds.` })
+export const bytes = (description: string) =>
+  Type.Integer({ minimum: 1, maximum: Number.MAX_SAFE_INTEGER, description: `${description} Bytes. Default: no limit.` })
+export const unlimitedMilliseconds = (description: string) =>
+  Type.Integer({ minimum: 1, maximum: 2 ** 31 - 1, description: `${description} Milliseconds. Default: no limit.` })
+
+const closeCodes = (minimum: number, maximum: number) =>
+  Type.Integer({ minimum, maximum, description: 'A code that may stand on the wire is one of 1000 to 1003, 1007 to 1014, or 3000 to 4999.' })
+export const anyCloseCode = [closeCodes(1000, 1003), closeCodes(1007, 1014), closeCodes(3000, 4999)] as const
+export const closeCode = (value: number, description: string) =>
+  Type.Optional(Type.Union([...anyCloseCode], { default: value, description: `${description} One that may stand on the wire.` }))
+
+export const pem = (description: string) => Type.Union([Type.String({ minLength: 1 }), Type.Array(Type.String({ minLength: 1 }), { minItems: 1 })], { description })

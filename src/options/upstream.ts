@@ -1,0 +1,71 @@
+import { Type } from '@sinclair/typebox'
+import { closed, milliseconds, pem } from './units.js'
+import type * as types from './types.js'
+
+const targetUrl = Type.String({ minLength: 1, description: 'An origin: http://host:port, https://host:port or unix:/path of a socket.' })
+
+/** A target: one origin, with an optional weight. */
+export const TargetOptions = Type.Union([
+  targetUrl,
+  Type.Object({
+    url: targetUrl,
+    weight: Type.Optional(Type.Integer({
+      minimum: 1,
+      maximum: 1000,
+      default: 1,
+      description: 'Share of the traffic, relative to the other targets of the upstream.'
+    }))
+  }, closed)
+], { description: 'A string with the origin, or an object { url, weight }.' })
+export type TargetOptions = types.TargetOptions
+
+/** How the gateway meets the https targets of an upstream. */
+export const UpstreamTlsOptions = Type.Object({
+  ca: Type.Optional(pem("Certificates of the authorities that may have signed a target's, instead of those of Node: PEM text, or the path of a file of it.")),
+  cert: Type.Optional(pem('Certificate that the gateway shows to a target: PEM text, or the path of a file of it.')),
+  key: Type.Optional(pem('Private key of that certificate: PEM text, or the path of a file of it.')),
+  servername: Type.Optional(Type.String({ minLength: 1, description: "Name that a target's certificate must bear, and that is sent to it (SNI). Default: the host of the target." })),
+  rejectUnauthorized: Type.Optional(Type.Boolean({ default: true, description: 'Whether a target whose certificate does not verify is refused. Only ever false for tests: anyone could pose as the target.' }))
+}, { ...closed, description: 'TLS towards the targets of an upstream.' })
+export type UpstreamTlsOptions = types.UpstreamTlsOptions
+
+/** Options of `app.upstream(name, options)` and of `upstreams.<name>` in sluice.yaml. */
+export const UpstreamOptions = Type.Object({
+  targets: Type.Array(TargetOptions, {
+    minItems: 1,
+    description: 'The interchangeable targets. Requests and sessions are spread over them by weight.'
+  }),
+  connectTimeout: Type.Optional(milliseconds(5_000,
+    'How long a connection to a target may take to open; then 502.')),
+  headersTimeout: Type.Optional(milliseconds(60_000,
+    'How long a target may take to send the head of an HTTP response once the request is sent; then 504.')),
+  bodyTimeout: Type.Optional(milliseconds(60_000,
+    'How long an HTTP body may stand still, in either direction; then the exchange is broken off.')),
+  retries: Type.Optional(Type.Integer({
+    minimum: 0,
+    maximum: 10,
+    default: 1,
+    description: 'How often a request or a handshake is sent again, to another target if there is one, when its connection broke before a response: only a request that is idempotent and has no body. A connection that could not be made is no such case: then every other target is tried once, whatever the request. A response, such as 503, is relayed and never retried.'
+  })),
+  maxHeaderSize: Type.Optional(Type.Integer({
+    minimum: 1024,
+    maximum: 16 * 1024 * 1024,
+    default: 65_536,
+    description: 'How long the head of a response may be, that to a handshake included; the interim responses before it, together; and its trailers; then 502 SLUICE_TARGET_HEADERS_TOO_LARGE. Bytes.'
+  })),
+  maxConnections: Type.Optional(Type.Integer({
+    minimum: 1,
+    maximum: Number.MAX_SAFE_INTEGER,
+    description: 'Connections to each target for requests; WebSocket sessions have their own and do not count. A further request waits for one. Default: no limit.'
+  })),
+  maxQueue: Type.Optional(Type.Integer({
+    minimum: 0,
+    maximum: Number.MAX_SAFE_INTEGER,
+    default: 1_000,
+    description: 'Requests that may wait for a connection to a target that has maxConnections; a further one goes to another target or gets 503 SLUICE_TARGET_BUSY.'
+  })),
+  queueTimeout: Type.Optional(milliseconds(10_000,
+    'How long a request may wait for a connection to a target that has maxConnections; then 503 SLUICE_TARGET_BUSY.')),
+  tls: Type.Optional(UpstreamTlsOptions)
+}, { ...closed, description: 'A named group of interchangeable targets, with one policy.' })
+export type UpstreamOptions = types.UpstreamOptions
