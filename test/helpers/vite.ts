@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import { writeFile } from 'node:fs/promises'
+import { rename, writeFile } from 'node:fs/promises'
 import { createServer as createNetServer, type AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -68,7 +68,9 @@ export async function startViteCommand (t: Test, name: 'vite' | 'vite-5', text: 
   const { root, write } = await viteApp(t, text)
   const port = await freePort()
   let version = 0
-  const configure = () => writeFile(join(root, 'vite.config.mjs'), `
+  // Replaced in one step: Vite would read a file that is half written.
+  const configure = async () => {
+    await writeFile(join(root, 'vite.config.new'), `
     export default {
       define: { __CONFIGURATION__: '${version++}' },
       plugins: [{
@@ -78,6 +80,8 @@ export async function startViteCommand (t: Test, name: 'vite' | 'vite-5', text: 
       server: { host: '127.0.0.1', port: ${port}, strictPort: true }
     }
   `)
+    await rename(join(root, 'vite.config.new'), join(root, 'vite.config.mjs'))
+  }
   const watching = () => vite.output(new RegExp(`watching with configuration ${version}\n`))
   let vite: Command
   const start = async () => {
