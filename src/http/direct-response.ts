@@ -127,6 +127,6 @@ function isWrapped (response: ServerResponse): boolean {
   return response.write !== write || response.end !== end
 }
 
-function flush (answer: DirectResponse): void {
-  answer.flush()
+function flush (response: DirectResponse): void {
+  response.flush()
 }

@@ -31,9 +31,9 @@ export class LastResponses {
 
   /** Those of a server; what listens for requests and client errors by now is called in its turn. */
   static of (server: Server): LastResponses {
-    let answers = installed.get(server)
-    if (answers === undefined) installed.set(server, answers = new LastResponses(server))
-    return answers
+    let responses = installed.get(server)
+    if (responses === undefined) installed.set(server, responses = new LastResponses(server))
+    return responses
   }
 
   private constructor (server: Server) {
@@ -107,22 +107,22 @@ export class LastResponses {
    * Has a connection's last response written when its turn has come. Where that is not possible any more, the
    * connection is destroyed. Whatever comes on it from now on has no response.
    */
-  give (socket: Duplex, answer: () => void): void {
+  give (socket: Duplex, respond: () => void): void {
     // A parser reports every read behind its first error.
     if (over.has(socket)) return
     over.add(socket)
     const response = newestResponse(socket)
     if (response === undefined) {
-      answer()
+      respond()
     } else if (!response.req.complete) {
       // The error is that of its body. Where its response has begun, or is not the next in turn, there is no room for one.
       if (response.headersSent || response.socket !== socket) socket.destroy()
-      else answer()
+      else respond()
     } else if (response.writableFinished || response.destroyed) {
-      answer()
+      respond()
     } else {
       // The error is that of a later request (RFC 9112 §9.3.2).
-      response.once('finish', answer)
+      response.once('finish', respond)
     }
   }
 }

@@ -32,8 +32,8 @@ export function listenerOf (options: ListenOptions): Listener {
     app: {
       // Fastify binds it to the app.
       clientErrorHandler: function (this: FastifyInstance, error: ConnectionError, socket: Socket) {
-        const answer = errorForClient(error, socket, maxHeaderSize)
-        if (answer !== undefined) return endWithError(socket, answer, this.log)
+        const told = errorForClient(error, socket, maxHeaderSize)
+        if (told !== undefined) return endWithError(socket, told, this.log)
         this.log.trace({ err: error }, 'connection of a client lost')
         socket.destroy()
       } as NonNullable<FastifyServerOptions['clientErrorHandler']>,

@@ -86,10 +86,10 @@ function routeProblems (config: unknown, openEnded: boolean): Problem[] {
 
 function undeclared (upstream: string, declared: string[]): string {
   const suggestion = nearest(upstream, declared)
-  const mend = suggestion !== undefined
+  const fix = suggestion !== undefined
     ? `did you mean '${suggestion}'?`
     : `declare it under 'upstreams'${declared.length === 0 ? '' : `, or name one of ${declared.join(', ')}`}`
-  return `upstream '${upstream}' is not declared; ${mend}`
+  return `upstream '${upstream}' is not declared; ${fix}`
 }
 
 function collide (one: Partial<RouteConfig>, other: Partial<RouteConfig>): boolean {

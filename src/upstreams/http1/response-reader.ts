@@ -22,7 +22,7 @@ const END_OF_LINE = Buffer.from('\r\n')
 const MAX_INTERIM = 100
 
 /**
- * Reads answers off a connection, one for each request, however their bytes arrive. It takes nothing that RFC
+ * Reads responses off a connection, one for each request, however their bytes arrive. It takes nothing that RFC
  * 9112 does not allow a sender, so that no response can be understood in two ways.
  */
 export class ResponseReader {
