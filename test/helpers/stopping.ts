@@ -59,6 +59,8 @@ export async function startStopping (t: Test, { host = '127.0.0.1', tls }: { hos
   const raw = async (host = '127.0.0.1'): Promise<Socket> => {
     const socket = connect({ port: Number(port), host, allowHalfOpen: true })
     await once(socket, 'connect')
+    // It may be reset when the service ends.
+    socket.on('error', () => {})
     return socket
   }
   return {
