@@ -48,7 +48,10 @@ async function ownFolder (): Promise<void> {
 export async function openControl (reload: () => Promise<ControlResponse>, pidFile: string | undefined): Promise<() => Promise<void>> {
   const path = socketOf(process.pid, pidFile)
   if (pidFile === undefined) {
-    if (process.platform !== 'win32') await ownFolder()
+    if (process.platform !== 'win32') {
+      await ownFolder()
+      await sweep()
+    }
   } else {
     await writeFile(pidFile, `${process.pid}\n`)
   }
@@ -112,11 +115,35 @@ async function readPidFile (file: string): Promise<number> {
 /** The service that this user runs. */
 async function onlyOne (): Promise<number> {
   if (process.platform === 'win32') throw new UsageError('Say which service is to reload: --pid or --pid-file.')
-  const names = await readdir(folder()).catch(() => [])
-  const running = names.map(name => Number(/^(\d+)\.sock$/.exec(name)?.[1])).filter(pid => pid > 0 && isAlive(pid))
+  const running: number[] = []
+  // The process id of one that was killed may be another program's by now.
+  for (const pid of await known()) if (isAlive(pid) && await responds(pid)) running.push(pid)
   if (running.length === 0) throw new ConfigInvalidError('No service of this user was found. Say which is to reload: --pid or --pid-file.')
   if (running.length > 1) throw new UsageError(`Several services run: ${running.join(', ')}. Say which is to reload with --pid.`)
   return running[0]!
+}
+
+/** The process ids of this user's services, of which some may be gone. */
+async function known (): Promise<number[]> {
+  const names = await readdir(folder()).catch(() => [])
+  return names.map(name => Number(/^(\d+)\.sock$/.exec(name)?.[1])).filter(pid => pid > 0)
+}
+
+async function responds (pid: number): Promise<boolean> {
+  const socket = connect(socketOf(pid, undefined))
+  try {
+    await once(socket, 'connect')
+    return true
+  } catch {
+    return false
+  } finally {
+    socket.destroy()
+  }
+}
+
+/** Removes what services have left behind that were killed. */
+async function sweep (): Promise<void> {
+  for (const pid of await known()) if (!isAlive(pid)) await rm(socketOf(pid, undefined), { force: true })
 }
 
 function isAlive (pid: number): boolean {

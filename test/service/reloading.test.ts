@@ -1,4 +1,4 @@
-import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { stringify } from 'yaml'
@@ -108,6 +108,22 @@ t.test('--pid-file holds the process id, and is enough to find it', async t => {
   t.equal(await service.program.ended, 0)
   t.notOk(existsSync(join(service.cwd, 'gateway.pid')))
   t.match(await sluice(t, service.cwd, 'reload', '--pid-file', 'gateway.pid'), { code: 1, stderr: /gateway\.pid: cannot be read/ })
+})
+
+t.test('a service that was killed is not found, and what it has left behind goes', async t => {
+  const killed = await start(t, {})
+  killed.program.kill('SIGKILL')
+  await killed.program.ended
+  const folder = join(killed.cwd, `sluice-${process.getuid!()}`)
+  t.same(readdirSync(folder), [`${killed.program.pid}.sock`])
+  // A process id that another program has by now.
+  renameSync(join(folder, `${killed.program.pid}.sock`), join(folder, `${process.pid}.sock`))
+  t.match(await sluice(t, killed.cwd, 'reload'), { code: 1, stderr: /No service of this user was found/ })
+  renameSync(join(folder, `${process.pid}.sock`), join(folder, `${killed.program.pid}.sock`))
+  const next = startCommand(t, process.execPath, [CLI, '--config', 'sluice.yaml'], environment(killed.cwd))
+  await listeningUrl(next)
+  t.same(readdirSync(folder), [`${next.pid}.sock`])
+  t.match(await sluice(t, killed.cwd, 'reload'), { code: 0 })
 })
 
 t.test('several services: reload asks which', async t => {
