@@ -39,7 +39,12 @@ ${declarations.join('\n\n')}
 
 function declaration (name: string, schema: TSchema, functions: Set<string>): string {
   const comment = jsDoc(schema, '')
-  if (KindGuard.IsObject(schema)) return `${comment}export interface ${name} ${members(schema, '', functions)}`
+  if (KindGuard.IsObject(schema)) {
+    const base = Object.entries(NAMED).find(([, named]) => isPart(named, schema))
+    const { properties } = schema
+    const own = base === undefined ? schema : { ...schema, properties: Object.fromEntries(Object.entries(properties).filter(([key]) => !(key in base[1].properties))) }
+    return `${comment}export interface ${name}${base === undefined ? '' : ` extends ${base[0]}`} ${members(own as TObject, '', functions)}`
+  }
   return `${comment}export type ${name} = ${typeText(schema, '', functions, name)}`
 }
 
@@ -83,6 +88,12 @@ function typeText (schema: TSchema, indent: string, functions: Set<string>, itse
   if (typeName === undefined) throw new TypeError(`a schema has no type that this script knows: ${JSON.stringify(schema)}`)
   functions.add(typeName)
   return typeName
+}
+
+/** Whether all options of one kind are options of another, too, and not the other way round. */
+function isPart (one: TSchema, other: TObject): boolean {
+  if (!KindGuard.IsObject(one) || Object.keys(one.properties).length >= Object.keys(other.properties).length) return false
+  return Object.entries(one.properties).every(([key, schema]) => other.properties[key] === schema)
 }
 
 /** Type.Optional() copies a schema, so that it is not the same object any more. */

@@ -117,9 +117,9 @@ export const RewriteInvalidError = createError(
 /** The request came over HTTP/2, which an app may speak beside the gateway; it is passed on from HTTP/1 alone. */
 export const HttpVersionError = createError(
   'SLUICE_HTTP_VERSION', 'Requests of this version of HTTP are not passed on', 505, 'client')
-/** The target took the connection and did not answer within the limit. */
+/** The target took the connection and did not respond within the limit. */
 export const TargetTimeoutError = createError(
-  'SLUICE_TARGET_TIMEOUT', 'The upstream did not answer in time', 504, 'target')
+  'SLUICE_TARGET_TIMEOUT', 'The upstream did not respond in time', 504, 'target')
 /** The client does not send its request, or sends it too slowly (the limits of the listener). */
 export const RequestTimeoutError = createError(
   'SLUICE_REQUEST_TIMEOUT', 'The request did not arrive in time', 408, 'client')
@@ -137,7 +137,7 @@ export const ExpectationFailedError = createError(
   'SLUICE_EXPECTATION_FAILED', 'Expect may be 100-continue and nothing else', 417, 'client')
 /** The gateway is stopping and takes no new sessions. */
 export const DrainingError = createError('SLUICE_DRAINING', 'The gateway is stopping', 503)
-/** The client has left before it had its response. Nobody is there to be told; the log is. */
+/** The client has left before it had its response. No response is sent; the error stands in the log. */
 export const ClientLeftError = createError(
   'SLUICE_CLIENT_LEFT', 'The client has left', 499, 'client')
 /** A stream that a hook has put in the place of the body has failed. The cause is its error. */

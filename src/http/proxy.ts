@@ -35,7 +35,7 @@ export function proxyRequest (request: FastifyRequest, reply: FastifyReply, rout
   new ProxiedRequest(request, reply, route).start()
 }
 
-/** Why a request is given up whose client has a response already, of other code of the app. Nobody is told. */
+/** Why a request is given up whose client has a response already, of other code of the app. It is sent to no client. */
 const REPLACED = new ClientLeftError()
 
 /** Seconds after which a client that found its upstream busy may come back. */

@@ -5,7 +5,7 @@ import { HeadersTooLargeError, RequestInvalidError, RequestTimeoutError } from '
 import { errorBody, errorHeaders } from './error-response.js'
 import { linger } from './linger.js'
 
-/** The error that a client is told by Fastify's `clientErrorHandler`; undefined where there is nobody to tell, or no way to. */
+/** The error that Fastify's `clientErrorHandler` sends to a client; undefined where no client waits, or none can be reached. */
 export function errorForClient ({ code }: NodeJS.ErrnoException, socket: Duplex, maxHeaderSize: number): FastifyError | undefined {
   if (code === 'ERR_HTTP_REQUEST_TIMEOUT') {
     // A browser opens connections that it may need. To one without a request there is nothing to answer.

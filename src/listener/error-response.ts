@@ -2,7 +2,7 @@ import { STATUS_CODES } from 'node:http'
 
 /**
  * The body of an error that no Fastify reply carries, in the form that Fastify gives all others: the app's router takes
- * nothing at that moment, or what came is no request.
+ * nothing at that moment, or what came is not a request.
  */
 export function errorBody ({ statusCode = 500, code, message }: { statusCode?: number, code: string, message: string }): string {
   return JSON.stringify({ statusCode, code, error: STATUS_CODES[statusCode], message })

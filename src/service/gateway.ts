@@ -71,13 +71,15 @@ export interface GatewayServer {
  */
 export function createGateway (config: GatewayConfig, options: CreateGatewayOptions = {}): GatewayServer & Promise<GatewayServer> {
   const gateway = openGateway(partsOf(config, options))
+  const reload = (next: (config: GatewayConfig) => GatewayConfig): Promise<Reloaded> =>
+    gateway.reload(() => partsOf(next(gateway.parts.config), options))
   const server: GatewayServer = {
     get app () { return gateway.app },
     get config () { return gateway.parts.config },
-    routes: routesOf(edit => gateway.reload(() => partsOf(edit(gateway.parts.config), options))),
-    upstreams: upstreamsOf(gateway, edit => gateway.reload(() => partsOf(edit(gateway.parts.config), options))),
+    routes: routesOf(reload),
+    upstreams: upstreamsOf(gateway, reload),
     listen: () => gateway.listen(),
-    reload: config => gateway.reload(() => partsOf(config, options)),
+    reload: config => reload(() => config),
     close: () => gateway.close()
   }
   const awaited = gateway.filled.then(() => server)

@@ -4,8 +4,8 @@ import { UsageError } from '../errors.js'
 import { withDefaults } from '../options/defaults.js'
 import { GatewayConfig } from '../options/index.js'
 import { parseArguments, type Arguments } from './arguments.js'
-import { summaryOf, type Reloaded } from './changes.js'
-import { askToReload, openControl } from './control.js'
+import { summaryOf } from './changes.js'
+import { askToReload, openControl, type ControlResponse } from './control.js'
 import { readEnvironment } from './environment.js'
 import { explainFailure } from './failures.js'
 import { openGateway, type RunningGateway } from './gateway.js'
@@ -109,15 +109,14 @@ async function serve (args: Arguments, read: () => Promise<Settings>): Promise<v
 }
 
 /** Puts what the sources say by now in force. Whoever asks while it is being done gets the result of one further time. */
-function reloader (gateway: RunningGateway, read: () => Promise<Settings>): (why: string) => Promise<{ ok: boolean, text: string }> {
+function reloader (gateway: RunningGateway, read: () => Promise<Settings>): (why: string) => Promise<ControlResponse> {
   let running: Promise<unknown> = Promise.resolve()
-  let next: Promise<{ ok: boolean, text: string }> | undefined
-  const run = async (why: string): Promise<{ ok: boolean, text: string }> => {
+  let next: Promise<ControlResponse> | undefined
+  const run = async (why: string): Promise<ControlResponse> => {
     next = undefined
     try {
       gateway.app.log.info(`${why}: reloading the configuration`)
-      const reloaded: Reloaded = await gateway.reload(read)
-      return { ok: true, text: `The configuration is in force: ${summaryOf(reloaded)}.` }
+      return { ok: true, text: `The configuration is in force: ${summaryOf(await gateway.reload(read))}.` }
     } catch (error) {
       const { text } = explainFailure(error)
       gateway.app.log.error(`The configuration was not reloaded, and the one before stays in force:\n${text}`)

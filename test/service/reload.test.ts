@@ -1,10 +1,10 @@
 import { Agent, get, request as httpRequest } from 'node:http'
 import { EventEmitter, once } from 'node:events'
 import { copyFileSync } from 'node:fs'
-import { createServer, type AddressInfo } from 'node:net'
+import { connect, createServer, type AddressInfo } from 'node:net'
 import { connect as connectTls, type PeerCertificate } from 'node:tls'
 import websocket from '@fastify/websocket'
-import type { FastifyInstance } from 'fastify'
+import { fastify, type FastifyInstance } from 'fastify'
 import t, { type Test } from 'tap'
 import { createGateway, type CreateGatewayOptions, type GatewayServer } from '../../src/service/gateway.js'
 import type { GatewayConfig } from '../../src/options/index.js'
@@ -331,11 +331,14 @@ t.test('limits of the listener hold for connections from then on', async t => {
 
 t.test('certificates are read again at a reload, and when their files change', async t => {
   const { url: target } = await echoBackend(t)
+  const changes = new EventEmitter()
+  const inUse = once(changes, 'in use')
+  const { log } = fastify({ logger: { stream: { write: (line: string) => { if (line.includes('have changed and are in use')) changes.emit('in use') } } } })
   const [one, two, three] = [await selfSigned(t, 'IP:127.0.0.1'), await selfSigned(t, 'IP:127.0.0.1'), await selfSigned(t, 'IP:127.0.0.1')]
   const { gateway, port, url, config } = await start(t, {
     listen: { port: 0, tls: { cert: one.certFile, key: one.keyFile } },
     routes: [{ url: '/*', upstream: target, websocket: true }]
-  })
+  }, { logger: log })
   const shown = async (): Promise<string> => {
     const socket = connectTls({ port, host: '127.0.0.1', rejectUnauthorized: false })
     await once(socket, 'secureConnect')
@@ -351,8 +354,9 @@ t.test('certificates are read again at a reload, and when their files change', a
   // A moment at which they do not belong together.
   copyFileSync(three.keyFile, two.keyFile)
   copyFileSync(three.certFile, two.certFile)
-  while (await shown() === second) await new Promise(resolve => setTimeout(resolve, 50))
-  t.not(await shown(), first)
+  await inUse
+  const third = await shown()
+  t.notOk([first, second].includes(third))
   const echo = nextMessage(socket)
   socket.send('unharmed')
   t.equal(await echo, 'unharmed')
@@ -386,6 +390,81 @@ t.test('a request for another protocol is given back to HTTP in each generation'
   t.equal(await ask(), 200)
   await gateway.reload(config)
   t.equal(await ask(), 200)
+})
+
+t.test('what has begun on a connection goes on over a reload: a body, half a head, a half-closed client', async t => {
+  const target = await rawTarget(t)
+  const { gateway, port, config } = await start(t, { routes: [{ url: '/*', upstream: target.url }] })
+  const [upload, head, idle, ended] = [await Wire.connect(t, port), await Wire.connect(t, port), await Wire.connect(t, port), await Wire.connect(t, port)]
+  upload.write('POST /upload HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nhello')
+  const first = await target.next()
+  await first.head()
+  t.equal((await first.bytes(5)).toString(), 'hello')
+  ended.write('GET /ended HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n')
+  const second = await target.next()
+  await second.head()
+  head.write('GET /head HTTP/1.1\r\nHo')
+  await gateway.reload({ ...config, routes: [{ url: '/head', upstream: target.url }, { url: '/idle', upstream: target.url }] })
+
+  upload.write('world')
+  t.equal((await first.bytes(5)).toString(), 'world')
+  const respond = async (server: Wire, client: Wire): Promise<void> => {
+    server.write('HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n')
+    t.equal((await client.head()).start, 'HTTP/1.1 200 OK')
+  }
+  await respond(first, upload)
+  await respond(second, ended)
+  await ended.over()
+  head.write('st: a\r\n\r\n')
+  idle.write('GET /idle HTTP/1.1\r\nHost: a\r\n\r\n')
+  for (const client of [head, idle]) {
+    // Either of the two that were kept alive, or another one.
+    const server = client === head ? second : first
+    t.match((await server.head()).start, /^GET \/(head|idle) /)
+    server.write('HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n')
+  }
+  for (const client of [head, idle]) t.equal((await client.head()).start, 'HTTP/1.1 200 OK')
+  upload.write('GET /upload HTTP/1.1\r\nHost: a\r\n\r\n')
+  t.equal((await upload.head()).start, 'HTTP/1.1 404 Not Found', 'its next request belongs to the new generation')
+})
+
+t.test('a TLS handshake that is under way when the certificate changes comes to its end', async t => {
+  const { url: target } = await echoBackend(t)
+  const [one, two] = [await selfSigned(t, 'IP:127.0.0.1'), await selfSigned(t, 'IP:127.0.0.1')]
+  const { gateway, port, config } = await start(t, { listen: { port: 0, tls: { cert: one.cert, key: one.key } }, routes: [{ url: '/*', upstream: target }] })
+  const raw = connect(port, '127.0.0.1')
+  await once(raw, 'connect')
+  await gateway.reload({ ...config, listen: { port: 0, tls: { cert: two.cert, key: two.key } } })
+  const secure = connectTls({ socket: raw, ca: [one.cert, two.cert], servername: '', checkServerIdentity: () => undefined })
+  await once(secure, 'secureConnect')
+  secure.write('GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n')
+  t.match(String((await once(secure, 'data'))[0]), /^HTTP\/1\.1 200 /)
+  secure.destroy()
+})
+
+t.test('a folder of plugins is run anew: what its modules keep stays, and onClose ends what it has begun', async t => {
+  const plugins = t.testdir({
+    'timer.mjs': `let loads = 0
+      globalThis.endedTimers = 0
+      export default async app => {
+        const load = ++loads
+        const timer = setInterval(() => {}, 60_000)
+        app.addHook('onClose', async () => {
+          clearInterval(timer)
+          globalThis.endedTimers++
+        })
+        app.get('/plugin', () => ({ load, port: app.server.address().port }))
+      }`
+  })
+  const ended = (): number => (globalThis as unknown as { endedTimers: number }).endedTimers
+  const { gateway, url, port, config } = await start(t, {}, { plugins })
+  t.same(await (await fetch(`${url}/plugin`)).json(), { load: 1, port })
+  await gateway.reload(config)
+  t.same(await (await fetch(`${url}/plugin`)).json(), { load: 2, port })
+  while (ended() === 0) await new Promise(resolve => setImmediate(resolve))
+  t.equal(ended(), 1)
+  await gateway.close()
+  t.equal(ended(), 2)
 })
 
 t.test('a reload that is under way when the gateway closes is given up', async t => {

@@ -1,4 +1,4 @@
-import { once } from 'node:events'
+import { EventEmitter, once } from 'node:events'
 import { Agent, get } from 'node:http'
 import t, { type Test } from 'tap'
 import { WebSocket } from 'ws'
@@ -60,7 +60,7 @@ class Paced {
   /** Sends no more, and waits for what is on its way. */
   async pause (): Promise<void> {
     clearInterval(this.#timer)
-    while (this.received < this.#sent && this.socket.readyState === this.socket.OPEN) await wait(10)
+    while (this.received < this.#sent && this.socket.readyState === this.socket.OPEN) await Promise.race([once(this.socket, 'message'), this.over])
   }
 
   #send (): void {
@@ -91,23 +91,28 @@ function requests (url: string): { end (): Promise<{ done: number, failed: strin
   const agent = new Agent({ keepAlive: true, maxSockets: 50 })
   const failed: string[] = []
   const counts = { sent: 0, done: 0 }
+  const ends = new EventEmitter()
+  const count = (): void => {
+    counts.done++
+    ends.emit('end')
+  }
   const timer = setInterval(() => {
     const path = `/request/${counts.sent++}`
     get(url + path, { agent }, response => {
       let body = ''
       response.setEncoding('utf8').on('data', (text: string) => { body += text }).on('end', () => {
-        counts.done++
+        count()
         if (response.statusCode !== 200 || body !== path) failed.push(`${path}: ${response.statusCode} ${body}`)
       })
     }).on('error', error => {
-      counts.done++
+      count()
       failed.push(`${path}: ${error.message}`)
     })
   }, REQUEST_INTERVAL)
   return {
     async end () {
       clearInterval(timer)
-      while (counts.done < counts.sent) await wait(10)
+      while (counts.done < counts.sent) await once(ends, 'end')
       agent.destroy()
       return { done: counts.done, failed }
     }
