@@ -227,7 +227,7 @@ class ProxiedRequest implements ResponseListener {
       this.#writer.onError(error)
       // What came before goes to the client first.
       if (this.#waitsForReader()) this.#watchReader()
-    } else if (!this.#isAnswered && !this.#tryAgain(error)) {
+    } else if (!this.#hasResponse && !this.#tryAgain(error)) {
       if (error instanceof TargetBusyError) this.#reply.header('retry-after', RETRY_AFTER)
       if (error instanceof TargetUnreachableError && failProbe(this.#request, this.#reply)) this.#abandon(error)
       else this.#fail(error)
@@ -235,7 +235,7 @@ class ProxiedRequest implements ResponseListener {
   }
 
   /** The client has a response, of whoever gave it, or is gone. */
-  get #isAnswered (): boolean {
+  get #hasResponse (): boolean {
     return this.#reply.sent || this.#reply.raw.destroyed || this.#request.raw.socket.destroyed
   }
 
@@ -269,7 +269,7 @@ class ProxiedRequest implements ResponseListener {
   /** Responds with an error. */
   #fail (error: Error): void {
     this.#abandon(error)
-    if (!this.#isAnswered) this.#reply.send(error)
+    if (!this.#hasResponse) this.#reply.send(error)
   }
 
   /** It goes no further. */
