@@ -1,13 +1,9 @@
-import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { FastifyInstance, FastifyPluginAsync, FastifyRequest } from 'fastify'
 import fastifyPlugin from 'fastify-plugin'
 import { RequestInvalidError } from './errors.js'
 import { GatewayState, MEMBERSHIP, type Gateway, type Membership } from './gateway.js'
-import { Closing, type ClosingPart } from './listener/closing.js'
-import { holdExpectations } from './listener/expectation.js'
-import { LastResponses } from './listener/last-responses.js'
-import { OtherConnections } from './listener/other-addresses.js'
-import { Upgrades } from './listener/upgrades.js'
+import type { ClosingPart } from './listener/closing.js'
+import { Listener } from './listener/listener.js'
 import { isHost } from './message/host.js'
 import { requestTarget } from './message/request-target.js'
 import { withDefaults } from './options/defaults.js'
@@ -58,11 +54,9 @@ const plugin: FastifyPluginAsync<GatewayOptions> = async (app, givenOptions) => 
   const checkReadings = (request: FastifyRequest): void => {
     paths.check(request.method, requestTarget(request.raw), () => request.routeOptions.url!)
   }
-  const routing = (request: IncomingMessage, response: ServerResponse) => app.routing(request, response)
-  const upgrades = Upgrades.of(app.server, { routing, ignore: options.ignoreUpgrade })
-  LastResponses.of(app.server)
-  holdExpectations(app.server, routing)
-  const otherConnections = OtherConnections.of(app)
+  const listener = Listener.of(app)
+  const { upgrades } = listener
+  if (options.ignoreUpgrade !== undefined) upgrades.ignore(options.ignoreUpgrade)
 
   const registry = new UpstreamRegistry(state.endpoints)
   const routes = new CompiledRoutes(registry, options, state, checkReadings)
@@ -113,7 +107,6 @@ const plugin: FastifyPluginAsync<GatewayOptions> = async (app, givenOptions) => 
 
   app.addHook('onReady', async () => { routes.checkUpstreams() })
   const { drainTimeout } = options
-  const closing = Closing.of(app.server, app.log)
   const part: ClosingPart = {
     timeout: drainTimeout,
     drain: () => {
@@ -122,13 +115,11 @@ const plugin: FastifyPluginAsync<GatewayOptions> = async (app, givenOptions) => 
     },
     abort: () => state.close()
   }
-  closing.add(part)
+  listener.add(part)
   // One generation of several ends without its sessions, behind its last exchange.
-  app.addHook('preClose', async () => { if (membership?.serving !== false) await closing.begin() })
+  app.addHook('preClose', async () => { if (membership?.serving !== false) await listener.close() })
   app.addHook('onClose', async () => {
-    await otherConnections.closed()
-    otherConnections.destroyEarly()
-    closing.end(part)
+    await listener.closed(part)
     registry.release()
     if (membership === undefined) state.close()
   })

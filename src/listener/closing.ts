@@ -1,6 +1,5 @@
-import type { Server } from 'node:http'
 import type { FastifyBaseLogger } from 'fastify'
-import { OpenConnections } from './open-connections.js'
+import type { OpenConnections } from './open-connections.js'
 
 /** What has to end when an app closes: one gateway, of a scope or of the whole app. */
 export interface ClosingPart {
@@ -15,8 +14,6 @@ export interface ClosingPart {
 /** How often an app that closes looks for connections that have become idle, in milliseconds. */
 const IDLE_CHECK = 100
 
-const closings = new WeakMap<Server, Closing>()
-
 /**
  * How an app ends: within its time, whatever its clients do. Fastify runs one hook after another, and waits for
  * every connection; so all gateways of a server begin at once, and when the time is up, all connections go.
@@ -28,15 +25,9 @@ export class Closing {
   readonly #timers: NodeJS.Timeout[] = []
   #drained: Promise<unknown> | undefined
 
-  /** That of a server. */
-  static of (server: Server, log: FastifyBaseLogger): Closing {
-    let closing = closings.get(server)
-    if (closing === undefined) closings.set(server, closing = new Closing(server, log))
-    return closing
-  }
-
-  private constructor (server: Server, log: FastifyBaseLogger) {
-    this.#connections = OpenConnections.of(server)
+  /** @param connections Those of the app's server. */
+  constructor (connections: OpenConnections, log: FastifyBaseLogger) {
+    this.#connections = connections
     this.#log = log
   }
 

@@ -1,6 +1,6 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import { hasBody } from '../message/headers.js'
-import { LastResponses } from './last-responses.js'
+import type { LastResponses } from './last-responses.js'
 
 const expectations = new WeakMap<IncomingMessage, Expectation>()
 
@@ -10,10 +10,9 @@ const expectations = new WeakMap<IncomingMessage, Expectation>()
  *
  * @param routing Runs a request through the router and the lifecycle of the app.
  */
-export function holdExpectations (server: Server, routing: (request: IncomingMessage, response: ServerResponse) => void): void {
-  // The app sees to it itself, or we have been here before.
+export function holdExpectations (server: Server, routing: (request: IncomingMessage, response: ServerResponse) => void, lastResponses: LastResponses): void {
+  // The app sees to it itself.
   if (server.listenerCount('checkContinue') > 0) return
-  const lastResponses = LastResponses.of(server)
   server.on('checkContinue', (request: IncomingMessage, response: ServerResponse) => {
     if (!lastResponses.admits(request, response)) return
     if (request.httpVersionMajor === 1 && hasBody(request.headers)) expectations.set(request, new Expectation(request, response))

@@ -1,6 +1,6 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
-import { addResponse, newestResponse } from './pending-responses.js'
+import { addResponse, newestResponse } from './response-order.js'
 import { ExpectationFailedError } from '../errors.js'
 import { errorBody, errorHeaders } from './error-response.js'
 import { routedPaths } from './routed-paths.js'
@@ -9,8 +9,6 @@ import { prepareTarget } from '../message/request-target.js'
 
 type ClientErrorListener = (error: NodeJS.ErrnoException, socket: Duplex) => void
 type RequestListener = (request: IncomingMessage, response: ServerResponse) => void
-
-const installed = new WeakMap<Server, LastResponses>()
 
 /** Connections that have been given their last response. A connection may outlive the server that it came to. */
 const over = new WeakSet<Duplex>()
@@ -29,14 +27,8 @@ const doubtful = new WeakSet<Duplex>()
 export class LastResponses {
   readonly #server: Server
 
-  /** Those of a server; what listens for requests and client errors by now is called in its turn. */
-  static of (server: Server): LastResponses {
-    let responses = installed.get(server)
-    if (responses === undefined) installed.set(server, responses = new LastResponses(server))
-    return responses
-  }
-
-  private constructor (server: Server) {
+  /** What listens for requests and client errors by now is called in its turn. */
+  constructor (server: Server) {
     this.#server = server
     const listeners = server.rawListeners('clientError') as ClientErrorListener[]
     server.removeAllListeners('clientError')

@@ -2,7 +2,7 @@ import type { ServerOptions } from 'node:http'
 import type { Socket } from 'node:net'
 import type { ConnectionError, FastifyInstance, FastifyServerOptions } from 'fastify'
 import { HeadersTooLargeError, RequestTimeoutError } from '../errors.js'
-import { LastResponses } from './last-responses.js'
+import { Listener } from './listener.js'
 import { withDefaults } from '../options/defaults.js'
 import { ListenOptions } from '../options/index.js'
 import { hasBody } from '../message/headers.js'
@@ -10,7 +10,7 @@ import { errorForClient, endWithError } from './client-errors.js'
 import { SlowBodies } from './slow-bodies.js'
 
 /** How the limits of the listener come into a Fastify app. */
-export interface Listener {
+export interface ListenLimits {
   /** For `fastify()`. */
   app: FastifyServerOptions
   /** For Node's server; Node documents it as a property alone. */
@@ -22,7 +22,7 @@ export interface Listener {
 }
 
 /** The limits for what clients send, from the options under `listen`. */
-export function listenerOf (options: ListenOptions): Listener {
+export function listenLimits (options: ListenOptions): ListenLimits {
   const { headersTimeout, requestTimeout, minBodyRate, keepAliveTimeout, maxHeaderSize, maxHeaders } =
     withDefaults(ListenOptions, options, ['headersTimeout', 'requestTimeout', 'minBodyRate', 'keepAliveTimeout', 'maxHeaderSize', 'maxHeaders'])
   // By default Node looks every 30 s, so that a limit of 10 s may end up as 40.
@@ -32,8 +32,8 @@ export function listenerOf (options: ListenOptions): Listener {
     app: {
       // Fastify binds it to the app.
       clientErrorHandler: function (this: FastifyInstance, error: ConnectionError, socket: Socket) {
-        const told = errorForClient(error, socket, maxHeaderSize)
-        if (told !== undefined) return endWithError(socket, told, this.log)
+        const response = errorForClient(error, socket, maxHeaderSize)
+        if (response !== undefined) return endWithError(socket, response, this.log)
         this.log.trace({ err: error }, 'connection of a client lost')
         socket.destroy()
       } as NonNullable<FastifyServerOptions['clientErrorHandler']>,
@@ -48,7 +48,7 @@ export function listenerOf (options: ListenOptions): Listener {
       maxHeaderSize
     },
     install (app) {
-      const lastResponses = LastResponses.of(app.server)
+      const { lastResponses } = Listener.of(app)
       const slowBodies = requestTimeout === false
         ? undefined
         : new SlowBodies({ timeout: requestTimeout, rate: minBodyRate }, interval(requestTimeout), ({ socket }) => {

@@ -2,8 +2,6 @@ import type { Server as AppServer } from 'node:http'
 import type { Server, Socket } from 'node:net'
 import type { FastifyInstance } from 'fastify'
 
-const gathered = new WeakMap<AppServer, OtherConnections>()
-
 /**
  * Brings the connections of all addresses to the server of the app.
  *
@@ -18,14 +16,7 @@ export class OtherConnections {
   readonly #waiting: Array<() => void> = []
   #servers: Server[] = []
 
-  /** Those of an app. It has one, in however many scopes the plugin is registered. */
-  static of (app: FastifyInstance): OtherConnections {
-    let connections = gathered.get(app.server)
-    if (connections === undefined) gathered.set(app.server, connections = new OtherConnections(app))
-    return connections
-  }
-
-  private constructor (app: FastifyInstance) {
+  constructor (app: FastifyInstance) {
     app.addHook('onListen', done => {
       this.#servers = otherServers(app)
       for (const server of this.#servers) {
@@ -47,14 +38,11 @@ export class OtherConnections {
     })
   }
 
-  /** Destroys those that came before the app had begun to listen on all addresses, and have stayed where they were. */
-  destroyEarly (): void {
-    for (const server of this.#servers) (server as Partial<AppServer>).closeAllConnections?.()
-  }
-
   /** Resolves when all of them are closed. The app's server waits only for its own connections. */
   async closed (): Promise<void> {
     if (this.#open.size > 0) await new Promise<void>(resolve => { this.#waiting.push(resolve) })
+    // Those that came before the app had begun to listen on all addresses have stayed where they were.
+    for (const server of this.#servers) (server as Partial<AppServer>).closeAllConnections?.()
   }
 }
 

@@ -2,9 +2,9 @@ import { ServerResponse, type IncomingMessage, type Server } from 'node:http'
 import { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { TLSSocket } from 'node:tls'
-import { LastResponses } from './last-responses.js'
+import type { LastResponses } from './last-responses.js'
 import { prepareTarget } from '../message/request-target.js'
-import { newestResponse, waitForResponses } from './pending-responses.js'
+import { newestResponse, waitForResponses } from './response-order.js'
 import { routedPaths } from './routed-paths.js'
 import { hasBody, listsToken } from '../message/headers.js'
 import { refuseDraining } from './draining.js'
@@ -16,13 +16,6 @@ import { linger } from './linger.js'
 
 type UpgradeListener = (request: IncomingMessage, socket: Duplex, head: Buffer) => void
 
-export interface UpgradesOptions {
-  /** Runs a request through the router and the lifecycle of the app. */
-  routing (request: IncomingMessage, response: ServerResponse): void
-  /** Whether an upgrade belongs to another listener of the server. What one scope says of it holds for the server. */
-  ignore: ((request: IncomingMessage) => boolean) | undefined
-}
-
 /**
  * The one 'upgrade' listener of a server.
  *
@@ -33,27 +26,20 @@ export interface UpgradesOptions {
  */
 export class Upgrades {
   readonly #server: Server
-  readonly #routing: UpgradesOptions['routing']
-  readonly #ignore: Array<NonNullable<UpgradesOptions['ignore']>> = []
+  readonly #routing: (request: IncomingMessage, response: ServerResponse) => void
+  readonly #lastResponses: LastResponses
+  readonly #ignore: Array<(request: IncomingMessage) => boolean> = []
   readonly #pending = new WeakMap<IncomingMessage, PendingUpgrade>()
   readonly #prepared = new WeakSet<ServerResponse>()
   readonly #neighbours: UpgradeListener[] = []
   #closing = false
   readonly #onUpgrade: UpgradeListener = (request, socket, head) => this.#dispatch(request, socket, head)
 
-  static readonly #instances = new WeakMap<Server, Upgrades>()
-
-  /** The listener of a server. It has one, in however many scopes of an app the plugin is registered. */
-  static of (server: Server, options: UpgradesOptions): Upgrades {
-    let upgrades = Upgrades.#instances.get(server)
-    if (upgrades === undefined) Upgrades.#instances.set(server, upgrades = new Upgrades(server, options.routing))
-    if (options.ignore !== undefined) upgrades.#ignore.push(options.ignore)
-    return upgrades
-  }
-
-  private constructor (server: Server, routing: UpgradesOptions['routing']) {
+  /** @param routing Runs a request through the router and the lifecycle of the app. */
+  constructor (server: Server, routing: (request: IncomingMessage, response: ServerResponse) => void, lastResponses: LastResponses) {
     this.#server = server
     this.#routing = routing
+    this.#lastResponses = lastResponses
     // By default Node hides what stands behind the thousandth header, though it counts: a body's length would
     // be lost on the way, and the body be taken for another request. The size of a head is limited anyway.
     server.maxHeadersCount ??= 0
@@ -64,6 +50,11 @@ export class Upgrades {
       if (event === 'upgrade') queueMicrotask(() => this.#adopt())
     })
     this.#leaveBodiesToHttp()
+  }
+
+  /** Leaves some upgrades to the server's other listeners. What one scope of an app says of it holds for the server. */
+  ignore (isOthers: (request: IncomingMessage) => boolean): void {
+    this.#ignore.push(isOthers)
   }
 
   /** Whether there are other listeners, to which an upgrade may belong. */
@@ -87,7 +78,7 @@ export class Upgrades {
   async takeLate (request: IncomingMessage, response: ServerResponse): Promise<PendingUpgrade | undefined> {
     if (!this.#pending.has(request)) {
       const { socket } = request
-      const isLast = (): boolean => newestResponse(socket) === response && !LastResponses.of(this.#server).isOver(socket)
+      const isLast = (): boolean => newestResponse(socket) === response && !this.#lastResponses.isOver(socket)
       const pending = await upgradeLate(request, response, isLast)
       if (pending === undefined) return undefined
       socket.on('error', onSocketError)
@@ -171,8 +162,7 @@ export class Upgrades {
     if (isLateUpgrade(request, socket, head)) return
     // Node has removed its own error listener; a reset during a hook must not end the process.
     socket.on('error', onSocketError)
-    const lastResponses = LastResponses.of(this.#server)
-    if (lastResponses.isOver(socket)) return lastResponses.leave(socket)
+    if (this.#lastResponses.isOver(socket)) return this.#lastResponses.leave(socket)
     prepareTarget(request, routedPaths(this.#server))
     const response = new ServerResponse(request)
     // Node hands over an upgrade also while requests before it are being answered, and their responses would meet

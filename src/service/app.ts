@@ -2,7 +2,7 @@ import { createSecureContext } from 'node:tls'
 import { fastify, type FastifyBaseLogger, type FastifyInstance, type FastifyServerOptions } from 'fastify'
 import { ConfigInvalidError } from '../errors.js'
 import { MEMBERSHIP, type Membership } from '../gateway.js'
-import { listenerOf } from '../listener/limits.js'
+import { listenLimits } from '../listener/limits.js'
 import { readPems } from '../net/tls.js'
 import { withDefaults } from '../options/defaults.js'
 import { GatewayOptions, ListenOptions, ListenTlsOptions } from '../options/index.js'
@@ -35,12 +35,12 @@ export interface AppParts extends BuiltInOptions {
  * @throws {ConfigInvalidError} for addresses in `trustProxy` that are not valid.
  */
 export function createApp ({ config, locate, logger }: AppParts, connections: Connections, membership: Membership): FastifyInstance {
-  const listener = listenerOf(config.listen ?? {})
+  const limits = listenLimits(config.listen ?? {})
   const options: FastifyServerOptions = {
     ...logger === undefined ? { logger: loggerOptions(config.logLevel, config.redactQuery) } : { loggerInstance: logger === false ? silence : logger },
     ...requestLog(config.accessLog !== false),
     trustProxy: config.trustProxy ?? false,
-    ...listener.app,
+    ...limits.app,
     serverFactory: handler => new GenerationServer(connections, handler)
   }
   try {
@@ -51,7 +51,7 @@ export function createApp ({ config, locate, logger }: AppParts, connections: Co
       ...config.requestId !== false && { genReqId: requestId(config.trustProxy) }
     } as FastifyServerOptions)
     app.decorate(MEMBERSHIP, membership)
-    listener.install(app)
+    limits.install(app)
     addAllMethods(app)
     return app
   } catch (error) {
@@ -84,7 +84,7 @@ export async function fillApp (app: FastifyInstance, { config, locate, demo, plu
  */
 export function frontOptions ({ config, locate }: Pick<AppParts, 'config' | 'locate'>): FrontOptions {
   const { host, port, tls, maxConnections } = withDefaults(ListenOptions, config.listen ?? {}, ['host', 'port'])
-  const { server, keepAliveTimeout } = listenerOf(config.listen ?? {})
+  const { server, keepAliveTimeout } = listenLimits(config.listen ?? {})
   return { address: { host, port }, maxConnections, server, keepAliveTimeout, tls: tlsOptions(tls, locate) }
 }
 

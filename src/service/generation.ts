@@ -20,7 +20,6 @@ export class Generation {
     this.parts = parts
     this.#membership = new Membership(state)
     this.app = createApp(parts, front, this.#membership)
-    front.adopt(this.server)
     this.app.addHook('onClose', async () => { if (this.#membership.serving) state.close() })
     this.app.addHook('onRoute', () => { if (!this.#filling) this.#routesOfOthers++ })
     this.filled = fillApp(this.app, parts).then(() => { this.#filling = false }, async error => {

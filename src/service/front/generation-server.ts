@@ -5,6 +5,8 @@ import { hold } from '../../listener/held-requests.js'
 
 /** What a generation's server needs of the front, which owns the connections. */
 export interface Connections {
+  /** Has a server stand for the front in what its app asks of connections. */
+  adopt (server: GenerationServer): void
   address (): AddressInfo | null
   /** Has a connection read once more, as HTTP. */
   readAgain (event: 'connection' | 'secureConnection', socket: Duplex): void
@@ -31,6 +33,7 @@ export class GenerationServer extends Server {
   constructor (connections: Connections, onRequest: RequestListener) {
     super(onRequest)
     this.#connections = connections
+    connections.adopt(this)
     // What comes to it is an upgrade that is given back to HTTP.
     for (const event of ['connection', 'secureConnection'] as const) {
       this.removeAllListeners(event)
