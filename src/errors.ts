@@ -3,12 +3,12 @@ import fastifyError from '@fastify/error'
 /**
  * Every error of the gateway, in one table. A message names the offender and the fix.
  *
- * The first block is for whoever writes the configuration or the code and may name anything. The second
+ * The first block is for the author of the configuration or the code and may name anything. The second
  * block reaches clients, so it names no address, no stack and no message of a library (ARCHITECTURE.md, rule 4);
  * the cause goes into the log, as `error.cause`.
  */
 
-/** Whose fault an error is: that of the client, of the target, or of the gateway and whoever configured it. */
+/** Whose fault an error is: that of the client, of the target, or of the gateway and its configuration. */
 export type ErrorSource = 'client' | 'target' | 'gateway'
 
 /** An error of the gateway. */
@@ -44,7 +44,7 @@ export function isRetryable (error: unknown): boolean {
   return (error as Partial<GatewayError> | null | undefined)?.retryable === true
 }
 
-// ---- For whoever configures or embeds the gateway
+// ---- For those who configure or embed the gateway
 
 /** `app.upstream()` was called twice with one name. */
 export const UpstreamDuplicateError = createError<[string]>(
@@ -74,7 +74,7 @@ export const HandshakeInvalidError = createError<[string]>(
 /** The client asks for a version other than 13 (RFC 6455 §4.2.2); the response names 13. */
 export const HandshakeVersionError = createError(
   'SLUICE_HANDSHAKE_VERSION', 'Unsupported WebSocket version: Sec-WebSocket-Version must be 13', 426, 'client')
-/** The page that asks for a WebSocket is none of those that may (the route's `origins`). */
+/** The Origin of the handshake is not one of the route's `origins`. */
 export const OriginForbiddenError = createError(
   'SLUICE_ORIGIN_FORBIDDEN', 'This origin may not open a WebSocket here', 403, 'client')
 /** The date that the route's `until` gives lies in the past. */

@@ -99,7 +99,7 @@ const plugin: FastifyPluginAsync<GatewayOptions> = async (app, givenOptions) => 
     done(isHost(raw.headers.host) ? undefined : new RequestInvalidError('Host is not a valid host and port'))
   })
 
-  // An upgrade that no route knows may belong to a neighbour that answers late, behind an async check of its own.
+  // An upgrade that no route knows may belong to a neighbour that responds late, after an async check of its own.
   app.addHook('onRequest', (request, reply, done) => {
     if (!request.is404 || !upgrades.hasNeighbours || !upgrades.leave(request.raw, reply.raw)) return done()
     reply.hijack()

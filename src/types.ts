@@ -16,7 +16,7 @@ export type EndedBy = 'client' | 'target' | 'gateway'
  * - `lifetime`: the session was as old as `maxLifetime`;
  * - `expired`: the date of `until` had come;
  * - `application`: code of the app called `session.close()`;
- * - `drain`: the gateway was told to drain, or to stop;
+ * - `drain`: the gateway drains, or stops;
  * - `removed`: a reload has removed the route or the target.
  */
 export type EndReason = 'close' | 'lost' | 'protocol-error' | 'too-big' | 'rate' | 'idle' | 'ping-timeout' | 'stalled' |
@@ -45,7 +45,7 @@ export interface SessionEnd {
   reason: EndReason
   /**
    * The close code of what ended the session: as sent by the peer or by the gateway; 1005 for a Close without one,
-   * 1006 for none at all. A peer that was lost has 1006, whatever the other was told.
+   * 1006 for no close frame at all. A peer that was lost has 1006, whatever was sent to the other.
    */
   code: number
   /** The Close frame that each side was sent. */

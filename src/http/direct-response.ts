@@ -39,7 +39,7 @@ export class DirectResponse implements ResponseWriter {
   blocked = false
   readonly #response: ServerResponse
   readonly #exchange: TargetExchange
-  /** Bytes of the body still to come; NaN where the target has not told. */
+  /** Bytes of the body still to come; NaN if the target has not announced it. */
   #missing: number
   #begun = false
 

@@ -16,6 +16,6 @@ export function writeEarlyHints (response: ServerResponse, headers: HeaderList):
   try {
     response.writeEarlyHints({ link })
   } catch {
-    // A link that is none.
+    // A malformed link.
   }
 }

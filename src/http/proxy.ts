@@ -234,7 +234,7 @@ class ProxiedRequest implements ResponseListener {
     }
   }
 
-  /** The client has a response, of whoever gave it, or is gone. */
+  /** The client has a response, no matter whose, or is gone. */
   get #hasResponse (): boolean {
     return this.#reply.sent || this.#reply.raw.destroyed || this.#request.raw.socket.destroyed
   }

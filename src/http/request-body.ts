@@ -88,7 +88,7 @@ export class RequestBody implements OutgoingBody {
     if (source.errored) this.#fail(source.errored)
   }
 
-  /** Why it cannot be read to its end; with a `statusCode` where the client is told. */
+  /** Why it cannot be read to its end; with a `statusCode` if the client gets it. */
   get failure (): Error | undefined {
     return this.#failure
   }
@@ -133,7 +133,7 @@ export class RequestBody implements OutgoingBody {
       request.off('close', over)
       socket.off('close', over)
     }
-    // Node forgets a request that has been answered, also when its connection is closed.
+    // Node drops its reference to a request whose response is done, also when its connection is closed.
     request.on('close', over)
     socket.on('close', over)
   }

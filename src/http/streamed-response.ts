@@ -37,7 +37,7 @@ export class StreamedResponse implements ResponseWriter {
   }
 
   onEnd (trailers: HeaderList): void {
-    // Node leaves them out where a response is not chunked. A hook may have answered in its place.
+    // Node leaves them out where a response is not chunked. A hook may have responded in its place.
     if (trailers.length > 0 && !this.#response.writableEnded) addResponseTrailers(this.#response, trailers)
     this.#body.push(null)
   }

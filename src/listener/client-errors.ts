@@ -8,7 +8,7 @@ import { linger } from './linger.js'
 /** The error that Fastify's `clientErrorHandler` sends to a client; undefined where no client waits, or none can be reached. */
 export function errorForClient ({ code }: NodeJS.ErrnoException, socket: Duplex, maxHeaderSize: number): FastifyError | undefined {
   if (code === 'ERR_HTTP_REQUEST_TIMEOUT') {
-    // A browser opens connections that it may need. To one without a request there is nothing to answer.
+    // Browsers open connections in advance. Without a request there is nothing to respond to.
     return 'bytesRead' in socket && socket.bytesRead === 0 ? undefined : new RequestTimeoutError()
   }
   if (code === 'HPE_HEADER_OVERFLOW') return new HeadersTooLargeError(`more than ${maxHeaderSize} bytes`)

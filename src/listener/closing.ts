@@ -46,7 +46,7 @@ export class Closing {
     // One that becomes idle later, kept alive by its client, would hold up the end until the keep-alive limit.
     this.#timers.push(setInterval(() => this.#connections.closeIdle(), IDLE_CHECK))
     for (const part of parts) this.#timers.push(setTimeout(() => part.abort(), part.timeout))
-    // Behind what the exchanges' clients are told, as far as it can be written at once.
+    // After the responses to the aborted exchanges, as far as they can be written at once.
     this.#timers.push(setTimeout(() => setImmediate(() => this.#destroy()), Math.max(...parts.map(({ timeout }) => timeout))))
     return Promise.all(parts.map(part => part.drain()))
   }

@@ -3,8 +3,8 @@ import type { IncomingMessage } from 'node:http'
 const held = new WeakMap<IncomingMessage, (request: IncomingMessage) => void>()
 
 /**
- * Has somebody told when a request that it counts leaves HTTP without the end of a response: because its connection
- * becomes a session's, or because it is read once more.
+ * Calls back when a request leaves HTTP without the end of a response: because its connection becomes a session's, or
+ * because the request is read again.
  */
 export function hold (request: IncomingMessage, onLeft: (request: IncomingMessage) => void): void {
   held.set(request, onLeft)

@@ -5,7 +5,7 @@ export interface PendingUpgrade {
   socket: Duplex
   /** What the client sent behind its request. */
   head: Buffer
-  /** Lets neighbours at the socket again. To be called before it is answered. */
+  /** Gives neighbours access to the socket again. Must be called before the response is written. */
   release (): void
   /** To be called when the connection becomes a session's, before the response is said to be finished. */
   leaveHttp (): void

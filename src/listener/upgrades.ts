@@ -22,7 +22,7 @@ type UpgradeListener = (request: IncomingMessage, socket: Duplex, head: Buffer) 
  * It sends each WebSocket handshake through the app's router, so that hooks written for HTTP hold for it
  * too, and gives every other request with an Upgrade header back to HTTP. Listeners of neighbours
  * (@fastify/websocket, socket.io, ws), registered before or after, are taken off the server and asked
- * first; what they answer is theirs.
+ * first; an upgrade that they respond to is theirs.
  */
 export class Upgrades {
   readonly #server: Server
@@ -67,7 +67,7 @@ export class Upgrades {
     this.#closing = true
   }
 
-  /** Hands over the connection of an upgrade request, once. Whoever takes it answers it. */
+  /** Hands over the connection of an upgrade request, once. Whoever takes it must respond. */
   take (request: IncomingMessage): PendingUpgrade | undefined {
     const pending = this.#pending.get(request)
     this.#pending.delete(request)
@@ -88,7 +88,7 @@ export class Upgrades {
     return this.take(request)
   }
 
-  /** Leaves an upgrade that no route knows to the other listeners. False when the request is none. */
+  /** Leaves an upgrade that no route knows to the other listeners. False if the request is not an upgrade. */
   leave (request: IncomingMessage, response: ServerResponse): boolean {
     const pending = this.take(request)
     if (pending === undefined) return false
@@ -133,7 +133,7 @@ export class Upgrades {
   }
 
   /**
-   * Where Node can be told which requests are upgrades (22.21, 24.9), the others that have a body never leave HTTP:
+   * Where Node can be told which requests are upgrades (from 22.21 and 24.9 on), the others that have a body never leave HTTP:
    * Node 26 could not take them back, for it has begun to read it. The property is what http.createServer makes of
    * its documented option of that name; an app that is there already leaves no other way in. All others take the
    * path over giveBack(), because Node drops what has come in one packet behind a request that is left to HTTP.
@@ -165,10 +165,10 @@ export class Upgrades {
     if (this.#lastResponses.isOver(socket)) return this.#lastResponses.leave(socket)
     prepareTarget(request, routedPaths(this.#server))
     const response = new ServerResponse(request)
-    // Node hands over an upgrade also while requests before it are being answered, and their responses would meet
+    // Node hands over an upgrade even while responses to earlier requests are still being sent; they would get mixed up
     // with the 101.
     if (waitForResponses(socket, () => this.#dispatchNext(request, socket, head))) return
-    // One of them, of which we have not been told.
+    // An earlier response that did not come through our listeners.
     if (isAssigned(socket, response)) {
       socket.destroy()
       return
@@ -214,7 +214,7 @@ export class Upgrades {
     return false
   }
 
-  /** A neighbour has answered, has run the lifecycle of the app itself, or is about to (engine.io, behind an async hook). */
+  /** A neighbour has responded, has run the lifecycle of the app itself, or is about to (engine.io, behind an async hook). */
   #isTaken (request: IncomingMessage, socket: Duplex, response: ServerResponse, written: number): boolean {
     if (!this.#pending.has(request) || socket.destroyed || !socket.writable || bytesWritten(socket) !== written) return true
     if ('_query' in request) return true
@@ -249,7 +249,7 @@ export class Upgrades {
 
 /**
  * engine.io ends, after a second, every socket that nobody has written to, although the upgrade is not its
- * own. A target may take longer than that to answer.
+ * own. A target may take longer than that to respond.
  */
 function shieldFromEnd (pending: PendingUpgrade): void {
   const { socket } = pending

@@ -5,7 +5,7 @@ import type { FastifyRequest } from 'fastify'
 import type { GatewayOptions, ProxyOptions } from '../options/index.js'
 import { isToken, type Forwarding, type HeaderList } from './headers.js'
 
-/** What the targets of a route are told of its requests, beside X-Forwarded-For, -Host, -Port and -Proto. */
+/** Forwarding headers that a route adds besides X-Forwarded-For, -Host, -Port and -Proto. */
 export interface ForwardingPolicy {
   /** Whether the request's id goes on, in X-Request-Id. */
   requestId: boolean

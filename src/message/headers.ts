@@ -9,7 +9,7 @@ import { RequestInvalidError } from '../errors.js'
  */
 export type HeaderList = string[]
 
-/** What a target is told of where a request came from, as far as the app trusts it. */
+/** Where a request came from, for the target, as far as the app trusts it. */
 export interface Forwarding {
   /** The chain of addresses for X-Forwarded-For: the client's first, the peer's last. */
   for: string
@@ -50,7 +50,7 @@ const RULES: Record<string, Rule> = {
   trailer: 'hop',
   'transfer-encoding': 'hop',
   upgrade: 'hop',
-  // Node has answered it itself (RFC 9110 §10.1.1).
+  // Node has sent the 100 itself (RFC 9110 §10.1.1).
   expect: 'expect',
   host: 'host',
   forwarded: 'set-anew',
@@ -120,7 +120,7 @@ export function responseHeaders (received: HeaderList, via?: string): HeaderList
     else headers.push(name, received[index + 1]!)
   }
   if (nominated !== undefined) headers = withoutNominated(headers, nominated)
-  // Targets are spoken to in this version; one that answers in an older one is not told apart.
+  // Targets are spoken to in this version; a target that responds in an older one is not treated differently.
   if (via !== undefined) headers.push('Via', `1.1 ${via}`)
   return headers
 }

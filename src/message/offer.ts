@@ -1,6 +1,6 @@
 /** What a client has asked for, as far as the target's response is held against it. */
 export interface Offer {
-  /** Undefined where there is none, or more than one: only a route that is not strict lets that pass. */
+  /** Undefined if there is none, or more than one: only a route that is not strict allows that. */
   key: string | undefined
   protocols: string[]
   extensions: string[]

@@ -77,11 +77,11 @@ function prefixLength (url: string, end: number, prefix: string): number {
         index += step.length
       }
     }
-    // A router told to be case-insensitive has matched so.
+    // A case-insensitive router has matched that way.
     if (decoded.toLowerCase() !== wanted.toLowerCase()) throw new PathInvalidError('it does not begin with the prefix of its route')
   }
   const next = url.charCodeAt(index)
-  // A router that is told to may end the path at a semicolon.
+  // A router can be configured to end the path at a semicolon.
   if (index < end && next !== SLASH && next !== SEMICOLON) throw new PathInvalidError('it does not begin with the prefix of its route')
   return index
 }

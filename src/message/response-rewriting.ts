@@ -44,7 +44,7 @@ function isLocation (name: string): boolean {
   return name === 'location' || name === 'content-location' || name === 'refresh'
 }
 
-/** The hosts under which a target knows itself: its own, and those that the request has told it. */
+/** The hosts under which a target knows itself: its own, and those named in the request to it. */
 function hostsOf ({ address, headers }: Question): string[] {
   return [address.host, ...headerValues(headers, 'host'), ...headerValues(headers, 'x-forwarded-host')].map(host => host.toLowerCase())
 }

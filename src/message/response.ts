@@ -17,7 +17,7 @@ export interface TargetResponse extends ResponseHead {
   body: Readable
 }
 
-/** @throws {TargetResponseInvalidError} Fastify takes no status above, and there is none (RFC 9110 §15). */
+/** @throws {TargetResponseInvalidError} for a status above 599: there is none (RFC 9110 §15), and Fastify refuses it. */
 export function checkStatus (status: number): void {
   if (status > 599) throw new TargetResponseInvalidError({ cause: new Error(`the status ${status}`) })
 }

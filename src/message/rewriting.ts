@@ -27,7 +27,7 @@ export interface RewritingOptions extends ResponseRewritingOptions {
   headers?: HeaderRules | undefined
 }
 
-/** Headers that make a message what it is; the gateway answers for them. */
+/** Headers that frame a message or belong to one hop; the gateway sets them. */
 const NOT_REWRITTEN = new Set([
   'connection', 'content-length', 'keep-alive', 'proxy-connection', 'te', 'trailer', 'transfer-encoding', 'upgrade',
   'sec-websocket-accept', 'sec-websocket-extensions', 'sec-websocket-key', 'sec-websocket-version'
@@ -37,7 +37,7 @@ const NOT_REWRITTEN = new Set([
  * Prepares a route's rewriting.
  *
  * @param where The route, for the error.
- * @throws {OptionsInvalidError} for a pattern that is none, or a header that cannot be changed.
+ * @throws {OptionsInvalidError} for an invalid pattern, or a header that cannot be changed.
  */
 export function rewritingOf ({ rewrite, headers, ...options }: RewritingOptions, where: string): Rewriting {
   const { stripPrefix } = options

@@ -60,7 +60,7 @@ export function readShared (socket: Duplex): Duplex {
   return taken
 }
 
-/** A socket that one connects oneself, and how it is told to read into the shared buffer. Undefined where that cannot be. */
+/** The `onread` option with which a new socket reads into the shared buffer; undefined if that is not possible. */
 export function connectShared (connect: (onread: OnReadOpts | undefined) => Promise<Socket>): Promise<Socket> {
   if (!sharedReads.enabled) return connect(undefined)
   const reader: Reader = { before: null, listener: undefined }

@@ -37,7 +37,7 @@ export const accessLog = Type.Optional(Type.Boolean({
 export const GatewayOptions = Type.Object({
   ignoreUpgrade: Type.Optional(Type.Unsafe<IgnoreUpgradeFunction>(Type.Function([Type.Any()], Type.Any(), {
     typeName: 'IgnoreUpgradeFunction',
-    description: "From code: upgrade requests that belong to another 'upgrade' listener of the server. One that answers at once, as socket.io and ws do, is noticed without it."
+    description: "From code: upgrade requests that belong to another 'upgrade' listener of the server. One that responds at once, as socket.io and ws do, is detected without it."
   }))),
   accessLog,
   ...forwardingOptions,

@@ -120,7 +120,8 @@ export interface WebSocketConfig {
   /** How long a connection to a target may take to open; then 502. Milliseconds. Default: the upstream's. */
   connectTimeout?: number
   /**
-   * How long a target may take to answer the handshake once it is connected; then 504. Milliseconds. Default: 60000.
+   * How long a target may take to respond to the handshake once it is connected; then 504. Milliseconds. Default:
+   * 60000.
    */
   handshakeTimeout?: number
   /**
@@ -170,7 +171,9 @@ export interface WebSocketConfig {
    * 429. Default: no limit.
    */
   maxSessionsPerClient?: number
-  /** How long a peer may take to answer a Close before its socket is destroyed. Milliseconds. Default: 5000. */
+  /**
+   * How long a peer may take to respond to a close frame before its socket is destroyed. Milliseconds. Default: 5000.
+   */
   closeTimeout?: number
   /**
    * How long a peer may read nothing while the other side waits to be read; then it counts as gone. Milliseconds.
@@ -189,9 +192,9 @@ export interface WebSocketConfig {
    */
   onRemoved?: 'drain' | 'keep' | 'close'
   /**
-   * Whether a peer that breaks the framing of RFC 6455 is told 1002, and one that breaks its handshake is refused.
-   * Otherwise its frames are relayed as they come, as long as their ends can be found, and its handshake passes as it
-   * would through nginx. Default: true.
+   * Whether a peer that violates the framing of RFC 6455 is closed with 1002, and one that violates its handshake is
+   * refused. Otherwise its frames are relayed as they come, as long as their ends can be found, and its handshake
+   * passes as it would through nginx. Default: true.
    */
   strict?: boolean
 }
@@ -374,8 +377,8 @@ export interface RouteConfig {
 /** Options of the plugin. */
 export interface GatewayOptions {
   /**
-   * From code: upgrade requests that belong to another 'upgrade' listener of the server. One that answers at once, as
-   * socket.io and ws do, is noticed without it.
+   * From code: upgrade requests that belong to another 'upgrade' listener of the server. One that responds at once,
+   * as socket.io and ws do, is detected without it.
    */
   ignoreUpgrade?: IgnoreUpgradeFunction
   /**

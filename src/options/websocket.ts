@@ -39,7 +39,7 @@ const webSocketOptions = {
     minimum: 1, maximum: 2 ** 31 - 1, description: "How long a connection to a target may take to open; then 502. Milliseconds. Default: the upstream's."
   })),
   handshakeTimeout: Type.Optional(milliseconds(60_000,
-    'How long a target may take to answer the handshake once it is connected; then 504.')),
+    'How long a target may take to respond to the handshake once it is connected; then 504.')),
   idleTimeout: Type.Optional(unlimitedMilliseconds(
     'How long a session may go without a data frame in either direction; then both sides are sent Close with idleCode.')),
   idleCode: closeCode(1001, 'The close code of a session that ends by idleTimeout.'),
@@ -60,7 +60,7 @@ const webSocketOptions = {
   maxSessions: Type.Optional(Type.Integer({ minimum: 1, description: 'Sessions and handshakes of the route at a time; more are refused with 503. Default: no limit.' })),
   maxSessionsPerClient: Type.Optional(Type.Integer({ minimum: 1, description: "Sessions and handshakes of the route at a time from one address (Fastify's request.ip); more are refused with 429. Default: no limit." })),
   closeTimeout: Type.Optional(milliseconds(5_000,
-    'How long a peer may take to answer a Close before its socket is destroyed.')),
+    'How long a peer may take to respond to a close frame before its socket is destroyed.')),
   stallTimeout: Type.Optional(milliseconds(60_000,
     'How long a peer may read nothing while the other side waits to be read; then it counts as gone.')),
   lossCode: Type.Optional(Type.Union([...anyCloseCode], {
@@ -70,7 +70,7 @@ const webSocketOptions = {
     default: 'drain', description: "What becomes of the sessions of the route when a reload removes it, or their target: 'drain' ends them with Close 1012, spread over drainSpread (30 s where that is not set), 'close' ends them with 1012 at once, 'keep' leaves them until they end by themselves."
   })),
   strict: Type.Optional(Type.Boolean({
-    default: true, description: 'Whether a peer that breaks the framing of RFC 6455 is told 1002, and one that breaks its handshake is refused. Otherwise its frames are relayed as they come, as long as their ends can be found, and its handshake passes as it would through nginx.'
+    default: true, description: 'Whether a peer that violates the framing of RFC 6455 is closed with 1002, and one that violates its handshake is refused. Otherwise its frames are relayed as they come, as long as their ends can be found, and its handshake passes as it would through nginx.'
   }))
 }
 

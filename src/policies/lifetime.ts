@@ -30,7 +30,7 @@ export class LifetimePolicy implements Policy {
     const date = await until?.(admission.request)
     if (date !== undefined && date !== null) {
       const left = date.getTime() - Date.now()
-      // No date at all (NaN) is none that lies ahead.
+      // An invalid date (NaN) is not in the future.
       if (!(left > 0)) throw new SessionExpiredError()
       if (now + left < lifetime) {
         admission.endsAt = { at: now + left, reason: 'expired' }

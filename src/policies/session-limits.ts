@@ -46,7 +46,7 @@ export class SessionLimitPolicy implements Policy {
   /**
    * Takes a place, until the end of the exchange.
    *
-   * @throws {ClientFullError | RouteFullError} when there is none.
+   * @throws {ClientFullError | RouteFullError} if there is no place left.
    */
   admit ({ request: { ip }, exchange }: Admission): void {
     const { total, perClient } = this.#limits

@@ -32,13 +32,13 @@ export interface Policy {
 }
 
 /**
- * Asks all policies of a route, in their order.
+ * Asks all policies of a route, in their order. It returns a promise only where one of them does.
  *
  * @throws What the first one throws that does not let the client through.
  */
-export async function admit (policies: readonly Policy[], admission: Admission): Promise<void> {
-  for (const policy of policies) {
+export function admit (policies: readonly Policy[], admission: Admission): void | Promise<void> {
+  for (const [index, policy] of policies.entries()) {
     const pending = policy.admit(admission)
-    if (pending !== undefined) await pending
+    if (pending !== undefined) return pending.then(() => admit(policies.slice(index + 1), admission))
   }
 }

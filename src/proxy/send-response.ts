@@ -11,7 +11,7 @@ import { headersByName, withDispositionFirst } from '../message/response-headers
  * Sends a target's response to the client through Fastify, so that the onSend hooks of the route hold.
  * Where a hook has set a header that the target sends too, the target's counts; Set-Cookie and Vary add up.
  *
- * @throws {TargetResponseInvalidError} for a status that is none.
+ * @throws {TargetResponseInvalidError} for an invalid status.
  */
 export function sendResponse (reply: FastifyReply, { status, message, headers, body }: TargetResponse): FastifyReply {
   checkStatus(status)

@@ -12,7 +12,7 @@ export type ProxyRouteOptions = ProxyOptions &
   Omit<RouteShorthandOptions, 'schema' | 'handler' | keyof ProxyOptions> & {
     /** HTTP method or methods. Default: all that the app supports. */
     method?: RouteOptions['method']
-    /** Schemas for what the gateway reads. A body is streamed, so there is none for it. */
+    /** Schemas for what the gateway reads. A body is streamed, and so cannot be validated. */
     schema?: Pick<NonNullable<RouteShorthandOptions['schema']>, 'querystring' | 'headers' | 'params'>
   }
 

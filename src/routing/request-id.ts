@@ -11,11 +11,11 @@ const WELL_FORMED = /^[\w.:;,=+/@~-]{1,128}$/
 
 /**
  * Makes ids for requests, as Fastify's option `genReqId`: the X-Request-Id of a peer that is trusted, and a
- * random UUID where there is none, or one that is longer than 128 characters or has others than letters, digits
+ * random UUID if there is none, or one that is longer than 128 characters or has others than letters, digits
  * and `_ . : ; , = + / @ ~ -`.
  *
  * @param trustProxy The same that Fastify has. Default: nobody is trusted.
- * @throws {TypeError} for an address that is none.
+ * @throws {TypeError} for an invalid address.
  */
 export function requestId (trustProxy: TrustProxy = false): (request: Pick<IncomingMessage, 'headers' | 'socket'>) => string {
   const trusts = trustFunction(trustProxy)

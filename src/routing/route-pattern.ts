@@ -44,7 +44,7 @@ function segmentsOf (pattern: string): string[] {
   return segments
 }
 
-/** Where the first parameter of a segment begins; -1 where there is none. Two colons stand for one. */
+/** Where the first parameter of a segment begins; -1 for none. Two colons stand for one. */
 function parameterIn (segment: string): number {
   for (let index = 0; index < segment.length; index++) {
     if (segment.charCodeAt(index) !== COLON) continue

@@ -58,7 +58,7 @@ export class RouteTable implements RoutedPaths {
   /**
    * Adds a route of the app.
    *
-   * @param hasSlash Whether the app has a route with a slash behind the URL of this one, of which no hook is told.
+   * @param hasSlash Whether the app also has a route at this URL with a trailing slash, for which no onRoute hook runs.
    */
   add ({ method, url }: Pick<RouteOptions, 'method' | 'url'>, hasSlash: (method: string) => boolean = () => false): void {
     for (const one of [method].flat()) {

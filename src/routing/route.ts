@@ -17,7 +17,7 @@ export interface HandshakeHandler { serve: RouteHandler, strict: boolean }
  * Lets `handshake` serve a route's requests for WebSockets, and the handler all others. A plugin that
  * replaces the handler later, as @fastify/websocket does, replaces it for those others alone.
  *
- * @param handshake Looked up at each request; undefined as long as there is none.
+ * @param handshake Looked up at each request; undefined until there is one.
  */
 export function serveHandshakes (routeOptions: RouteOptions, handshake: () => HandshakeHandler | undefined): void {
   const dispatch = (others: RouteOptions['handler']): RouteOptions['handler'] => function (request, reply) {
@@ -95,7 +95,7 @@ function keepBody (request: FastifyRequest, payload: RequestPayload): void {
   hideMethod(request.raw)
 }
 
-/** Who asks for the method next is told none, once. Fastify 5.0 asks the raw request, later versions the other one, which asks it in turn. */
+/** The next read of the method gives undefined, once. Fastify 5.0 reads it from the raw request, later versions from their own, which reads the raw one. */
 function hideMethod (raw: IncomingMessage): void {
   const { method } = raw
   Object.defineProperty(raw, 'method', {

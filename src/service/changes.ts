@@ -24,7 +24,7 @@ export function differences (before: GatewayConfig, after: GatewayConfig): Pick<
   }
 }
 
-/** Routes that differ in their methods alone are told together. */
+/** Routes that differ only in their methods are listed together. */
 function routesByUrl ({ routes = [] }: GatewayConfig): Map<string, RouteConfig[]> {
   const found = new Map<string, RouteConfig[]>()
   for (const route of routes) {
@@ -41,7 +41,7 @@ function difference (before: Map<string, unknown>, after: Map<string, unknown>):
   }
 }
 
-/** One line about a reload, for whoever asked for it. */
+/** One line about a reload, for the caller. */
 export function summaryOf ({ routes, upstreams, sessionsEnded }: Reloaded): string {
   const part = (name: string, { added, removed, changed }: Difference): string[] => [
     ...added.length > 0 ? [`${added.length} ${name}(s) added`] : [],

@@ -8,11 +8,11 @@ import { ConfigInvalidError, UsageError } from '../errors.js'
 /** How a request to a service that runs has ended. */
 export interface ControlResponse {
   ok: boolean
-  /** For whoever asked: what has changed, or what is wrong, a line for each problem. */
+  /** For the caller: what has changed, or what is wrong, one line for each problem. */
   text: string
 }
 
-/** Milliseconds that whoever is connected has for asking. */
+/** Milliseconds in which a connected client must send its command. */
 const ASK_TIMEOUT = 5_000
 /** Longest request. */
 const LONGEST_ASK = 64
@@ -87,7 +87,7 @@ export async function openControl (reload: () => Promise<ControlResponse>, pidFi
  * Asks a service that runs to put its configuration in force again.
  *
  * @throws {UsageError} when it is not said which of several.
- * @throws {ConfigInvalidError} when there is none.
+ * @throws {ConfigInvalidError} if none is running.
  */
 export async function askToReload ({ pid, pidFile }: { pid?: number, pidFile?: string }): Promise<ControlResponse> {
   if (pid !== undefined && pidFile !== undefined) throw new UsageError('Both --pid and --pid-file are given. Leave one of them out.')

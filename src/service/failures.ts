@@ -7,7 +7,7 @@ export interface Failure {
 }
 
 /**
- * Explains an error to whoever started the service. What they can fix is told in a line for each problem;
+ * Explains an error to the user who started the service. What they can fix gets one line for each problem;
  * only a defect, in the gateway or in a user's plugin, comes with its stack.
  */
 export function explainFailure (error: unknown): Failure {

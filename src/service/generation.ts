@@ -26,7 +26,7 @@ export class Generation {
       await this.app.close()
       throw error
     })
-    // It is reported to whoever awaits it, or by ready().
+    // It is reported to the caller that awaits it, or by ready().
     this.filled.catch(() => {})
   }
 

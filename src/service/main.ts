@@ -145,7 +145,7 @@ function reloadOnHangup ({ app }: RunningGateway, reload: () => Promise<unknown>
 
 function warnOfNothing (gateway: RunningGateway, { config: { routes = [] }, demo, ...folders }: Settings): void {
   if (routes.length === 0 && !demo && folders.routes === undefined && folders.plugins === undefined) {
-    gateway.app.log.warn("There are no routes, so every request is answered with 404. Add 'routes' to the configuration.")
+    gateway.app.log.warn("There are no routes, so every request gets 404. Add 'routes' to the configuration.")
   }
 }
 

@@ -96,7 +96,7 @@ async function whatToServe (args: Arguments, environment: Environment, directory
 /** The configuration file that is used where nothing else is named. */
 const DEFAULT_FILE = 'sluice.yaml'
 
-/** That of the working directory; undefined when there is none. */
+/** The file in the working directory; undefined if there is none. */
 async function fileOfFolder (directory: string): Promise<Served | undefined> {
   if (!existsSync(resolve(directory, DEFAULT_FILE))) return undefined
   return { ...await served(DEFAULT_FILE, false, directory), found: DEFAULT_FILE }

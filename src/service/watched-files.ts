@@ -2,7 +2,7 @@ import { stat, unwatchFile, watchFile, type Stats } from 'node:fs'
 
 /** How often files are looked at, in milliseconds. */
 const INTERVAL = 500
-/** How long after a change nothing more must have changed: an editor, or whoever renews a certificate, writes in steps. */
+/** How long files must stay unchanged after a change: editors and certificate renewals write in several steps. */
 const QUIET = 200
 /** How far the time of a file may be behind the clock, in milliseconds. */
 const CLOCK_TICK = 20

@@ -43,7 +43,7 @@ export class LiveSession implements WebSocketSession {
     this.subprotocol = subprotocol
     this.relay = new Session({
       ...options,
-      // Timers, connections and whoever closes a session have contexts of their own.
+      // Timers, connections and code that closes a session have async contexts of their own.
       onEnd: inContext((end: SessionEnd) => {
         this.#ended = true
         this.#abort?.abort()

@@ -8,7 +8,7 @@ import { checkClose, type LiveSession } from './live-session.js'
 export interface DrainOptions {
   /** Milliseconds until what has not ended is destroyed. Default: 30,000. */
   timeout?: number
-  /** Milliseconds over which the sessions are told Close, evenly. Default: 0, all at once. */
+  /** Milliseconds over which the close frames are spread, evenly. Default: 0, all at once. */
   spread?: number
   /**
    * The close code, one that may stand on the wire; false ends the connections without a Close frame, for clients that
@@ -82,7 +82,7 @@ export class Sessions {
    * Refuses new handshakes, tells every session Close, and resolves when all have ended. What is left after
    * the timeout is destroyed.
    *
-   * @throws {RangeError} for a code that is none.
+   * @throws {RangeError} for an invalid close code.
    */
   async drain ({ timeout = 30_000, spread = 0, code: given = CloseCode.restart }: DrainOptions = {}): Promise<void> {
     const code = given === false ? undefined : given

@@ -42,7 +42,7 @@ t.test('an editor shows text, unit and default of an option', async t => {
     return ts.displayPartsToString(documentation).replaceAll('\n', ' ')
   }
   t.match(shown('maxFrameSize'), /^Payload of the longest frame.* Bytes\. Default: no limit\.$/)
-  t.match(shown('closeTimeout'), /^How long a peer may take to answer a Close.* Milliseconds\. Default: 5000\.$/)
+  t.match(shown('closeTimeout'), /^How long a peer may take to respond to a close frame.* Milliseconds\. Default: 5000\.$/)
   t.match(shown('pingInterval'), /Milliseconds\. Default: 30000\.$/)
   t.match(shown('headersTimeout'), /Milliseconds\. Default: 60000\.$/)
   t.match(shown('stripPrefix'), /^Leading part of the path/)

@@ -83,7 +83,7 @@ t.test('an upstream that no plugin declares is told with its place', async t => 
 
 t.test('warns when there are no routes', async t => {
   const program = startService(t, ['--config', 'sluice.yaml'], { cwd: t.testdir({ 'sluice.yaml': 'listen: { port: 0 }\n' }) })
-  t.match(await program.output(/There are no routes, so every request is answered with 404/), { index: Number })
+  t.match(await program.output(/There are no routes, so every request gets 404/), { index: Number })
 })
 
 t.test('says in one line why it cannot listen', async t => {

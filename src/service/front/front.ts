@@ -78,7 +78,7 @@ export class Front implements Connections {
   async prepare (options: FrontOptions): Promise<PreparedChange> {
     const place = this.#place
     if (place !== undefined && isDeepStrictEqual(place.options.address, options.address)) {
-      // What may fail has been tried out before: a certificate, by whoever read it.
+      // What can fail has been checked before: a certificate, when it was read.
       return { commit: () => this.#update(place, options), discard () {} }
     }
     const next = await this.#open(options)

@@ -8,7 +8,7 @@ export class Alarm {
   #milliseconds = 0
   #set = false
 
-  /** @param ring Is told after how many milliseconds it rings. */
+  /** @param ring Gets the number of milliseconds after which it rings. */
   constructor (ring: (milliseconds: number) => void) {
     this.#ring = ring
   }

@@ -181,7 +181,7 @@ export class TargetConnection implements ResponseParts {
     this.#exchange = undefined
     this.#headAlarm.unset()
     this.#bodyAlarm.unset()
-    // A target may have answered before it has read all of the request, and never read the rest.
+    // A target may respond before it has read all of the request, and never read the rest.
     const sent = !this.#sending && this.#socket.writableLength === 0
     // What still comes of a response would go to the next client, unless that is the same.
     const mayShare = persistent && (!announcesBody || this.client !== undefined)
@@ -204,7 +204,7 @@ export class TargetConnection implements ResponseParts {
     this.#exchange?.fail(error)
   }
 
-  /** A target that has begun to answer has got the request; it is not sent again. */
+  /** A target that has begun to respond has received the request; it is not sent again. */
   readonly #lost = (cause: Error): void => {
     if (this.#reader.begun && this.#reader.inHead) this.#fail(new TargetResponseInvalidError({ cause }))
     else this.#fail(new TargetUnreachableError({ cause }))

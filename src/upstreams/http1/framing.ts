@@ -2,7 +2,7 @@ import { listsToken } from '../../message/headers.js'
 import type { ReceivedHead } from './response-head.js'
 import { namesConnectionScheme } from './connection-auth.js'
 
-/** How the body of a response is told from what follows it (RFC 9112 §6.3). */
+/** How the end of a response's body is found (RFC 9112 §6.3). */
 export interface Framing {
   /** Bytes of the body; or how its end is known. */
   body: number | 'chunked' | 'until end'

@@ -74,7 +74,7 @@ export class PendingExchange extends AsyncResource implements TargetExchange {
     this.listener.onEnd(trailers)
   }
 
-  /** Called in any context: by timers, by the client that leaves, by whoever closes the pool. */
+  /** Called in any async context: by timers, when the client leaves, when the pool closes. */
   fail (error: Error): void {
     if (!this.#over) this.runInAsyncScope(this.#fail, this, error)
   }

@@ -116,7 +116,7 @@ export class ConnectionPool implements ConnectionKeeper {
     if (!this.#keeps || kept <= 0) return connection.destroy()
     connection.idleUntil = performance.now() + kept
     if (settled) this.#rest(connection)
-    // Another is made for whoever waits.
+    // A new one is made for a request that waits.
     else if (this.#waiting.size > 0) connection.destroy()
     else this.#settling.add(connection)
   }
@@ -203,7 +203,7 @@ export class ConnectionPool implements ConnectionKeeper {
     this.#sweeper = undefined
   }
 
-  /** In the context of the request, whoever has made room for it. */
+  /** In the async context of the waiting request, not of the one that made room for it. */
   #dial (exchange: PendingExchange): void {
     this.#dialling.add(exchange)
     exchange.runInAsyncScope(this.#connect, this, exchange)

@@ -60,7 +60,7 @@ abstract class Sink implements BodySink {
   }
 
   /**
-   * Writes what comes in this turn of the event loop at its end. A target may have answered and closed the
+   * Writes what comes in this turn of the event loop at its end. A target may have responded and closed the
    * connection: the response is to be read before a write finds out, as Node drops the connection then.
    */
   protected gather (): void {
@@ -76,7 +76,7 @@ abstract class Sink implements BodySink {
   }
 }
 
-/** A body whose length has been told. */
+/** A body whose length has been announced. */
 class SizedSink extends Sink {
   #missing: number
 

@@ -34,7 +34,7 @@ export function readResponseHead (text: string): ReceivedHead | undefined {
   return headers && { version: match[1] as '1.0' | '1.1', status: Number(match[2]), message: match[3] ?? '', headers }
 }
 
-/** Reads header lines, or trailers, from one of them on; undefined where one is none. */
+/** Reads header or trailer lines, starting at an index; undefined if one is malformed. */
 export function readFields (lines: string[], from: number): HeaderList | undefined {
   const headers: HeaderList = []
   for (let index = from; index < lines.length; index++) {

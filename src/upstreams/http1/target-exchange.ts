@@ -47,7 +47,7 @@ export interface BodySink {
   /** @returns Whether it can take more; if not, it calls `resume()`. */
   onChunk (chunk: Uint8Array): boolean
   onEnd (): void
-  /** The body breaks off. An error with a `statusCode` is what the client is told. */
+  /** The body is cut off. An error with a `statusCode` is sent to the client. */
   onError (error: Error): void
 }
 

@@ -33,7 +33,7 @@ export interface OfferOptions {
  *
  * @throws {TargetUnreachableError} when the connection breaks before a response.
  * @throws {TargetTimeoutError} when there is no response in time.
- * @throws {TargetResponseInvalidError} for garbage, or a 101 that does not answer this offer.
+ * @throws {TargetResponseInvalidError} for garbage, or a 101 that does not match this offer.
  */
 export function makeOffer (connection: Socket, options: OfferOptions): Promise<OfferResult> {
   return new Promise((resolve, reject) => {

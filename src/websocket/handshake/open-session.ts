@@ -76,7 +76,8 @@ export function openSession ({ request, reply, route, exchange, sessions }: Acce
     exchange.fromClient = end.fromClient.bytes
     exchange.fromTarget = end.fromTarget.bytes
     exchange.end(end.by, end.reason, 101, undefined, end)
-    callHook(log, () => websocket.onSessionEnd?.(session, end))
+    const { onSessionEnd } = websocket
+    if (onSessionEnd !== undefined) callHook(log, () => onSessionEnd(session, end))
   })
   exchange.open(session, session.request)
   sessions.add(session)
@@ -85,7 +86,8 @@ export function openSession ({ request, reply, route, exchange, sessions }: Acce
   response.statusCode = 101
   pending.leaveHttp()
   response.emit('finish')
-  callHook(log, () => websocket.onSession?.(session))
+  const { onSession } = websocket
+  if (onSession !== undefined) callHook(log, () => onSession(session))
 }
 
 /** A hook of the app that throws must not take the session, or the process, with it. */

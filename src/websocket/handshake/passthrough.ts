@@ -27,12 +27,11 @@ export interface PassthroughContext {
 }
 
 /**
- * Answers a request for a WebSocket: steps 2 to 7 of 'A WebSocket's way through' (docs/life-of-a-request.md).
+ * Responds to a request for a WebSocket: steps 2 to 7 of 'A WebSocket's way through' (docs/life-of-a-request.md).
  * What it throws goes to the error handler of the route, and so to the client as a refusal.
  */
-export async function passThrough (request: FastifyRequest, reply: FastifyReply, route: PassthroughRoute, context: PassthroughContext): Promise<FastifyReply> {
-  await new Handshake(request, reply, route, context).run()
-  return reply
+export function passThrough (request: FastifyRequest, reply: FastifyReply, route: PassthroughRoute, context: PassthroughContext): Promise<FastifyReply> {
+  return new Handshake(request, reply, route, context).run()
 }
 
 /** A handshake through the gateway. */
@@ -57,14 +56,15 @@ class Handshake implements AcceptedHandshake {
     this.exchange = new Exchange('handshake', route.url, request, route.observers)
   }
 
-  /** @throws What the client is told. */
-  async run (): Promise<void> {
+  /** @throws The error that becomes the response. */
+  async run (): Promise<FastifyReply> {
     const { reply } = this
     // For every response but a 101: behind a handshake nothing else may come on the connection.
     reply.header('connection', 'close')
     reply.raw.once('finish', this.#onResponded).once('close', this.#onResponded)
     try {
       await this.#run()
+      return reply
     } catch (error) {
       this.#error = error as Error
       if (error instanceof DrainingError || error instanceof RouteFullError || error instanceof ClientFullError || error instanceof NoTargetError) {
@@ -90,7 +90,7 @@ class Handshake implements AcceptedHandshake {
       // A timeout of Fastify's has responded already.
       if (reply.sent) return
       if (client.left) {
-        // Nobody is there to be told. Who has only ended his half still waits for our end.
+        // There is no client to respond to. One that has only ended its half still waits for our end.
         this.exchange.end('client', 'left', undefined, new ClientLeftError())
         pending.socket.destroy()
         reply.hijack()
@@ -106,7 +106,8 @@ class Handshake implements AcceptedHandshake {
     const { request, reply, route, exchange } = this
     const { cancellation } = client
     const admission: Admission = { request, exchange, offer, narrow: headers => headers, endsAt: undefined }
-    await admit(route.policies, admission)
+    const admitted = admit(route.policies, admission)
+    if (admitted !== undefined) await admitted
     const path = route.rewriting.path(request)
     const upstream = await route.chooseUpstream(request)
     const { result, target, headers } = await this.#firstResponse(upstream, admission, path, cancellation)

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
 import { HandshakeInvalidError, HandshakeVersionError } from '../../errors.js'
 import { announcesBody, headerValues, isToken, listsToken, type HeaderList } from '../../message/headers.js'
@@ -90,7 +90,7 @@ export function rsvBits (headers: HeaderList): number {
 
 /** Sec-WebSocket-Accept for a key (RFC 6455 §4.2.2). */
 export function acceptOf (key: string): string {
-  return createHash('sha1').update(key).update('258EAFA5-E914-47DA-95CA-C5AB0DC85B11').digest('base64')
+  return hash('sha1', `${key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`, 'base64')
 }
 
 function listItems (values: string[]): string[] {

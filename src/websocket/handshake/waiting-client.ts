@@ -9,14 +9,14 @@ import { Cancellation } from '../../net/cancellation.js'
 export class WaitingClient {
   /** Whether the client has left: by a reset, or by ending its half, behind which no WebSocket can follow. */
   left = false
-  /** Cancelled when there is nobody left to answer. */
+  /** Cancelled when the client has left. */
   readonly cancellation = new Cancellation()
   readonly #socket: Duplex
 
   constructor (socket: Duplex) {
     this.#socket = socket
     // Reads up to the socket's high-water mark and takes nothing out: early frames wait there for the 101. Behind
-    // more of them than that, and an end behind any, its leaving is noticed only when the target has answered.
+    // more of them than that, and an end behind any, its leaving is noticed only when the target has responded.
     socket.on('readable', this.#onReadable).on('end', this.#onLeft).on('close', this.#onLeft)
     if (socket.destroyed || socket.readableEnded) this.#onLeft()
   }
@@ -27,7 +27,7 @@ export class WaitingClient {
   }
 
   readonly #onReadable = (): void => {
-    // An end is announced only to whoever reads and finds nothing.
+    // The end is announced only to a read that finds nothing.
     if (this.#socket.readableLength === 0) this.#socket.read()
   }
 

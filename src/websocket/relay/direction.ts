@@ -93,7 +93,7 @@ export class Direction {
     this.#delayed = setTimeout(() => {
       this.#delayed = undefined
       this.#resume()
-      // Node takes no longer time than this; whoever still sends too much is delayed again.
+      // Node's timers take no longer time than this; a peer that still sends too much is delayed again.
     }, Math.min(milliseconds, 2 ** 31 - 1))
   }
 

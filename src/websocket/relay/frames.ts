@@ -4,7 +4,7 @@ import { randomFillSync } from 'node:crypto'
  * Frames of RFC 6455 §5.2, followed by their headers alone.
  *
  * The scanner never sees a payload but that of a Close frame. It stops before a header that has not
- * arrived whole, so whoever forwards what it has passed always stands behind a complete header.
+ * arrived whole, so what has been forwarded always ends after a complete header.
  */
 
 export const Opcode = { continuation: 0x0, text: 0x1, binary: 0x2, close: 0x8, ping: 0x9, pong: 0xa } as const
@@ -158,7 +158,7 @@ export class FrameScanner {
     if (length > this.#maxFrameSize && (opcode < 0x8 || length > 125)) return this.#violated('a frame that is too long', CloseCode.tooBig)
     if (opcode >= 0x8) {
       if (opcode === Opcode.pong && length === this.ownPing?.length) {
-        // It may be for the gateway, so it is not passed before it can be told.
+        // It may be for the gateway, so it is not passed on before that is known.
         if (available < size + length) return 0
         if (this.#isOwn(chunk, offset + size, masked)) {
           this.skip = size + length

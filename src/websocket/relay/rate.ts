@@ -18,7 +18,7 @@ export class TokenBucket {
   /**
    * Takes tokens, on credit if need be.
    *
-   * @returns Milliseconds until the credit is paid back; 0 while there is none.
+   * @returns Milliseconds until the credit is paid back; 0 if none is due.
    */
   take (count: number, now: number): number {
     this.#tokens = Math.min(this.#burst, this.#tokens + (now - this.#filledAt) / 1000 * this.#perSecond) - count

@@ -12,9 +12,9 @@ export interface SessionOptions {
   target: Duplex
   /** RSV bits that a negotiated extension uses, as they stand in a frame's first byte. */
   allowedRsv: number
-  /** Milliseconds a peer may take to answer a Close. */
+  /** Milliseconds a peer may take to respond to a close frame. */
   closeTimeout: number
-  /** Close codes of endings: for whoever loses its peer (default: no Close frame at all), and by time (default: 1001). */
+  /** Close codes of endings: for a peer whose other side is lost (default: no close frame at all), and by time (default: 1001). */
   codes?: { loss?: number | undefined, idle?: number | undefined, lifetime?: number | undefined }
   strict?: boolean | undefined
   maxFrameSize?: number | undefined
@@ -97,7 +97,7 @@ export class Session implements DirectionEvents, WatchEvents {
   }
 
   /**
-   * Ends the session: each side is told Close as soon as no message to it is open.
+   * Ends the session: each side gets a close frame as soon as no message to it is open.
    *
    * @param code A close code that may stand on the wire; undefined ends both connections without a Close frame.
    * @param text At most 123 bytes; it must not tell anything internal.
@@ -121,7 +121,7 @@ export class Session implements DirectionEvents, WatchEvents {
     if (this.#rate !== undefined && direction === this.#clientToTarget) this.#holdToRate(this.#rate)
     if (this.#timer === undefined || direction.sinkDone) return
     if (IMPATIENT.has(this.#cause!.reason)) return
-    // Behind the message that was open, a peer's Close is to be answered (RFC 6455 §5.5.1).
+    // After the message that was open, the peer's close frame gets its response (RFC 6455 §5.5.1).
     if (this.#cause!.reason === 'close' && this.#messages !== this.#messagesBeforeEnd) return
     // What counts is standstill: the last of a long message may still be on its way.
     this.#timer.refresh()
@@ -148,7 +148,7 @@ export class Session implements DirectionEvents, WatchEvents {
     const code = direction.scanner.violationCode
     const tooBig = code === CloseCode.tooBig
     this.#beginEnd(this.#nameOf(direction.source), tooBig ? 'too-big' : 'protocol-error', code)
-    // The gateway ends this, and why concerns both (RFC 6455 §7.4.1); whoever broke the protocol hears the details.
+    // The gateway ends this, and both get the reason's code (RFC 6455 §7.4.1); the peer that violated the protocol gets the details.
     this.#reverse(direction).stopNow(code, violation)
     direction.stopNow(code, '')
     this.#finish()
@@ -158,7 +158,7 @@ export class Session implements DirectionEvents, WatchEvents {
     if (direction.scanner.close === undefined) this.#reverse(direction).sinkEnded = true
     this.#beginEnd(this.#nameOf(direction.source), 'lost', CloseCode.abnormal)
     direction.stopNow(this.#options.codes?.loss, '')
-    // A client that has ended its half may still read. A target that has cannot answer the client any more, and
+    // A client that has ended its half may still read. A target that has cannot respond to the client any more, and
     // waits for the end of its connection.
     if (direction === this.#targetToClient && direction.scanner.close === undefined) this.#clientToTarget.stopNow(undefined, '')
     this.#finish()
@@ -244,7 +244,7 @@ export class Session implements DirectionEvents, WatchEvents {
       return
     }
     this.#lastCall = true
-    // A peer that has said Close gets its own code back, in the place of the one that does not answer.
+    // A peer that has sent a close frame gets its own code back, in place of the peer that does not respond.
     const code = this.#cause!.reason === 'close' ? this.#cause!.code : undefined
     this.#clientToTarget.stopNow(code, '')
     this.#targetToClient.stopNow(code, '')

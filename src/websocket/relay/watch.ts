@@ -53,7 +53,7 @@ export class Watch {
     this.#events = events
   }
 
-  /** Begins to watch; what is due is told at once. */
+  /** Starts to watch; what is due already is reported at once. */
   start (): void {
     this.#look()
   }
