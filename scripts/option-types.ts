@@ -5,6 +5,12 @@ import * as options from '../src/options/index.js'
 const NAMED: Record<string, TSchema> = {
   TargetOptions: options.TargetOptions,
   UpstreamTlsOptions: options.UpstreamTlsOptions,
+  HashConfig: options.HashConfig,
+  HashOptions: options.HashOptions,
+  StickyOptions: options.StickyOptions,
+  PassiveHealthOptions: options.PassiveHealthOptions,
+  HealthOptions: options.HealthOptions,
+  UpstreamConfig: options.UpstreamConfig,
   UpstreamOptions: options.UpstreamOptions,
   MessageRate: options.MessageRate,
   WebSocketConfig: options.WebSocketConfig,

@@ -1,13 +1,16 @@
+import type { FastifyBaseLogger } from 'fastify'
 import { AccessLog } from './observers/access-log.js'
 import { diagnostics } from './observers/diagnostics.js'
 import { withDefaults } from './options/defaults.js'
 import { GatewayOptions } from './options/index.js'
 import { SessionCounts } from './policies/session-limits.js'
 import { Observers } from './proxy/observer.js'
+import type { Endpoint } from './upstreams/endpoint.js'
 import { Endpoints } from './upstreams/endpoints.js'
-import type { UpstreamControl } from './upstreams/control.js'
+import type { ControlHost, UpstreamControl } from './upstreams/control.js'
+import type { TargetChange } from './upstreams/standing.js'
 import type { LiveSession } from './websocket/live-session.js'
-import { Sessions, type DrainOptions } from './websocket/sessions.js'
+import { Sessions, type DrainOptions, type Removal } from './websocket/sessions.js'
 
 /** `app.gateway`. */
 export interface Gateway {
@@ -30,6 +33,12 @@ export interface Upstreams {
   get (name: string): UpstreamControl | undefined
   /** All of them. */
   list (): UpstreamControl[]
+  /**
+   * Hears of each change of a target's state or health.
+   *
+   * @returns A function that ends it.
+   */
+  onChange (listener: (change: TargetChange) => void): () => void
 }
 
 /** A decorator of an app that is one generation of several: what its gateway shares with the others. */
@@ -58,12 +67,55 @@ export class GatewayState {
   readonly observers = new Observers()
   readonly accessLog: AccessLog
   readonly #sessionCounts = new Map<string, WeakRef<SessionCounts>>()
+  readonly #changeListeners = new Set<(change: TargetChange) => void>()
+  #removal: Removal = removalOf({})
+  #log: FastifyBaseLogger | undefined
 
   /** @param accessLog Whether a line is logged for each request, beside that for each session. */
   constructor (accessLog: boolean) {
     this.accessLog = new AccessLog(accessLog)
     this.observers.add(this.accessLog)
     this.observers.add(diagnostics)
+    this.endpoints.onChange = (change, endpoint) => this.#onTargetChange(change, endpoint)
+  }
+
+  /** The app that is served: its options for sessions that lose their target, and its log. */
+  adopt (options: Pick<GatewayOptions, 'drainCode' | 'drainSpread'>, log: FastifyBaseLogger): void {
+    this.#removal = removalOf(options)
+    this.#log = log
+  }
+
+  /** Hears of the states and the health of targets. Gives what ends it. */
+  readonly onTargetChange = (listener: (change: TargetChange) => void): () => void => {
+    this.#changeListeners.add(listener)
+    return () => { this.#changeListeners.delete(listener) }
+  }
+
+  #onTargetChange (change: TargetChange, endpoint: Endpoint): void {
+    const { upstream, target, state, health, before, reason } = change
+    const isWorse = health !== 'healthy' && health !== before.health
+    this.#log?.[isWorse ? 'warn' : 'info']({ upstream, target, state, health, before, reason }, 'target changed')
+    this.observers.onTargetChange(change)
+    for (const listener of this.#changeListeners) {
+      try {
+        listener(change)
+      } catch (err) {
+        this.#log?.error({ err }, 'a listener for changes of targets failed')
+      }
+    }
+    if (isWorse) this.sessions.leaveTarget(upstream, endpoint, 'unhealthy', this.#removal)
+    if (state === 'maintenance' && before.state !== state) this.sessions.leaveTarget(upstream, endpoint, 'removed', this.#removal)
+  }
+
+  /** What the controls of upstreams need. */
+  controlHost (serves: Membership['serves']): ControlHost {
+    return {
+      targetsChanged: () => { this.reconcile(serves) },
+      sessionsOn: (upstream, endpoint) => this.sessions.on(upstream, endpoint).length,
+      moveSessions: (upstream, endpoint, count, spread) => {
+        this.sessions.move(this.sessions.on(upstream, endpoint).slice(0, count), { ...this.#removal, spread })
+      }
+    }
   }
 
   /**
@@ -71,14 +123,9 @@ export class GatewayState {
    *
    * @returns How many.
    */
-  reconcile (serves: Membership['serves'], options: Pick<GatewayOptions, 'drainCode' | 'drainSpread'>): number {
-    const { drainCode } = withDefaults(GatewayOptions, options, ['drainCode'])
+  reconcile (serves: Membership['serves']): number {
     for (const [route, counts] of this.#sessionCounts) if (counts.deref() === undefined) this.#sessionCounts.delete(route)
-    return this.sessions.reconcile(session => serves.some(one => one(session)), {
-      code: drainCode === false ? undefined : drainCode,
-      // Its default is for a stop, for which the process waits. Here nobody does.
-      spread: options.drainSpread ?? 30_000
-    })
+    return this.sessions.reconcile(session => serves.some(one => one(session)), this.#removal)
   }
 
   /** How many sessions a route has. Kept as long as a route of this URL, or a session on one, is there. */
@@ -91,5 +138,14 @@ export class GatewayState {
   /** Destroys all connections to targets. */
   close (): void {
     this.endpoints.close()
+  }
+}
+
+function removalOf (options: Pick<GatewayOptions, 'drainCode' | 'drainSpread'>): Removal {
+  const { drainCode } = withDefaults(GatewayOptions, options, ['drainCode'])
+  return {
+    code: drainCode === false ? undefined : drainCode,
+    // Its default is for a stop, for which the process waits. Here nobody does.
+    spread: options.drainSpread ?? 30_000
   }
 }

@@ -8,7 +8,8 @@ export { requestId, type TrustProxy } from './routing/request-id.js'
 export type { Gateway, Upstreams } from './gateway.js'
 export type { ErrorSource, GatewayError } from './errors.js'
 export type { ProxyRouteOptions } from './routing/proxied-route.js'
-export type { TargetStatus, UpstreamControl } from './upstreams/control.js'
+export type { RebalanceOptions, TargetStatus, UpstreamControl } from './upstreams/control.js'
+export type { TargetChange, TargetHealth, TargetState } from './upstreams/standing.js'
 export type { Exchange, Outcome, OutcomeReason, Timings } from './proxy/exchange.js'
 export * as errors from './errors.js'
 export {
@@ -18,6 +19,7 @@ export {
   TargetOptions,
   UpstreamOptions,
   WebSocketOptions,
+  type HashFunction,
   type HeaderFunction,
   type RewriteFunction,
   type UntilFunction,

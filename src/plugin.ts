@@ -46,6 +46,7 @@ const plugin: FastifyPluginAsync<GatewayOptions> = async (app, givenOptions) => 
   const options = withDefaults(GatewayOptions, validated(GatewayOptions, givenOptions, 'The options of sluice'), ['drainTimeout', 'drainCode'])
   const membership = (app as { [MEMBERSHIP]?: Membership })[MEMBERSHIP]
   const state = membership?.state ?? new GatewayState(options.accessLog ?? app.initialConfig.disableRequestLogging === true)
+  if (membership === undefined) state.adopt(options, app.log)
   const { sessions } = state
 
   const paths = RouteTable.of(app.server)
@@ -73,7 +74,7 @@ const plugin: FastifyPluginAsync<GatewayOptions> = async (app, givenOptions) => 
 
   app.decorate('gateway', {
     sessions,
-    upstreams: registry.controls(() => { state.reconcile(serves, options) }),
+    upstreams: { ...registry.controls(state.controlHost(serves)), onChange: state.onTargetChange },
     drain: drainOptions => sessions.drain(drainOptions)
   })
   app.decorate('upstream', function (this: FastifyInstance, name: string, upstreamOptions: UpstreamOptions) {
@@ -105,7 +106,11 @@ const plugin: FastifyPluginAsync<GatewayOptions> = async (app, givenOptions) => 
     reply.hijack()
   })
 
-  app.addHook('onReady', async () => { routes.checkUpstreams() })
+  app.addHook('onReady', async () => {
+    routes.checkUpstreams()
+    const { withoutSecret } = registry
+    if (withoutSecret.length > 0) app.log.info({ upstreams: withoutSecret }, "These upstreams are sticky without a secret: one was made, so cookies are good until the gateway stops, and for no other gateway. Set 'sticky.secret' to change that.")
+  })
   const { drainTimeout } = options
   const part: ClosingPart = {
     timeout: drainTimeout,

@@ -17,10 +17,12 @@ export type EndedBy = 'client' | 'target' | 'gateway'
  * - `expired`: the date of `until` had come;
  * - `application`: code of the app called `session.close()`;
  * - `drain`: the gateway drains, or stops;
- * - `removed`: a reload has removed the route or the target.
+ * - `removed`: a reload has removed the route or the target, or the target is in maintenance;
+ * - `unhealthy`: the target was found to be down, and `onUnhealthy` of the route asks for an end;
+ * - `rebalance`: `rebalance()` moves it to another target.
  */
 export type EndReason = 'close' | 'lost' | 'protocol-error' | 'too-big' | 'rate' | 'idle' | 'ping-timeout' | 'stalled' |
-  'lifetime' | 'expired' | 'application' | 'drain' | 'removed'
+  'lifetime' | 'expired' | 'application' | 'drain' | 'removed' | 'unhealthy' | 'rebalance'
 
 /** What passed one way. */
 export interface Traffic {

@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import { BodyTimeoutError, ClientLeftError, HttpVersionError, RequestInvalidError, sourceOf, TargetBusyError, TargetTimeoutError, TargetUnreachableError } from '../errors.js'
+import { BodyTimeoutError, ClientLeftError, HttpVersionError, NoTargetError, RequestInvalidError, sourceOf, TargetBusyError, TargetTimeoutError, TargetUnreachableError } from '../errors.js'
 import { claimExpectation, type Expectation } from '../listener/expectation.js'
 import { isInTurn, whenInTurn } from '../listener/response-order.js'
 import { headerIndex, headerValues, responseHeaders, trailerHeaders, withoutHeaders, type HeaderList } from '../message/headers.js'
@@ -38,7 +38,7 @@ export function proxyRequest (request: FastifyRequest, reply: FastifyReply, rout
 /** Why a request is given up whose client has a response already, of other code of the app. It is sent to no client. */
 const REPLACED = new ClientLeftError()
 
-/** Seconds after which a client that found its upstream busy may come back. */
+/** Seconds after which a client that found its upstream busy, or without a target, may come back. */
 const RETRY_AFTER = '1'
 
 /** RFC 8297. */
@@ -182,6 +182,7 @@ class ProxiedRequest implements ResponseListener {
 
   onHead (head: ResponseHead): void {
     this.#exchange.firstByteAt = performance.now()
+    this.#upstream.succeed(this.#exchange.target!, head.status)
     if (this.#reply.sent) {
       // A timeout of Fastify's has responded already.
       this.#sent!.cancel(REPLACED)
@@ -201,7 +202,7 @@ class ProxiedRequest implements ResponseListener {
   #respond ({ status, message, headers: received }: ResponseHead): void {
     // RFC 9110 §8.6.
     const given = status === 204 ? withoutHeaders(received, ['content-length']) : received
-    const headers = headersToClient(this.#route, this.#request, given, this.#exchange.target!, this.#headers)
+    const headers = headersToClient(this.#route, this.#exchange, this.#request, given, this.#upstream, this.#headers)
     const Writer = mayRespondDirectly(this.#request) ? DirectResponse : StreamedResponse
     this.#writer = new Writer(this.#reply, { status, message, headers }, this.#sent!)
   }
@@ -228,7 +229,6 @@ class ProxiedRequest implements ResponseListener {
       // What came before goes to the client first.
       if (this.#waitsForReader()) this.#watchReader()
     } else if (!this.#hasResponse && !this.#tryAgain(error)) {
-      if (error instanceof TargetBusyError) this.#reply.header('retry-after', RETRY_AFTER)
       if (error instanceof TargetUnreachableError && failProbe(this.#request, this.#reply)) this.#abandon(error)
       else this.#fail(error)
     }
@@ -275,6 +275,7 @@ class ProxiedRequest implements ResponseListener {
   /** It goes no further. */
   #abandon (error: Error): void {
     this.#error ??= error
+    if (error instanceof TargetBusyError || error instanceof NoTargetError) this.#reply.header('retry-after', RETRY_AFTER)
     this.#body?.stop()
   }
 

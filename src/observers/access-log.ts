@@ -15,6 +15,11 @@ export class AccessLog implements Observer {
     this.requests = requests
   }
 
+  /** A line for each retry: one that helps leaves no other trace but a number. */
+  onAttempt ({ attempts, route, upstream, targetUrl, attemptError, log }: Exchange): void {
+    if (attempts > 1) log.info({ route, upstream, target: targetUrl, attempt: attempts, err: attemptError }, 'retry')
+  }
+
   onEnd (exchange: Exchange, outcome: Outcome): void {
     if (outcome.session !== undefined) return logSession(exchange, outcome.session)
     if (this.requests) logRequest(exchange, outcome)

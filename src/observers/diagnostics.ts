@@ -1,13 +1,15 @@
 import { channel } from 'node:diagnostics_channel'
 import type { Exchange, Outcome } from '../proxy/exchange.js'
 import type { Observer } from '../proxy/observer.js'
+import type { TargetChange } from '../upstreams/standing.js'
 
 const channels = {
   start: channel('sluice:exchange:start'),
   attempt: channel('sluice:attempt:start'),
   attemptFailed: channel('sluice:attempt:error'),
   session: channel('sluice:session:open'),
-  end: channel('sluice:exchange:end')
+  end: channel('sluice:exchange:end'),
+  target: channel('sluice:target:change')
 }
 
 /** Tells the subscribers of Node's diagnostics channels what becomes of exchanges (docs/logs.md). */
@@ -26,5 +28,8 @@ export const diagnostics: Observer = {
   },
   onEnd (exchange: Exchange, outcome: Outcome): void {
     if (channels.end.hasSubscribers) channels.end.publish({ exchange, outcome })
+  },
+  onTargetChange (change: TargetChange): void {
+    if (channels.target.hasSubscribers) channels.target.publish({ change })
   }
 }

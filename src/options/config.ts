@@ -2,7 +2,7 @@ import { Type } from '@sinclair/typebox'
 import { accessLog, drainOptions, forwardingOptions } from './gateway.js'
 import { RouteConfig } from './route.js'
 import { closed, milliseconds, pem } from './units.js'
-import { UpstreamOptions } from './upstream.js'
+import { UpstreamConfig } from './upstream.js'
 import type * as types from './types.js'
 
 /** The levels of pino. */
@@ -63,7 +63,7 @@ export const GatewayConfig = Type.Object({
     description: 'Which proxies in front of the gateway are believed what X-Forwarded-* says: true for any, or addresses and networks such as 10.0.0.0/8.'
   })),
   ...forwardingOptions,
-  upstreams: Type.Optional(Type.Record(Type.String({ minLength: 1 }), UpstreamOptions, {
+  upstreams: Type.Optional(Type.Record(Type.String({ minLength: 1 }), UpstreamConfig, {
     description: 'The upstreams by name.'
   })),
   routes: Type.Optional(Type.Array(RouteConfig, { description: 'The proxied routes.' }))

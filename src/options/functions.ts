@@ -10,6 +10,9 @@ export type UntilFunction = (request: FastifyRequest) => Date | null | undefined
 /** Chooses the upstream of a request: a declared name, or the URL of an origin. */
 export type UpstreamFunction = (request: FastifyRequest) => string | Promise<string>
 
+/** Returns the key by which a target is chosen; nothing for a request that has none. */
+export type HashFunction = (request: FastifyRequest) => string | null | undefined
+
 /** Gives a header its value, from the one it has; nothing removes it. */
 export type HeaderFunction = (value: string | undefined, request: FastifyRequest) => string | null | undefined
 /** Gives the path and query that a target is asked for, from those that it would be asked for. */

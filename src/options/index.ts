@@ -4,8 +4,10 @@
  */
 
 export { GatewayConfig, ListenOptions, ListenTlsOptions, LogLevel } from './config.js'
-export type { HeaderFunction, IgnoreUpgradeFunction, RewriteFunction, SessionEndFunction, SessionFunction, UntilFunction, UpstreamFunction } from './functions.js'
+export type { HashFunction, HeaderFunction, IgnoreUpgradeFunction, RewriteFunction, SessionEndFunction, SessionFunction, UntilFunction, UpstreamFunction } from './functions.js'
 export { GatewayOptions } from './gateway.js'
 export { CookieRules, HeaderRules, HeaderTexts, PassthroughOptions, ProxyOptions, RewritePattern, RouteConfig } from './route.js'
-export { TargetOptions, UpstreamOptions, UpstreamTlsOptions } from './upstream.js'
+export { TargetOptions, UpstreamConfig, UpstreamOptions, UpstreamTlsOptions } from './upstream.js'
+export { HashConfig, HashOptions, StickyOptions } from './balancing.js'
+export { HealthOptions, PassiveHealthOptions } from './health.js'
 export { MessageRate, WebSocketConfig, WebSocketOptions } from './websocket.js'

@@ -1,13 +1,18 @@
 /* Made from the schemas beside it by scripts/option-types.ts. Do not edit: run 'npm run docs'. */
 
-import type { HeaderFunction, IgnoreUpgradeFunction, RewriteFunction, SessionEndFunction, SessionFunction, UntilFunction, UpstreamFunction } from './functions.js'
+import type { HashFunction, HeaderFunction, IgnoreUpgradeFunction, RewriteFunction, SessionEndFunction, SessionFunction, UntilFunction, UpstreamFunction } from './functions.js'
 
-/** A string with the origin, or an object { url, weight }. */
+/** A string with the origin, or an object { url, weight, labels }. */
 export type TargetOptions = string | {
   /** An origin: http://host:port, https://host:port or unix:/path of a socket. */
   url: string
   /** Share of the traffic, relative to the other targets of the upstream. Default: 1. */
   weight?: number
+  /**
+   * Names for people and programs, such as { version: canary }: they are shown in the status of the upstream and in
+   * the log.
+   */
+  labels?: Record<string, string>
 }
 
 /** TLS towards the targets of an upstream. */
@@ -30,10 +35,148 @@ export interface UpstreamTlsOptions {
   rejectUnauthorized?: boolean
 }
 
+/** The same key goes to the same target, as long as that is healthy. */
+export interface HashConfig {
+  /**
+   * What the same target is chosen for: 'address' (the client's, Fastify's request.ip), 'path', or a header, a cookie
+   * or a query parameter by name. A request without it is balanced as by default.
+   */
+  hash: 'address' | 'path' | {
+    header: string
+  } | {
+    cookie: string
+  } | {
+    query: string
+  }
+  /**
+   * A target with more than this multiple of its fair share of the load is skipped, and the next one for the key is
+   * taken: 1.25 is usual. Default: no bound.
+   */
+  boundedLoad?: number
+}
+
+/** The same key goes to the same target, as long as that is healthy. */
+export interface HashOptions {
+  /**
+   * What the same target is chosen for: 'address' (the client's, Fastify's request.ip), 'path', or a header, a cookie
+   * or a query parameter by name. A request without it is balanced as by default. From code, also a function of the
+   * request that returns the key.
+   */
+  hash: 'address' | 'path' | {
+    header: string
+  } | {
+    cookie: string
+  } | {
+    query: string
+  } | HashFunction
+  /**
+   * A target with more than this multiple of its fair share of the load is skipped, and the next one for the key is
+   * taken: 1.25 is usual. Default: no bound.
+   */
+  boundedLoad?: number
+}
+
+/** A cookie that keeps a client at its target, set on HTTP responses and on the 101 of a WebSocket. */
+export interface StickyOptions {
+  /** Name of the cookie. Default: sluice_ and the name of the upstream. */
+  cookie?: string
+  /**
+   * Key of the HMAC-SHA256 that stands for a target in the cookie, so that the cookie names no address and cannot be
+   * made up. Gateways that serve the same clients need the same one. Default: a random one, made at the start, so
+   * that clients may change their target when the gateway restarts.
+   */
+  secret?: string
+  /** Path of the cookie. Default: "/". */
+  path?: string
+  /** Lifetime of the cookie. Seconds. Default: until the browser is closed. */
+  maxAge?: number
+  /**
+   * SameSite of the cookie. 'None' is for clients embedded in other sites, and is sent with Secure. Default: "Lax".
+   */
+  sameSite?: 'Strict' | 'Lax' | 'None'
+  /** Whether the cookie is sent over TLS only. Default: whether the client's request came over TLS. */
+  secure?: boolean
+}
+
+/** Passive health checks: what traffic shows of a target. */
+export interface PassiveHealthOptions {
+  /**
+   * Consecutive failures that eject a target: connections that cannot be made or break before a response, and
+   * timeouts of a response head or a handshake. Refusals of handshakes are no failures. Default: 3.
+   */
+  failures?: number
+  /** Response statuses that count as failures, such as [502, 503]. Default: none. */
+  statuses?: number[]
+  /**
+   * How long a target is ejected for the first time; twice as long for the second time in a row, and so on, each time
+   * shortened or lengthened by up to a fifth. Milliseconds. Default: 10000.
+   */
+  ejectFor?: number
+  /** The longest ejection. Milliseconds. Default: 300000. */
+  maxEjectFor?: number
+  /**
+   * Share of the targets that can be ejected at a time, rounded down, but at least one of several. The last target
+   * that is healthy is never ejected. Default: 0.5.
+   */
+  maxEjected?: number
+}
+
+/** Active health checks: one of path, tcp and websocket, and when a target is up or down. */
+export interface HealthOptions {
+  /** Path, with query, of an HTTP GET. With websocket, that of the handshake. */
+  path?: string
+  /** Whether it is enough that a connection opens; over TLS, with its handshake. */
+  tcp?: true
+  /** Whether a WebSocket is opened, and closed with 1000, to check a target. */
+  websocket?: true
+  /**
+   * Time from one check of a target to the next, shortened or lengthened by up to a fifth. The first check is made at
+   * once, and one that contradicts the state of the target is repeated within a second. Milliseconds. Default: 5000.
+   */
+  interval?: number
+  /** How long a check may take; then it has failed. Milliseconds. Default: 2000. */
+  timeout?: number
+  /** Failed checks in a row after which a target is down. Default: 2. */
+  fall?: number
+  /** Passed checks in a row after which it is up again. Default: 2. */
+  rise?: number
+  /** Statuses of an HTTP check that pass: numbers, or ranges such as '200-399'. Default: 200-399. */
+  statuses?: Array<number | string>
+  /** Host header of the check. Default: that of the target. */
+  host?: string
+  /** Further headers of the check. */
+  headers?: Record<string, string>
+  /** Port that is checked. Default: the target's. */
+  port?: number
+}
+
 /** A named group of interchangeable targets, with one policy. */
-export interface UpstreamOptions {
+export interface UpstreamConfig {
   /** The interchangeable targets. Requests and sessions are spread over them by weight. */
   targets: TargetOptions[]
+  /**
+   * Whether a cookie keeps a client at its target: true, or an object of options. Clients with HTTP long polling,
+   * such as socket.io with its default transports, need it if there is more than one target. Default: false.
+   */
+  sticky?: boolean | StickyOptions
+  /**
+   * Whether a target with consecutive failures is ejected for a while: true, false, or an object of options. Default:
+   * true.
+   */
+  passiveHealth?: boolean | PassiveHealthOptions
+  /** Active health checks: one of path, tcp and websocket, and when a target is up or down. */
+  health?: HealthOptions
+  /**
+   * What happens while no target is healthy: 'use-all' goes on as if all were, since a check can be wrong; 'refuse'
+   * responds with 503 SLUICE_NO_TARGET and Retry-After. Targets that are drained or in maintenance are not used
+   * either way. Default: "use-all".
+   */
+  whenNoneHealthy?: 'use-all' | 'refuse'
+  /**
+   * Over how long the weight of a target that came back or was added grows from a tenth to the whole; 0 for at once.
+   * It does not apply at the start of the gateway. Milliseconds. Default: 0.
+   */
+  slowStart?: number
   /** How long a connection to a target may take to open; then 502. Milliseconds. Default: 5000. */
   connectTimeout?: number
   /**
@@ -75,6 +218,116 @@ export interface UpstreamOptions {
   queueTimeout?: number
   /** TLS towards the targets of an upstream. */
   tls?: UpstreamTlsOptions
+  /**
+   * How a target is chosen: one algorithm for requests and handshakes, or { requests, handshakes }. Default:
+   * round-robin for requests, least-load for handshakes. 'round-robin' (smooth, weighted), 'least-load' (fewest
+   * requests, handshakes and sessions by weight), 'random-two' (the less loaded of two drawn by weight), 'first' (the
+   * first target that is healthy; the others are spares), or { hash } (weighted rendezvous hashing).
+   */
+  balance?: 'round-robin' | 'least-load' | 'random-two' | 'first' | HashConfig | {
+    /**
+     * 'round-robin' (smooth, weighted), 'least-load' (fewest requests, handshakes and sessions by weight),
+     * 'random-two' (the less loaded of two drawn by weight), 'first' (the first target that is healthy; the others
+     * are spares), or { hash } (weighted rendezvous hashing). Default: "round-robin".
+     */
+    requests?: 'round-robin' | 'least-load' | 'random-two' | 'first' | HashConfig
+    /**
+     * 'round-robin' (smooth, weighted), 'least-load' (fewest requests, handshakes and sessions by weight),
+     * 'random-two' (the less loaded of two drawn by weight), 'first' (the first target that is healthy; the others
+     * are spares), or { hash } (weighted rendezvous hashing). Default: "least-load".
+     */
+    handshakes?: 'round-robin' | 'least-load' | 'random-two' | 'first' | HashConfig
+  }
+}
+
+/** A named group of interchangeable targets, with one policy. */
+export interface UpstreamOptions {
+  /** The interchangeable targets. Requests and sessions are spread over them by weight. */
+  targets: TargetOptions[]
+  /**
+   * Whether a cookie keeps a client at its target: true, or an object of options. Clients with HTTP long polling,
+   * such as socket.io with its default transports, need it if there is more than one target. Default: false.
+   */
+  sticky?: boolean | StickyOptions
+  /**
+   * Whether a target with consecutive failures is ejected for a while: true, false, or an object of options. Default:
+   * true.
+   */
+  passiveHealth?: boolean | PassiveHealthOptions
+  /** Active health checks: one of path, tcp and websocket, and when a target is up or down. */
+  health?: HealthOptions
+  /**
+   * What happens while no target is healthy: 'use-all' goes on as if all were, since a check can be wrong; 'refuse'
+   * responds with 503 SLUICE_NO_TARGET and Retry-After. Targets that are drained or in maintenance are not used
+   * either way. Default: "use-all".
+   */
+  whenNoneHealthy?: 'use-all' | 'refuse'
+  /**
+   * Over how long the weight of a target that came back or was added grows from a tenth to the whole; 0 for at once.
+   * It does not apply at the start of the gateway. Milliseconds. Default: 0.
+   */
+  slowStart?: number
+  /** How long a connection to a target may take to open; then 502. Milliseconds. Default: 5000. */
+  connectTimeout?: number
+  /**
+   * How long a target may take to send the head of an HTTP response once the request is sent; then 504. Milliseconds.
+   * Default: 60000.
+   */
+  headersTimeout?: number
+  /**
+   * How long an HTTP body may stand still, in either direction; then the exchange is broken off. Milliseconds.
+   * Default: 60000.
+   */
+  bodyTimeout?: number
+  /**
+   * How often a request or a handshake is sent again, to another target if there is one, when its connection broke
+   * before a response: only a request that is idempotent and has no body. A connection that could not be made is no
+   * such case: then every other target is tried once, whatever the request. A response, such as 503, is relayed and
+   * never retried. Default: 1.
+   */
+  retries?: number
+  /**
+   * How long the head of a response may be, that to a handshake included; the interim responses before it, together;
+   * and its trailers; then 502 SLUICE_TARGET_HEADERS_TOO_LARGE. Bytes. Default: 65536.
+   */
+  maxHeaderSize?: number
+  /**
+   * Connections to each target for requests; WebSocket sessions have their own and do not count. A further request
+   * waits for one. Default: no limit.
+   */
+  maxConnections?: number
+  /**
+   * Requests that may wait for a connection to a target that has maxConnections; a further one goes to another target
+   * or gets 503 SLUICE_TARGET_BUSY. Default: 1000.
+   */
+  maxQueue?: number
+  /**
+   * How long a request may wait for a connection to a target that has maxConnections; then 503 SLUICE_TARGET_BUSY.
+   * Milliseconds. Default: 10000.
+   */
+  queueTimeout?: number
+  /** TLS towards the targets of an upstream. */
+  tls?: UpstreamTlsOptions
+  /**
+   * How a target is chosen: one algorithm for requests and handshakes, or { requests, handshakes }. Default:
+   * round-robin for requests, least-load for handshakes. 'round-robin' (smooth, weighted), 'least-load' (fewest
+   * requests, handshakes and sessions by weight), 'random-two' (the less loaded of two drawn by weight), 'first' (the
+   * first target that is healthy; the others are spares), or { hash } (weighted rendezvous hashing).
+   */
+  balance?: 'round-robin' | 'least-load' | 'random-two' | 'first' | HashOptions | {
+    /**
+     * 'round-robin' (smooth, weighted), 'least-load' (fewest requests, handshakes and sessions by weight),
+     * 'random-two' (the less loaded of two drawn by weight), 'first' (the first target that is healthy; the others
+     * are spares), or { hash } (weighted rendezvous hashing). Default: "round-robin".
+     */
+    requests?: 'round-robin' | 'least-load' | 'random-two' | 'first' | HashOptions
+    /**
+     * 'round-robin' (smooth, weighted), 'least-load' (fewest requests, handshakes and sessions by weight),
+     * 'random-two' (the less loaded of two drawn by weight), 'first' (the first target that is healthy; the others
+     * are spares), or { hash } (weighted rendezvous hashing). Default: "least-load".
+     */
+    handshakes?: 'round-robin' | 'least-load' | 'random-two' | 'first' | HashOptions
+  }
 }
 
 /** How many messages a client may send: a token bucket for each session. */
@@ -191,6 +444,12 @@ export interface WebSocketConfig {
    * them until they end by themselves. Default: "drain".
    */
   onRemoved?: 'drain' | 'keep' | 'close'
+  /**
+   * What becomes of the sessions of the route on a target that is found to be down: 'keep' leaves them until they end
+   * by themselves, 'drain' ends them with Close 1012, spread over drainSpread (30 s where that is not set), 'close'
+   * ends them with 1012 at once. Default: "keep".
+   */
+  onUnhealthy?: 'keep' | 'drain' | 'close'
   /**
    * Whether a peer that violates the framing of RFC 6455 is closed with 1002, and one that violates its handshake is
    * refused. Otherwise its frames are relayed as they come, as long as their ends can be found, and its handshake
@@ -523,7 +782,7 @@ export interface GatewayConfig {
    */
   via?: boolean | string
   /** The upstreams by name. */
-  upstreams?: Record<string, UpstreamOptions>
+  upstreams?: Record<string, UpstreamConfig>
   /** The proxied routes. */
   routes?: RouteConfig[]
 }

@@ -1,10 +1,12 @@
 import { Type } from '@sinclair/typebox'
+import { balanceConfig, balanceOption, stickyOption } from './balancing.js'
+import { HealthOptions, passiveHealthOption } from './health.js'
 import { closed, milliseconds, pem } from './units.js'
 import type * as types from './types.js'
 
 const targetUrl = Type.String({ minLength: 1, description: 'An origin: http://host:port, https://host:port or unix:/path of a socket.' })
 
-/** A target: one origin, with an optional weight. */
+/** A target: one origin, with an optional weight and labels. */
 export const TargetOptions = Type.Union([
   targetUrl,
   Type.Object({
@@ -14,9 +16,12 @@ export const TargetOptions = Type.Union([
       maximum: 1000,
       default: 1,
       description: 'Share of the traffic, relative to the other targets of the upstream.'
+    })),
+    labels: Type.Optional(Type.Record(Type.String({ minLength: 1 }), Type.String(), {
+      description: 'Names for people and programs, such as { version: canary }: they are shown in the status of the upstream and in the log.'
     }))
   }, closed)
-], { description: 'A string with the origin, or an object { url, weight }.' })
+], { description: 'A string with the origin, or an object { url, weight, labels }.' })
 export type TargetOptions = types.TargetOptions
 
 /** How the gateway meets the https targets of an upstream. */
@@ -29,12 +34,21 @@ export const UpstreamTlsOptions = Type.Object({
 }, { ...closed, description: 'TLS towards the targets of an upstream.' })
 export type UpstreamTlsOptions = types.UpstreamTlsOptions
 
-/** Options of `app.upstream(name, options)` and of `upstreams.<name>` in sluice.yaml. */
-export const UpstreamOptions = Type.Object({
+const upstreamOptions = {
   targets: Type.Array(TargetOptions, {
     minItems: 1,
     description: 'The interchangeable targets. Requests and sessions are spread over them by weight.'
   }),
+  sticky: stickyOption,
+  passiveHealth: passiveHealthOption,
+  health: Type.Optional(HealthOptions),
+  whenNoneHealthy: Type.Optional(Type.Union([Type.Literal('use-all'), Type.Literal('refuse')], {
+    default: 'use-all',
+    description: "What happens while no target is healthy: 'use-all' goes on as if all were, since a check can be wrong; 'refuse' responds with 503 SLUICE_NO_TARGET and Retry-After. Targets that are drained or in maintenance are not used either way."
+  })),
+  slowStart: Type.Optional(Type.Integer({
+    minimum: 0, maximum: 2 ** 31 - 1, default: 0, description: 'Over how long the weight of a target that came back or was added grows from a tenth to the whole; 0 for at once. It does not apply at the start of the gateway. Milliseconds.'
+  })),
   connectTimeout: Type.Optional(milliseconds(5_000,
     'How long a connection to a target may take to open; then 502.')),
   headersTimeout: Type.Optional(milliseconds(60_000,
@@ -67,5 +81,18 @@ export const UpstreamOptions = Type.Object({
   queueTimeout: Type.Optional(milliseconds(10_000,
     'How long a request may wait for a connection to a target that has maxConnections; then 503 SLUICE_TARGET_BUSY.')),
   tls: Type.Optional(UpstreamTlsOptions)
+}
+
+/** `upstreams.<name>` in sluice.yaml. */
+export const UpstreamConfig = Type.Object({
+  ...upstreamOptions,
+  balance: balanceConfig
+}, { ...closed, description: 'A named group of interchangeable targets, with one policy.' })
+export type UpstreamConfig = types.UpstreamConfig
+
+/** Options of `app.upstream(name, options)`. */
+export const UpstreamOptions = Type.Object({
+  ...upstreamOptions,
+  balance: balanceOption
 }, { ...closed, description: 'A named group of interchangeable targets, with one policy.' })
 export type UpstreamOptions = types.UpstreamOptions

@@ -69,6 +69,9 @@ const webSocketOptions = {
   onRemoved: Type.Optional(Type.Union([Type.Literal('drain'), Type.Literal('keep'), Type.Literal('close')], {
     default: 'drain', description: "What becomes of the sessions of the route when a reload removes it, or their target: 'drain' ends them with Close 1012, spread over drainSpread (30 s where that is not set), 'close' ends them with 1012 at once, 'keep' leaves them until they end by themselves."
   })),
+  onUnhealthy: Type.Optional(Type.Union([Type.Literal('keep'), Type.Literal('drain'), Type.Literal('close')], {
+    default: 'keep', description: "What becomes of the sessions of the route on a target that is found to be down: 'keep' leaves them until they end by themselves, 'drain' ends them with Close 1012, spread over drainSpread (30 s where that is not set), 'close' ends them with 1012 at once."
+  })),
   strict: Type.Optional(Type.Boolean({
     default: true, description: 'Whether a peer that violates the framing of RFC 6455 is closed with 1002, and one that violates its handshake is refused. Otherwise its frames are relayed as they come, as long as their ends can be found, and its handshake passes as it would through nginx.'
   }))

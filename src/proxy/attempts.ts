@@ -26,7 +26,7 @@ export interface FailedAttempt {
  */
 export function firstTarget (exchange: Exchange, upstream: Upstream, client?: Socket): Target {
   exchange.upstream = upstream.name
-  const target = upstream.select(undefined, client)
+  const target = upstream.select(exchange, undefined, client)
   if (target === undefined) throw new NoTargetError()
   exchange.choose(target)
   return target
@@ -63,6 +63,7 @@ export class Attempts {
   /** Begins the attempt that follows a failed one, and gives its target; undefined where the error is final. */
   next (error: Error, attempt: FailedAttempt): Target | undefined {
     this.#exchange.failAttempt(error)
+    this.#upstream.fail(this.#exchange.target!, error, attempt.sent && attempt.kept)
     const target = this.#choose(error, attempt)
     if (target !== undefined) this.#exchange.choose(target)
     return target
@@ -77,6 +78,6 @@ export class Attempts {
       if (kept && this.#upstream.targets.length === 1 && this.#resent === 1) return failed
     }
     this.#failed.add(failed)
-    return this.#upstream.select(this.#failed, this.#client)
+    return this.#upstream.select(this.#exchange, this.#failed, this.#client)
   }
 }

@@ -77,6 +77,10 @@ export class Exchange {
   /** Where the last attempt went. */
   target: Target | undefined
   attempts = 0
+  /** Why the last attempt failed. */
+  attemptError: Error | undefined
+  /** The target that the client's sticky cookie stands for. */
+  cookieTarget: Target | undefined
   session: OpenedSession | undefined
   /** Bytes of bodies; of a session, those on the wire. */
   fromClient = 0
@@ -122,6 +126,7 @@ export class Exchange {
 
   /** An attempt has failed. */
   failAttempt (error: Error): void {
+    this.attemptError = error
     if (this.#observers.active) this.#observers.onAttemptFailed(this, error)
   }
 

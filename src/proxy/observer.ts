@@ -1,3 +1,4 @@
+import type { TargetChange } from '../upstreams/standing.js'
 import type { Exchange, ExchangeEvents, Outcome } from './exchange.js'
 
 /** Sees what becomes of exchanges. It is called at once, and must neither wait nor throw. */
@@ -12,6 +13,8 @@ export interface Observer {
   onSession? (exchange: Exchange): void
   /** The exchange is over; called once. */
   onEnd? (exchange: Exchange, outcome: Outcome): void
+  /** The state or the health of a target has changed. */
+  onTargetChange? (change: TargetChange): void
 }
 
 /** All observers of a gateway. */
@@ -42,5 +45,9 @@ export class Observers implements ExchangeEvents {
 
   onEnd (exchange: Exchange, outcome: Outcome): void {
     for (const observer of this.#observers) observer.onEnd?.(exchange, outcome)
+  }
+
+  onTargetChange (change: TargetChange): void {
+    for (const observer of this.#observers) observer.onTargetChange?.(change)
   }
 }

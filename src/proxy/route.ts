@@ -4,8 +4,8 @@ import { handshakeHeaders, requestHeaders, responseHeaders, type HeaderList } fr
 import { hookHeaders } from '../message/hook-headers.js'
 import type { Rewriting } from '../message/rewriting.js'
 import type { TargetAddress } from '../net/target-address.js'
-import type { Target } from '../upstreams/target.js'
 import type { Upstream } from '../upstreams/upstream.js'
+import type { Exchange } from './exchange.js'
 import type { Observers } from './observer.js'
 
 /** A route, compiled from its options once. Both legs serve it. */
@@ -37,11 +37,15 @@ export function handshakeToTarget ({ rewriting, forwarding }: Route, request: Fa
 }
 
 /**
- * The headers of a target's response for the client.
+ * The headers of a target's response for the client, with the sticky cookie where the client has another one.
  *
  * @param sent The headers of the request to the target.
  * @throws What a function of the route throws.
  */
-export function headersToClient ({ rewriting, forwarding }: Route, request: FastifyRequest, received: HeaderList, { address }: Target, sent: HeaderList): HeaderList {
-  return rewriting.responseHeaders(responseHeaders(received, forwarding.via), request, { address, headers: sent })
+export function headersToClient ({ rewriting, forwarding }: Route, exchange: Exchange, request: FastifyRequest, received: HeaderList, { sticky }: Upstream, sent: HeaderList): HeaderList {
+  const target = exchange.target!
+  const headers = rewriting.responseHeaders(responseHeaders(received, forwarding.via), request, { address: target.address, headers: sent })
+  if (sticky === undefined || exchange.cookieTarget === target) return headers
+  const cookie = sticky.setCookie(target, request)
+  return cookie === undefined ? headers : [...headers, 'Set-Cookie', cookie]
 }

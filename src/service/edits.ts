@@ -1,5 +1,5 @@
 import { ConfigInvalidError } from '../errors.js'
-import type { GatewayConfig, RouteConfig, UpstreamOptions } from '../options/index.js'
+import type { GatewayConfig, RouteConfig, UpstreamConfig } from '../options/index.js'
 import type { UpstreamControl } from '../upstreams/control.js'
 import type { Reloaded } from './changes.js'
 
@@ -26,7 +26,7 @@ export interface GatewayUpstreams {
   /** The upstream as it is now, to be changed while it runs; a reload makes it what the configuration says. */
   get (name: string): UpstreamControl | undefined
   /** Declares an upstream, or changes one. @throws {ConfigInvalidError} for options that are not valid. */
-  set (name: string, options: UpstreamOptions): Promise<Reloaded>
+  set (name: string, options: UpstreamConfig): Promise<Reloaded>
   /** @throws {ConfigInvalidError} for a name that the configuration does not have, or that a route uses. */
   remove (name: string): Promise<Reloaded>
 }

@@ -206,7 +206,7 @@ export class RunningGateway {
     next.serve()
     this.#front.serve(next.server)
     this.#state.accessLog.requests = parts.config.accessLog !== false
-    const reloaded = { ...differences(before.parts.config, parts.config), sessionsEnded: this.#state.reconcile(next.serves, parts.config) }
+    const reloaded = { ...differences(before.parts.config, parts.config), sessionsEnded: this.#state.reconcile(next.serves) }
     this.#retire(before)
     if (change !== undefined) {
       this.#watchCertificates(since)

@@ -33,6 +33,7 @@ export class Generation {
   /** It is the one that is served from now on. */
   serve (): void {
     this.#membership.serving = true
+    this.#membership.state.adopt(this.parts.config, this.app.log)
   }
 
   get server (): GenerationServer {

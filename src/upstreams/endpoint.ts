@@ -7,6 +7,7 @@ import type { TargetAddress } from '../net/target-address.js'
 import type { TlsClientOptions } from '../net/tls.js'
 import { ConnectionPool } from './http1/pool.js'
 import type { ResponseListener, TargetExchange, TargetLimits, TargetRequest } from './http1/target-exchange.js'
+import type { Standing } from './standing.js'
 
 /** What a target has to do now. */
 export interface Load {
@@ -24,8 +25,8 @@ export class Endpoint {
   readonly key: string
   readonly address: TargetAddress
   readonly load: Load = { requests: 0, handshakes: 0, sessions: 0 }
-  /** The names of the upstreams in which it is being drained. */
-  readonly draining = new Set<string>()
+  /** What is known of it as a member of each upstream, by the upstream's name, and in how many configurations it is one. */
+  readonly standings = new Map<string, { standing: Standing, users: number }>()
   readonly #tls: TlsClientOptions
   readonly #pool = new ConnectionPool((cancellation, timeout) => this.connect(cancellation, timeout))
   /** Of the last TLS connection. */
@@ -67,7 +68,6 @@ export class Endpoint {
 
   /** Keeps connections again. */
   revive (): void {
-    this.draining.clear()
     this.#pool.revive()
   }
 

@@ -1,6 +1,8 @@
+import { randomBytes } from 'node:crypto'
 import type { TargetAddress } from '../net/target-address.js'
 import type { TlsClientOptions } from '../net/tls.js'
 import { Endpoint, endpointKey } from './endpoint.js'
+import { Standing, type TargetChange } from './standing.js'
 
 /** The endpoints of a gateway, counted by who uses them, so that they outlive the configuration that named them first. */
 export class Endpoints {
@@ -8,17 +10,55 @@ export class Endpoints {
   /** Those that nobody names any more, with requests or sessions under way. Named again, they come back with these. */
   readonly #retired = new Map<string, Endpoint>()
 
-  /** The endpoint at an address, to be given back by `release()`. */
-  acquire (address: TargetAddress, tls: TlsClientOptions): Endpoint {
+  /** How many targets each upstream has, by its name. */
+  readonly #members = new Map<string, number>()
+  /** What sticky cookies are made with where an upstream has no secret. */
+  readonly stickyKey = randomBytes(32)
+  /** Changes with the state or the health of any target. */
+  version = 0
+  /** Is called for each of these changes. */
+  onChange: ((change: TargetChange, endpoint: Endpoint) => void) | undefined
+
+  /**
+   * The endpoint at an address as a member of an upstream, to be given back by `release()`.
+   *
+   * @param isLate Whether the upstream had targets before: one that is new may start slowly.
+   */
+  acquire (address: TargetAddress, tls: TlsClientOptions, upstream: string, isLate = false): { endpoint: Endpoint, standing: Standing } {
     const key = endpointKey(address, tls)
     let entry = this.#inUse.get(key)
     if (entry === undefined) this.#inUse.set(key, entry = { endpoint: this.#revived(key) ?? new Endpoint(key, address, tls), users: 0 })
     entry.users++
-    return entry.endpoint
+    const { endpoint } = entry
+    let member = endpoint.standings.get(upstream)
+    if (member === undefined) {
+      const standing = new Standing(upstream, address.origin, (_standing, change) => {
+        this.version++
+        this.onChange?.(change, endpoint)
+      })
+      if (isLate) standing.backAt = performance.now()
+      endpoint.standings.set(upstream, member = { standing, users: 0 })
+    }
+    member.users++
+    this.#members.set(upstream, (this.#members.get(upstream) ?? 0) + 1)
+    return { endpoint, standing: member.standing }
   }
 
-  /** One of its users is gone. Behind the last of them, its connections are closed once the requests on them are done. */
-  release (endpoint: Endpoint): void {
+  /** Whether an upstream has targets. */
+  knows (upstream: string): boolean {
+    return this.#members.has(upstream)
+  }
+
+  /** One of its users is gone. After the last of them, its connections are closed once the requests on them are done. */
+  release (endpoint: Endpoint, upstream: string): void {
+    const left = (this.#members.get(upstream) ?? 1) - 1
+    if (left === 0) this.#members.delete(upstream)
+    else this.#members.set(upstream, left)
+    const member = endpoint.standings.get(upstream)
+    if (member !== undefined && --member.users === 0) {
+      member.standing.close()
+      endpoint.standings.delete(upstream)
+    }
     const entry = this.#inUse.get(endpoint.key)
     if (entry === undefined || --entry.users > 0) return
     this.#inUse.delete(endpoint.key)

@@ -2,7 +2,7 @@ import { UpstreamDuplicateError } from '../errors.js'
 import { parseTarget } from '../net/target-address.js'
 import { UpstreamOptions } from '../options/index.js'
 import { validated } from '../options/validate.js'
-import { controlOf, type UpstreamControl } from './control.js'
+import { controlOf, type ControlHost, type UpstreamControl } from './control.js'
 import type { Endpoints } from './endpoints.js'
 import { Upstream } from './upstream.js'
 
@@ -18,6 +18,9 @@ export class UpstreamRegistry {
   /** Those at URLs that functions have named. */
   readonly #anonymous = new Map<string, Upstream>()
 
+  /** The names of upstreams whose sticky cookies are good until the gateway restarts. */
+  readonly withoutSecret: string[] = []
+
   constructor (endpoints: Endpoints) {
     this.#endpoints = endpoints
   }
@@ -31,6 +34,8 @@ export class UpstreamRegistry {
     const checked = validated(UpstreamOptions, options, `Upstream '${name}'`)
     if (this.#declared.has(name)) throw new UpstreamDuplicateError(name)
     this.#declared.set(name, new Upstream(name, checked, this.#endpoints))
+    const { sticky = false } = checked
+    if (sticky !== false && (sticky === true || sticky.secret === undefined)) this.withoutSecret.push(name)
   }
 
   /**
@@ -50,15 +55,15 @@ export class UpstreamRegistry {
   /**
    * The declared upstreams, for code of the app.
    *
-   * @param onTargets Is called when one has other targets.
+   * @param host Does what concerns sessions.
    */
-  controls (onTargets: () => void): { get (name: string): UpstreamControl | undefined, list (): UpstreamControl[] } {
+  controls (host: ControlHost): { get (name: string): UpstreamControl | undefined, list (): UpstreamControl[] } {
     return {
       get: name => {
         const upstream = this.#declared.get(name)
-        return upstream === undefined ? undefined : controlOf(upstream, onTargets)
+        return upstream === undefined ? undefined : controlOf(upstream, host)
       },
-      list: () => [...this.#declared.values()].map(upstream => controlOf(upstream, onTargets))
+      list: () => [...this.#declared.values()].map(upstream => controlOf(upstream, host))
     }
   }
 

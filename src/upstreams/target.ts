@@ -1,40 +1,84 @@
 import type { Socket } from 'node:net'
 import type { Cancellation } from '../net/cancellation.js'
 import type { TargetAddress } from '../net/target-address.js'
+import { hashOf } from './balancing/hash.js'
+import type { Candidate } from './balancing/balancer.js'
 import type { Endpoint } from './endpoint.js'
 import type { ResponseListener, TargetExchange, TargetLimits, TargetRequest } from './http1/target-exchange.js'
+import type { Standing, TargetHealth, TargetState } from './standing.js'
 
-/** Whether a target is given anything new: one that drains is not. */
-export type TargetState = 'ready' | 'draining'
+/** The least share of its weight that a target has while it starts slowly. */
+const SLOWEST = 0.1
+
+/** What a target is, beside where it is. */
+export interface TargetOfUpstream {
+  weight: number
+  labels: Readonly<Record<string, string>>
+  limits: TargetLimits
+  /** Milliseconds over which its weight grows when it is new or came back. */
+  slowStart: number
+}
 
 /** One origin as a member of an upstream, with the upstream's limits. */
-export class Target {
-  weight: number
+export class Target implements Candidate {
+  /** Its share while it starts slowly, else its weight. */
+  effectiveWeight: number
+  readonly index: number
   readonly endpoint: Endpoint
+  readonly standing: Standing
   readonly limits: TargetLimits
-  readonly #upstream: string
+  readonly labels: Readonly<Record<string, string>>
+  readonly seed: number
+  readonly #slowStart: number
+  #weight: number
 
-  /** @param upstream The name of its upstream. */
-  constructor (upstream: string, endpoint: Endpoint, weight: number, limits: TargetLimits) {
-    this.#upstream = upstream
+  constructor (index: number, endpoint: Endpoint, standing: Standing, { weight, labels, limits, slowStart }: TargetOfUpstream) {
+    this.index = index
     this.endpoint = endpoint
-    this.weight = weight
+    this.standing = standing
+    this.#weight = this.effectiveWeight = weight
+    this.labels = labels
     this.limits = limits
+    this.seed = hashOf(endpoint.address.origin)
+    this.#slowStart = slowStart
   }
 
-  /** Lies with the endpoint, by the name of the upstream, so that it outlives a reload. */
   get state (): TargetState {
-    const { draining } = this.endpoint
-    return draining.size > 0 && draining.has(this.#upstream) ? 'draining' : 'ready'
+    return this.standing.state
   }
 
-  set state (state: TargetState) {
-    if (state === 'draining') this.endpoint.draining.add(this.#upstream)
-    else this.endpoint.draining.delete(this.#upstream)
+  get health (): TargetHealth {
+    return this.standing.health
   }
 
   get address (): TargetAddress {
     return this.endpoint.address
+  }
+
+  get load (): number {
+    const { requests, handshakes, sessions } = this.endpoint.load
+    return requests + handshakes + sessions
+  }
+
+  get weight (): number {
+    return this.#weight
+  }
+
+  set weight (weight: number) {
+    this.#weight = this.effectiveWeight = weight
+    this.warmUp()
+  }
+
+  /**
+   * Sets its share as of now.
+   *
+   * @returns Whether that still grows.
+   */
+  warmUp (): boolean {
+    const age = performance.now() - this.standing.backAt
+    const isStarting = this.standing.backAt !== 0 && age < this.#slowStart
+    this.effectiveWeight = isStarting ? this.#weight * Math.max(age / this.#slowStart, SLOWEST) : this.#weight
+    return isStarting
   }
 
   /**

@@ -1,11 +1,24 @@
 import type { Socket } from 'node:net'
+import type { FastifyRequest } from 'fastify'
+import { TargetTimeoutError, TargetUnreachableError } from '../errors.js'
 import { parseTarget } from '../net/target-address.js'
 import { tlsClientOptions, type TlsClientOptions } from '../net/tls.js'
 import { withDefaults } from '../options/defaults.js'
-import { UpstreamOptions, type TargetOptions } from '../options/index.js'
+import { PassiveHealthOptions, UpstreamOptions, type TargetOptions } from '../options/index.js'
+import type { SessionRequest } from '../types.js'
+import { balancersOf, type Balancers } from './balancing/index.js'
 import { Endpoints } from './endpoints.js'
 import type { TargetLimits } from './http1/target-exchange.js'
+import { Sticky } from './sticky.js'
 import { Target } from './target.js'
+
+/** A request or a handshake that needs a target. */
+export interface Asking {
+  readonly kind: 'request' | 'handshake'
+  readonly request: FastifyRequest | SessionRequest
+  /** The target that its cookie stands for. */
+  cookieTarget?: Target | undefined
+}
 
 /** A named group of interchangeable targets, with one policy. */
 export class Upstream {
@@ -14,22 +27,37 @@ export class Upstream {
   readonly bodyTimeout: number
   /** How often a request whose connection broke is sent again. */
   readonly retries: number
+  readonly sticky: Sticky<Target> | undefined
+  readonly #balancers: Balancers
+  readonly #passive: ReturnType<typeof passiveRules>
+  readonly #refuses: boolean
+  readonly #slowStart: number
   readonly #limits: TargetLimits
   readonly #tls: TlsClientOptions
   readonly #endpoints: Endpoints
   #targets: readonly Target[] = []
-  #turn: number[] = []
+  /** Those that may be chosen, as of a version of what is known of all targets. */
+  #usable: readonly Target[] = []
+  #version = -1
+  /** Those whose share still grows. */
+  #starting: readonly Target[] = []
 
   /** @throws {TargetMalformedError | OptionsInvalidError} naming the target, or the file that cannot be read. */
   constructor (name: string, options: UpstreamOptions, endpoints = new Endpoints()) {
     this.name = name
     this.#endpoints = endpoints
     this.#tls = tlsClientOptions(options.tls, `Upstream '${name}'`)
-    const { connectTimeout, headersTimeout, bodyTimeout, retries, maxHeaderSize, maxConnections = Infinity, maxQueue, queueTimeout } =
-      withDefaults(UpstreamOptions, options, ['connectTimeout', 'headersTimeout', 'bodyTimeout', 'retries', 'maxHeaderSize', 'maxQueue', 'queueTimeout'])
+    const { connectTimeout, headersTimeout, bodyTimeout, retries, maxHeaderSize, maxConnections = Infinity, maxQueue, queueTimeout, slowStart, whenNoneHealthy } =
+      withDefaults(UpstreamOptions, options, ['connectTimeout', 'headersTimeout', 'bodyTimeout', 'retries', 'maxHeaderSize', 'maxQueue', 'queueTimeout', 'slowStart', 'whenNoneHealthy'])
     this.#limits = { connectTimeout, headersTimeout, bodyTimeout, maxHeaderSize, maxConnections, maxQueue, queueTimeout }
     this.bodyTimeout = this.#limits.bodyTimeout
     this.retries = retries
+    this.#slowStart = slowStart
+    this.#refuses = whenNoneHealthy === 'refuse'
+    this.#balancers = balancersOf(options.balance)
+    this.#passive = passiveRules(options.passiveHealth)
+    const { sticky = false } = options
+    if (sticky !== false) this.sticky = new Sticky(name, sticky === true ? {} : sticky, endpoints.stickyKey)
     this.setTargets(options.targets)
   }
 
@@ -43,48 +71,103 @@ export class Upstream {
    * @throws {TargetMalformedError} naming the target; then nothing has changed.
    */
   setTargets (targets: readonly TargetOptions[]): void {
-    const parsed = targets.map(target => typeof target === 'string'
-      ? { address: parseTarget(target), weight: 1 }
-      : { address: parseTarget(target.url), weight: target.weight ?? 1 })
+    const parsed = targets.map(target => {
+      const { url, weight = 1, labels = {} } = typeof target === 'string' ? { url: target } : target
+      return { address: parseTarget(url), weight, labels }
+    })
     const before = this.#targets
-    this.#targets = parsed.map(({ address, weight }) => new Target(this.name, this.#endpoints.acquire(address, this.#tls), weight, this.#limits))
-    this.#turn = this.#targets.map(() => 0)
-    for (const target of before) this.#endpoints.release(target.endpoint)
+    const isLate = this.#endpoints.knows(this.name)
+    this.#targets = parsed.map(({ address, weight, labels }, index) => {
+      const { endpoint, standing } = this.#endpoints.acquire(address, this.#tls, this.name, isLate)
+      return new Target(index, endpoint, standing, { weight, labels, limits: this.#limits, slowStart: this.#slowStart })
+    })
+    this.#version = -1
+    this.sticky?.setTargets(this.#targets)
+    for (const target of before) this.#endpoints.release(target.endpoint, this.name)
   }
 
   /**
-   * The next target, by smooth weighted round robin: heavy targets are met more often, but not in a row.
+   * The target for a request or a handshake.
    *
    * @param excluded Targets that have been tried in vain.
    * @param client A connection that a target has authenticated for it is worth more than a fair share.
    * @returns Undefined when no other target is left.
    */
-  select (excluded?: ReadonlySet<Target>, client?: Socket): Target | undefined {
+  select (asking: Asking, excluded?: ReadonlySet<Target>, client?: Socket): Target | undefined {
     const targets = this.#targets
-    if (targets.length === 1) {
-      const target = targets[0]!
-      return target.state !== 'ready' || excluded?.has(target) === true ? undefined : target
-    }
-    if (client !== undefined) {
+    if (client !== undefined && targets.length > 1) {
       for (const target of targets) if (target.isBoundTo(client) && excluded?.has(target) !== true) return target
     }
-    let best = -1
-    let total = 0
-    for (let index = 0; index < targets.length; index++) {
-      const target = targets[index]!
-      total += target.weight
-      if (target.state !== 'ready' || excluded?.has(target) === true) continue
-      this.#turn[index]! += target.weight
-      if (best === -1 || this.#turn[index]! > this.#turn[best]!) best = index
+    if (this.sticky !== undefined) {
+      const known = asking.cookieTarget ??= this.sticky.targetOf(asking.request)
+      // One that is being drained still serves its own clients.
+      if (known !== undefined && known.state !== 'maintenance' && known.health === 'healthy' && excluded?.has(known) !== true) return known
     }
-    if (best === -1) return undefined
-    this.#turn[best]! -= total
-    return targets[best]
+    const usable = this.#currentlyUsable()
+    const left = excluded === undefined ? usable : this.#notTried(usable, excluded)
+    // Before a session opens, it is Fastify's.
+    return left.length < 2 ? left[0] : this.#balancers[asking.kind].pick(left, asking.request as FastifyRequest)
+  }
+
+  #currentlyUsable (): readonly Target[] {
+    const { version } = this.#endpoints
+    if (version !== this.#version) {
+      this.#version = version
+      this.#usable = this.#targets.filter(({ standing }) => standing.usable)
+      if (this.#usable.length === 0 && !this.#refuses) this.#usable = this.#ready()
+      this.#starting = this.#targets
+    }
+    if (this.#starting.length > 0) this.#starting = this.#starting.filter(target => target.warmUp())
+    return this.#usable
+  }
+
+  /** Where all that are healthy have failed, the others cannot do worse. */
+  #notTried (usable: readonly Target[], tried: ReadonlySet<Target>): readonly Target[] {
+    const left = usable.filter(target => !tried.has(target))
+    return left.length > 0 || this.#refuses ? left : this.#ready().filter(target => !tried.has(target))
+  }
+
+  #ready (): Target[] {
+    return this.#targets.filter(({ state }) => state === 'ready')
+  }
+
+  /** A target has responded: with this status, or with a 101. */
+  succeed ({ standing }: Target, status: number): void {
+    if (this.#passive?.statuses.has(status) === true) standing.fail(this.#passive, `it responded with ${status}`, () => this.#mayEject())
+    else standing.succeed()
+  }
+
+  /**
+   * An attempt at a target has failed.
+   *
+   * @param kept Whether something was sent on a connection that may have been kept alive: that it was closed says nothing.
+   */
+  fail ({ standing }: Target, error: Error, kept: boolean): void {
+    const isFailure = (error instanceof TargetUnreachableError && !kept) || error instanceof TargetTimeoutError
+    if (!isFailure || this.#passive === undefined) return
+    const cause = error.cause instanceof Error ? error.cause.message : error.message
+    standing.fail(this.#passive, cause, () => this.#mayEject())
+  }
+
+  #mayEject (): boolean {
+    const targets = this.#targets
+    const healthy = targets.filter(({ standing }) => standing.usable).length
+    const ejected = targets.filter(({ health }) => health === 'ejected').length
+    const { maxEjected } = this.#passive!
+    return healthy > 1 && maxEjected > 0 && ejected + 1 <= Math.max(Math.floor(targets.length * maxEjected), 1)
   }
 
   /** Gives its targets back: it is used no more, but for what is under way. */
   release (): void {
-    for (const target of this.#targets) this.#endpoints.release(target.endpoint)
+    for (const target of this.#targets) this.#endpoints.release(target.endpoint, this.name)
     this.#targets = []
+    this.#version = -1
   }
+}
+
+/** Undefined for none. */
+function passiveRules (given: UpstreamOptions['passiveHealth']) {
+  if (given === false) return undefined
+  const { statuses, ...rules } = withDefaults(PassiveHealthOptions, given === true || given === undefined ? {} : given, ['failures', 'ejectFor', 'maxEjectFor', 'maxEjected'])
+  return { ...rules, statuses: new Set(statuses) }
 }

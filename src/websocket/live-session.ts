@@ -13,10 +13,13 @@ export interface SessionOrigin {
   endpoint: Endpoint
   subprotocol: string | undefined
   /** What becomes of it when a reload removes its route or its target. */
-  onRemoved: OnRemoved
+  onRemoved: FateOfSessions
+  /** What becomes of it when its target is found to be down. */
+  onUnhealthy: FateOfSessions
 }
 
-export type OnRemoved = 'drain' | 'keep' | 'close'
+/** What becomes of sessions that have lost their route or target. */
+export type FateOfSessions = 'drain' | 'keep' | 'close'
 
 /** An open session as code of the app sees it. */
 export class LiveSession implements WebSocketSession {
@@ -27,19 +30,21 @@ export class LiveSession implements WebSocketSession {
   readonly upstream: string
   /** Where it goes, and what is to become of it when that is removed; not for the app. */
   readonly endpoint: Endpoint
-  readonly onRemoved: OnRemoved
+  readonly onRemoved: FateOfSessions
+  readonly onUnhealthy: FateOfSessions
   readonly subprotocol: string | undefined
   /** The relay; not for the app. */
   readonly relay: Session
   #abort: AbortController | undefined
   #ended = false
 
-  constructor ({ request, route, upstream, endpoint, subprotocol, onRemoved }: SessionOrigin, options: Omit<SessionOptions, 'onEnd'>, onEnd: (session: LiveSession, end: SessionEnd) => void) {
+  constructor ({ request, route, upstream, endpoint, subprotocol, onRemoved, onUnhealthy }: SessionOrigin, options: Omit<SessionOptions, 'onEnd'>, onEnd: (session: LiveSession, end: SessionEnd) => void) {
     this.request = request
     this.route = route
     this.upstream = upstream
     this.endpoint = endpoint
     this.onRemoved = onRemoved
+    this.onUnhealthy = onUnhealthy
     this.subprotocol = subprotocol
     this.relay = new Session({
       ...options,

@@ -3,7 +3,7 @@ import { WebSocketOptions } from '../options/index.js'
 import type { Policy } from '../proxy/policy.js'
 import type { Route } from '../proxy/route.js'
 
-const DEFAULTED = ['handshakeTimeout', 'pingInterval', 'pongTimeout', 'stallTimeout', 'closeTimeout', 'idleCode', 'lifetimeCode', 'onRemoved', 'strict'] as const
+const DEFAULTED = ['handshakeTimeout', 'pingInterval', 'pongTimeout', 'stallTimeout', 'closeTimeout', 'idleCode', 'lifetimeCode', 'onRemoved', 'onUnhealthy', 'strict'] as const
 
 /** The options of a route's sessions, with their defaults. */
 export type SessionOptions = WithDefaults<WebSocketOptions, typeof DEFAULTED[number]>

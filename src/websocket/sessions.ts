@@ -1,8 +1,9 @@
 import { DrainingError } from '../errors.js'
 import type { Cancellation } from '../net/cancellation.js'
-import type { WebSocketSession } from '../types.js'
+import type { EndReason, WebSocketSession } from '../types.js'
+import type { Endpoint } from '../upstreams/endpoint.js'
 import { CloseCode } from './relay/frames.js'
-import { checkClose, type LiveSession } from './live-session.js'
+import { checkClose, type FateOfSessions, type LiveSession } from './live-session.js'
 
 /** How a drain goes. */
 export interface DrainOptions {
@@ -17,7 +18,7 @@ export interface DrainOptions {
   code?: number | false
 }
 
-/** How the sessions end of which a reload has removed the route or the target. */
+/** How sessions end that have lost their route or their target. */
 export interface Removal {
   /** The close code; undefined ends the connections without a Close frame. */
   code: number | undefined
@@ -69,7 +70,7 @@ export class Sessions {
   add (session: LiveSession): void {
     this.#live.add(session)
     // Its handshake may have begun before the reload that removed its route.
-    if (this.#isServed?.(session) === false) this.#remove(session, Math.random() * this.#removal.spread)
+    if (this.#isServed?.(session) === false) end(session, session.onRemoved, 'removed', this.#removal, Math.random() * this.#removal.spread)
   }
 
   /** For the gateway: a session has ended. */
@@ -115,17 +116,29 @@ export class Sessions {
   reconcile (isServed: (session: LiveSession) => boolean, removal: Removal): number {
     this.#isServed = isServed
     this.#removal = removal
-    const removed = [...this.#live].filter(session => session.onRemoved !== 'keep' && !isServed(session))
-    for (const [index, session] of removed.entries()) this.#remove(session, index * removal.spread / removed.length)
-    return removed.length
+    return endAll([...this.#live].filter(session => !isServed(session)), session => session.onRemoved, 'removed', removal)
   }
 
-  #remove (session: LiveSession, delay: number): void {
-    if (session.onRemoved === 'keep') return
-    const end = (): void => session.relay.close('removed', this.#removal.code)
-    if (session.onRemoved === 'close' || delay === 0) end()
-    // A session that has ended by then is not ended again.
-    else setTimeout(end, Math.round(delay)).unref()
+  /**
+   * For the gateway: ends the sessions on a target.
+   *
+   * @param reason 'removed' for one in maintenance: they end as `onRemoved` of their routes says. 'unhealthy' for one that
+   *   is down: as `onUnhealthy` says.
+   * @returns How many end.
+   */
+  leaveTarget (upstream: string, endpoint: Endpoint, reason: 'removed' | 'unhealthy', removal: Removal): number {
+    const leaving = this.on(upstream, endpoint)
+    return endAll(leaving, session => reason === 'removed' ? session.onRemoved : session.onUnhealthy, reason, removal)
+  }
+
+  /** For the gateway: the sessions on a target, the oldest first. */
+  on (upstream: string, endpoint: Endpoint): LiveSession[] {
+    return [...this.#live].filter(session => session.endpoint === endpoint && session.upstream === upstream)
+  }
+
+  /** For the gateway: has sessions move to other targets, by ending them. */
+  move (sessions: readonly LiveSession[], removal: Removal): void {
+    endAll(sessions, () => 'drain', 'rebalance', removal)
   }
 
   /** Resolves when no session is open. Two drains may wait at a time: one asked for, and that of app.close(). */
@@ -138,4 +151,19 @@ export class Sessions {
       }
     })
   }
+}
+
+/** @returns How many of them end. */
+function endAll (sessions: readonly LiveSession[], fateOf: (session: LiveSession) => FateOfSessions, reason: EndReason, removal: Removal): number {
+  const ending = sessions.filter(session => fateOf(session) !== 'keep')
+  for (const [index, session] of ending.entries()) end(session, fateOf(session), reason, removal, index * removal.spread / ending.length)
+  return ending.length
+}
+
+function end (session: LiveSession, fate: FateOfSessions, reason: EndReason, { code }: Removal, delay: number): void {
+  if (fate === 'keep') return
+  const close = (): void => session.relay.close(reason, code)
+  if (fate === 'close' || delay === 0) close()
+  // A session that has ended by then is not ended again.
+  else setTimeout(close, Math.round(delay)).unref()
 }

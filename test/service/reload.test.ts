@@ -248,11 +248,11 @@ t.test('limits of sessions count those from before', async t => {
 t.test('a target that is being drained still is', async t => {
   const [one, two] = [await echoBackend(t), await echoBackend(t)]
   const { gateway, url, config } = await start(t, { upstreams: { app: { targets: [one.url, two.url] } }, routes: [{ url: '/', upstream: 'app', host: 'target', websocket: true }] })
-  gateway.app.gateway.upstreams.get('app')!.setTarget(one.url, { state: 'draining' })
+  gateway.app.gateway.upstreams.get('app')!.setTarget(one.url, { state: 'drain' })
   const socket = await openSocket(url)
   await gateway.reload(config)
   const targets = gateway.app.gateway.upstreams.get('app')!.targets
-  t.match(targets, [{ url: one.url, state: 'draining', sessions: 0 }, { url: two.url, state: 'ready', sessions: 1 }])
+  t.match(targets, [{ url: one.url, state: 'drain', sessions: 0 }, { url: two.url, state: 'ready', sessions: 1 }])
   for (let count = 0; count < 4; count++) t.match(await (await fetch(url)).json(), { headers: { host: `127.0.0.1:${two.port}` } })
   socket.terminate()
 })

@@ -15,7 +15,7 @@ t.test('targets are shown and changed while the app runs', async t => {
   t.equal(app.gateway.upstreams.get('other'), undefined)
 
   const [closing, kept] = [await openSocket(`${url}/chat`), await openSocket(`${url}/kept`)]
-  t.same(upstream.targets, [{ url: one.url, weight: 1, state: 'ready', requests: 0, sessions: 2, handshakes: 0 }])
+  t.match(upstream.targets, [{ url: one.url, weight: 1, labels: {}, state: 'ready', health: 'healthy', since: Date, reason: undefined, failures: 0, requests: 0, sessions: 2, handshakes: 0 }])
   const ended = closed(closing)
   upstream.setTargets([{ url: two.url, weight: 2 }])
   t.same(await ended, { code: 1012, reason: '' })
@@ -39,12 +39,12 @@ t.test('a target that is drained gets nothing new and keeps what it has; with no
   const upstream = app.gateway.upstreams.get('app')!
   const socket = await openSocket(url)
   const [first] = upstream.targets.filter(({ sessions }) => sessions === 1)
-  upstream.setTarget(first!.url, { state: 'draining' })
+  upstream.setTarget(first!.url, { state: 'drain' })
   for (let count = 0; count < 4; count++) t.notMatch(await (await fetch(url)).json(), { headers: { host: new URL(first!.url).host } })
   const echo = nextMessage(socket)
   socket.send('hello')
   t.equal(await echo, 'hello')
-  for (const target of upstream.targets) upstream.setTarget(target.url, { state: 'draining' })
+  for (const target of upstream.targets) upstream.setTarget(target.url, { state: 'drain' })
   const response = await fetch(url)
   t.equal(response.status, 503)
   t.match(await response.json(), { code: 'SLUICE_NO_TARGET' })

@@ -1,22 +1,24 @@
 import t from 'tap'
 import { UpstreamRegistry } from '../../src/upstreams/registry.js'
 import { Endpoints } from '../../src/upstreams/endpoints.js'
-import { Upstream } from '../../src/upstreams/upstream.js'
+import { Upstream, type Asking } from '../../src/upstreams/upstream.js'
+
+const asking = { kind: 'request', request: { headers: {}, protocol: 'http' } } as Asking
 
 t.test('weights interleave', async t => {
   const upstream = new Upstream('app', { targets: [{ url: 'http://a', weight: 3 }, 'http://b'] })
-  const turns = Array.from({ length: 8 }, () => upstream.select()!.address.hostname).join('')
+  const turns = Array.from({ length: 8 }, () => upstream.select(asking)!.address.hostname).join('')
   t.equal(turns, 'aabaaaba')
 })
 
 t.test('a target that was tried in vain is left out', async t => {
   const upstream = new Upstream('app', { targets: ['http://a', 'http://b'] })
-  const first = upstream.select()!
-  const second = upstream.select(new Set([first]))!
+  const first = upstream.select(asking)!
+  const second = upstream.select(asking, new Set([first]))!
   t.not(first, second)
-  t.equal(upstream.select(new Set([first, second])), undefined)
+  t.equal(upstream.select(asking, new Set([first, second])), undefined)
   const single = new Upstream('app', { targets: ['http://a'] })
-  t.equal(single.select(new Set(single.targets)), undefined)
+  t.equal(single.select(asking, new Set(single.targets)), undefined)
 })
 
 t.test('URLs become upstreams, a bounded number of them', async t => {

@@ -53,7 +53,8 @@ export function openSession ({ request, reply, route, exchange, sessions }: Acce
     upstream: exchange.upstream!,
     endpoint: exchange.target!.endpoint,
     subprotocol: chosenProtocols(accepted.headers)[0],
-    onRemoved: websocket.onRemoved
+    onRemoved: websocket.onRemoved,
+    onUnhealthy: websocket.onUnhealthy
   }, {
     client,
     target,

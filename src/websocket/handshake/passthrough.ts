@@ -10,7 +10,6 @@ import { Attempts, firstTarget } from '../../proxy/attempts.js'
 import { Exchange } from '../../proxy/exchange.js'
 import { admit, type Admission } from '../../proxy/policy.js'
 import { handshakeToTarget, headersToClient } from '../../proxy/route.js'
-import type { Target } from '../../upstreams/target.js'
 import type { Upstream } from '../../upstreams/upstream.js'
 import type { PassthroughRoute } from '../route.js'
 import type { Sessions } from '../sessions.js'
@@ -110,16 +109,16 @@ class Handshake implements AcceptedHandshake {
     if (admitted !== undefined) await admitted
     const path = route.rewriting.path(request)
     const upstream = await route.chooseUpstream(request)
-    const { result, target, headers } = await this.#firstResponse(upstream, admission, path, cancellation)
+    const { result, headers } = await this.#firstResponse(upstream, admission, path, cancellation)
     try {
       if (cancellation.reason !== undefined) throw cancellation.reason
       if (reply.sent) return discard(result)
       client.settle()
       if (result.accepted) {
-        const received = headersToClient(route, request, result.headers, target, headers)
+        const received = headersToClient(route, exchange, request, result.headers, upstream, headers)
         openSession(this, pending, result, received, admission)
       } else {
-        const received = headersToClient(route, request, result.response.headers, target, headers)
+        const received = headersToClient(route, exchange, request, result.response.headers, upstream, headers)
         relayRefusal(reply, result.response, received, upstream.bodyTimeout)
         this.#refused = true
       }
@@ -140,7 +139,7 @@ class Handshake implements AcceptedHandshake {
   }
 
   /** Makes the offer to one target after another until one responds. */
-  async #firstResponse (upstream: Upstream, admission: Admission, path: string, cancellation: Cancellation): Promise<{ result: OfferResult, target: Target, headers: HeaderList }> {
+  async #firstResponse (upstream: Upstream, admission: Admission, path: string, cancellation: Cancellation): Promise<{ result: OfferResult, headers: HeaderList }> {
     const { exchange, request, route } = this
     const { connectTimeout, handshakeTimeout: headersTimeout, strict } = route.websocket
     let target = firstTarget(exchange, upstream)
@@ -154,7 +153,8 @@ class Handshake implements AcceptedHandshake {
         sent = true
         const result = await makeOffer(connection, { path, headers, offer: admission.offer, strict, limits: { ...target.limits, headersTimeout }, cancellation })
         exchange.firstByteAt = performance.now()
-        return { result, target, headers }
+        upstream.succeed(target, result.accepted ? 101 : result.response.status)
+        return { result, headers }
       } catch (error) {
         attempts ??= new Attempts(exchange, upstream)
         const next = attempts.next(error as Error, { sent, kept: false, queued: false, repeatable: true, sendable: !cancellation.cancelled && !this.reply.sent })

@@ -2,7 +2,7 @@ import { createServer } from 'node:http'
 import { join } from 'node:path'
 import Fastify, { type FastifyInstance, type FastifyListenOptions, type FastifyServerOptions } from 'fastify'
 import sluice from '../../../src/index.js'
-import type { UpstreamOptions } from '../../../src/options/index.js'
+import type { UpstreamConfig } from '../../../src/options/index.js'
 import { createGateway } from '../../../src/service/gateway.js'
 import type { Address, Pem } from '../addresses.js'
 import { OWN, ROUTES, TARGETS, optionsOf, prefixOf, upstreamOf, type TargetKind } from '../fuzz/routes.js'
@@ -23,7 +23,7 @@ export interface FuzzGatewaySettings extends Pem {
 /** The lines go nowhere, but they are made. */
 const stream = { write () {} }
 /** Those of targets that misbehave are short, so that they run out while the clients are there. */
-const limitsOf = (upstream: string): Omit<UpstreamOptions, 'targets'> => ({
+const limitsOf = (upstream: string): Omit<UpstreamConfig, 'targets'> => ({
   tls: { rejectUnauthorized: false },
   ...upstream.startsWith('bad') ? { connectTimeout: 1000, headersTimeout: 1000, bodyTimeout: 1000 } : {}
 })
