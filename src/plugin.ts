@@ -108,6 +108,7 @@ const plugin: FastifyPluginAsync<GatewayOptions> = async (app, givenOptions) => 
 
   app.addHook('onReady', async () => {
     routes.checkUpstreams()
+    registry.startChecks()
     const { withoutSecret } = registry
     if (withoutSecret.length > 0) app.log.info({ upstreams: withoutSecret }, "These upstreams are sticky without a secret: one was made, so cookies are good until the gateway stops, and for no other gateway. Set 'sticky.secret' to change that.")
   })

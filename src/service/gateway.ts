@@ -210,7 +210,10 @@ export class RunningGateway {
     this.#retire(before)
     if (change !== undefined) {
       this.#watchCertificates(since)
-      await next.start(address => `Configuration reloaded, serving at ${address}`)
+      await next.start(address => `Configuration reloaded, serving at ${address}`).catch((error: unknown) => {
+        // A stop that comes meanwhile closes the app. The change has been made all the same.
+        if (this.#closed === undefined) throw error
+      })
     }
     this.app.log.info({ reloaded }, `configuration reloaded: ${summaryOf(reloaded)}`)
     return reloaded

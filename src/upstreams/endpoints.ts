@@ -2,7 +2,11 @@ import { randomBytes } from 'node:crypto'
 import type { TargetAddress } from '../net/target-address.js'
 import type { TlsClientOptions } from '../net/tls.js'
 import { Endpoint, endpointKey } from './endpoint.js'
+import { Slots } from './health/slots.js'
 import { Standing, type TargetChange } from './standing.js'
+
+/** Health checks that are made at a time. */
+const MAX_CHECKS = 32
 
 /** The endpoints of a gateway, counted by who uses them, so that they outlive the configuration that named them first. */
 export class Endpoints {
@@ -14,6 +18,8 @@ export class Endpoints {
   readonly #members = new Map<string, number>()
   /** What sticky cookies are made with where an upstream has no secret. */
   readonly stickyKey = randomBytes(32)
+  /** Limits how many health checks are made at a time. */
+  readonly checkSlots = new Slots(MAX_CHECKS)
   /** Changes with the state or the health of any target. */
   version = 0
   /** Is called for each of these changes. */

@@ -81,6 +81,11 @@ export class UpstreamRegistry {
     return created
   }
 
+  /** The app is ready: begins with the health checks. */
+  startChecks (): void {
+    for (const upstream of this.#declared.values()) upstream.startChecks()
+  }
+
   /** Gives the targets of all upstreams back. */
   release (): void {
     for (const upstreams of [this.#declared, this.#ofRoutes, this.#anonymous]) {

@@ -83,10 +83,10 @@ export class Standing {
     this.#change(`set to '${state}'`, () => { this.#state = state })
   }
 
-  /** By active checks. One that passes also ends an ejection. */
+  /** By active checks, when enough of them have failed, or passed: that also ends an ejection. */
   setDown (down: boolean, reason: string): void {
-    if (!down) this.#failures = this.#ejections = 0
     if (down === this.#down && (down || this.#ejection === undefined)) return
+    if (!down) this.#failures = this.#ejections = 0
     this.#change(reason, () => {
       this.#down = down
       if (!down) this.#endEjection()

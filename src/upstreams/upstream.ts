@@ -8,6 +8,8 @@ import { PassiveHealthOptions, UpstreamOptions, type TargetOptions } from '../op
 import type { SessionRequest } from '../types.js'
 import { balancersOf, type Balancers } from './balancing/index.js'
 import { Endpoints } from './endpoints.js'
+import { HealthChecker } from './health/checker.js'
+import { healthPlan } from './health/options.js'
 import type { TargetLimits } from './http1/target-exchange.js'
 import { Sticky } from './sticky.js'
 import { Target } from './target.js'
@@ -30,6 +32,7 @@ export class Upstream {
   readonly sticky: Sticky<Target> | undefined
   readonly #balancers: Balancers
   readonly #passive: ReturnType<typeof passiveRules>
+  readonly #checker: HealthChecker | undefined
   readonly #refuses: boolean
   readonly #slowStart: number
   readonly #limits: TargetLimits
@@ -56,6 +59,7 @@ export class Upstream {
     this.#refuses = whenNoneHealthy === 'refuse'
     this.#balancers = balancersOf(options.balance)
     this.#passive = passiveRules(options.passiveHealth)
+    if (options.health !== undefined) this.#checker = new HealthChecker(healthPlan(options.health, this.#tls, `Upstream '${name}'`), endpoints.checkSlots)
     const { sticky = false } = options
     if (sticky !== false) this.sticky = new Sticky(name, sticky === true ? {} : sticky, endpoints.stickyKey)
     this.setTargets(options.targets)
@@ -83,7 +87,13 @@ export class Upstream {
     })
     this.#version = -1
     this.sticky?.setTargets(this.#targets)
+    this.#checker?.watch(this.#targets)
     for (const target of before) this.#endpoints.release(target.endpoint, this.name)
+  }
+
+  /** Begins with the health checks, if there are any. */
+  startChecks (): void {
+    this.#checker?.start(this.#targets)
   }
 
   /**
@@ -159,6 +169,7 @@ export class Upstream {
 
   /** Gives its targets back: it is used no more, but for what is under way. */
   release (): void {
+    this.#checker?.stop()
     for (const target of this.#targets) this.#endpoints.release(target.endpoint, this.name)
     this.#targets = []
     this.#version = -1

@@ -1,6 +1,6 @@
 import { createServer, type AddressInfo, type Socket } from 'node:net'
 import type { Teardown } from '../helpers/wire.js'
-import { acceptOf } from '../../src/websocket/handshake/validation.js'
+import { acceptOf } from '../../src/message/accept-key.js'
 import { readMessage, requestFault, type Message } from './strict.js'
 
 /** A target that reads strictly, writes down what it reads, and answers each request by its path. */

@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { connect, createServer, type AddressInfo, type Server, type Socket } from 'node:net'
-import { acceptOf } from '../../src/websocket/handshake/validation.js'
+import { acceptOf } from '../../src/message/accept-key.js'
 import { Wire, valuesOf, type Head, type Teardown } from './wire.js'
 
 /** A target whose bytes a test writes itself. */

@@ -1,4 +1,4 @@
-import { hash } from 'node:crypto'
+import { acceptOf } from '../../message/accept-key.js'
 import type { IncomingMessage } from 'node:http'
 import { HandshakeInvalidError, HandshakeVersionError } from '../../errors.js'
 import { announcesBody, headerValues, isToken, listsToken, type HeaderList } from '../../message/headers.js'
@@ -86,11 +86,6 @@ export function rsvBits (headers: HeaderList): number {
   if (extensions.length === 0) return 0
   // permessage-deflate uses RSV1 alone (RFC 7692 §6). What another extension uses, we do not know.
   return extensions.every(extension => extension === 'permessage-deflate') ? 0x40 : 0x70
-}
-
-/** Sec-WebSocket-Accept for a key (RFC 6455 §4.2.2). */
-export function acceptOf (key: string): string {
-  return hash('sha1', `${key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`, 'base64')
 }
 
 function listItems (values: string[]): string[] {

@@ -1,7 +1,7 @@
 import { connect, createServer, type AddressInfo } from 'node:net'
 import { once } from 'node:events'
 import t, { type Test } from 'tap'
-import { acceptOf } from '../../../src/websocket/handshake/validation.js'
+import { acceptOf } from '../../../src/message/accept-key.js'
 import { startGateway } from '../../helpers/gateway.js'
 import { startNginx } from '../../helpers/nginx.js'
 import { frame, masked } from '../../helpers/wire.js'

@@ -1,5 +1,6 @@
 import t from 'tap'
-import { acceptOf, responseFault, rsvBits } from '../../../src/websocket/handshake/validation.js'
+import { acceptOf } from '../../../src/message/accept-key.js'
+import { responseFault, rsvBits } from '../../../src/websocket/handshake/validation.js'
 import { openSession, startGateway, type RunningGateway } from '../../helpers/gateway.js'
 import { ACCEPT, KEY, exchange, handshake } from '../../helpers/raw-client.js'
 import { goodResponse, rawTarget, type RawTarget } from '../../helpers/raw-target.js'

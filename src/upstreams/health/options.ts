@@ -1,0 +1,47 @@
+import { OptionsInvalidError } from '../../errors.js'
+import type { TlsClientOptions } from '../../net/tls.js'
+import { withDefaults } from '../../options/defaults.js'
+import { HealthOptions } from '../../options/index.js'
+import type { CheckPlan } from './checks.js'
+
+/** When the targets of an upstream are checked, and how. */
+export interface HealthPlan extends CheckPlan {
+  /** Milliseconds. */
+  interval: number
+  fall: number
+  rise: number
+  port: number | undefined
+}
+
+/**
+ * @param where What has the options, for errors.
+ * @throws {OptionsInvalidError} for no kind of check, or more than one, and for a range of statuses that is empty.
+ */
+export function healthPlan (options: HealthOptions, tls: TlsClientOptions, where: string): HealthPlan {
+  const { path, tcp, websocket, interval, timeout, fall, rise, statuses = ['200-399'], host, headers = {}, port } =
+    withDefaults(HealthOptions, options, ['interval', 'timeout', 'fall', 'rise'])
+  if (tcp !== undefined && (path !== undefined || websocket !== undefined)) {
+    throw new OptionsInvalidError(where, "option 'health': 'tcp' checks a connection alone; remove it, or remove 'path' and 'websocket'")
+  }
+  if (tcp === undefined && path === undefined && websocket === undefined) {
+    throw new OptionsInvalidError(where, "option 'health': it does not say what to check; add one of 'path: /health', 'tcp: true' and 'websocket: true'")
+  }
+  const ranges = statuses.map(one => {
+    const [from, to = from] = String(one).split('-').map(Number) as [number, number?]
+    if (from > to) throw new OptionsInvalidError(where, `option 'health.statuses': the range '${one}' is empty; write '${to}-${from}'`)
+    return [from, to] as const
+  })
+  return {
+    kind: websocket !== undefined ? 'websocket' : tcp !== undefined ? 'tcp' : 'http',
+    path: path ?? '/',
+    passes: status => ranges.some(([from, to]) => status >= from && status <= to),
+    interval,
+    timeout,
+    fall,
+    rise,
+    host,
+    headers,
+    port,
+    tls
+  }
+}
