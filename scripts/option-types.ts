@@ -29,6 +29,9 @@ const NAMED: Record<string, TSchema> = {
   GatewayConfig: options.GatewayConfig
 }
 
+/** Options that take more from code than from a file, and the same ones of a file. */
+const OF_CODE: Record<string, string> = { HashOptions: 'HashConfig', UpstreamOptions: 'UpstreamConfig' }
+
 const WIDTH = 118
 
 /** The text of src/options/types.ts: the types of the schemas, with what an editor shows of each option. */
@@ -46,10 +49,13 @@ ${declarations.join('\n\n')}
 function declaration (name: string, schema: TSchema, functions: Set<string>): string {
   const comment = jsDoc(schema, '')
   if (KindGuard.IsObject(schema)) {
-    const base = Object.entries(NAMED).find(([, named]) => isPart(named, schema))
-    const { properties } = schema
-    const own = base === undefined ? schema : { ...schema, properties: Object.fromEntries(Object.entries(properties).filter(([key]) => !(key in base[1].properties))) }
-    return `${comment}export interface ${name}${base === undefined ? '' : ` extends ${base[0]}`} ${members(own as TObject, '', functions)}`
+    const base = OF_CODE[name] ?? Object.entries(NAMED).find(([, named]) => isPart(named, schema))?.[0]
+    if (base === undefined) return `${comment}export interface ${name} ${members(schema, '', functions)}`
+    const inherited = (NAMED[base] as TObject).properties
+    const own = Object.entries(schema.properties).filter(([key, property]) => inherited[key] === undefined || !same(inherited[key], property))
+    const changed = own.map(([key]) => key).filter(key => key in inherited)
+    const parent = changed.length === 0 ? base : `Omit<${base}, ${changed.map(key => `'${key}'`).join(' | ')}>`
+    return `${comment}export interface ${name} extends ${parent} ${members({ ...schema, properties: Object.fromEntries(own) }, '', functions)}`
   }
   return `${comment}export type ${name} = ${typeText(schema, '', functions, name)}`
 }

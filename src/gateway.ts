@@ -44,13 +44,23 @@ export interface Upstreams {
 /** A decorator of an app that is one generation of several: what its gateway shares with the others. */
 export const MEMBERSHIP = Symbol('sluice.membership')
 
+/** A scope that has a gateway, in the app of a generation. */
+export interface ScopeOfGeneration {
+  /** Whether a session's route and target are there. */
+  serves (session: LiveSession): boolean
+  /** The generation is the one that is served from now on. */
+  begin (): void
+  /** It is not any more. */
+  retire (): void
+}
+
 /** What a generation's app brings its gateway. */
 export class Membership {
   readonly state: GatewayState
   /** Whether it is this generation that is served. If so, its end is that of the gateway. */
   serving = false
-  /** Say whether a session's route and target are there: one for each scope that has a gateway. */
-  readonly serves: Array<(session: LiveSession) => boolean> = []
+  /** One for each scope that has a gateway. */
+  readonly scopes: ScopeOfGeneration[] = []
 
   constructor (state: GatewayState) {
     this.state = state
@@ -70,6 +80,7 @@ export class GatewayState {
   readonly #changeListeners = new Set<(change: TargetChange) => void>()
   #removal: Removal = removalOf({})
   #log: FastifyBaseLogger | undefined
+  #scopes: readonly ScopeOfGeneration[] = []
 
   /** @param accessLog Whether a line is logged for each request, beside that for each session. */
   constructor (accessLog: boolean) {
@@ -79,14 +90,15 @@ export class GatewayState {
     this.endpoints.onChange = (change, endpoint) => this.#onTargetChange(change, endpoint)
   }
 
-  /** The app that is served: its options for sessions that lose their target, and its log. */
-  adopt (options: Pick<GatewayOptions, 'drainCode' | 'drainSpread'>, log: FastifyBaseLogger): void {
+  /** The app that is served: its scopes, its options for sessions that lose their target, and its log. */
+  adopt (scopes: readonly ScopeOfGeneration[], options: Pick<GatewayOptions, 'drainCode' | 'drainSpread'>, log: FastifyBaseLogger): void {
+    this.#scopes = scopes
     this.#removal = removalOf(options)
     this.#log = log
   }
 
   /** Hears of the states and the health of targets. Gives what ends it. */
-  readonly onTargetChange = (listener: (change: TargetChange) => void): () => void => {
+  onTargetChange (listener: (change: TargetChange) => void): () => void {
     this.#changeListeners.add(listener)
     return () => { this.#changeListeners.delete(listener) }
   }
@@ -103,14 +115,15 @@ export class GatewayState {
         this.#log?.error({ err }, 'a listener for changes of targets failed')
       }
     }
-    if (isWorse) this.sessions.leaveTarget(upstream, endpoint, 'unhealthy', this.#removal)
-    if (state === 'maintenance' && before.state !== state) this.sessions.leaveTarget(upstream, endpoint, 'removed', this.#removal)
+    if (isWorse) this.sessions.leaveTarget(upstream, endpoint, this.#removal)
+    // To sessions, a target in maintenance is one that is gone; to handshakes under way, too.
+    if (state === 'maintenance' && before.state !== state) this.reconcile()
   }
 
   /** What the controls of upstreams need. */
-  controlHost (serves: Membership['serves']): ControlHost {
+  get controlHost (): ControlHost {
     return {
-      targetsChanged: () => { this.reconcile(serves) },
+      targetsChanged: () => { this.reconcile() },
       sessionsOn: (upstream, endpoint) => this.sessions.on(upstream, endpoint).length,
       moveSessions: (upstream, endpoint, count, spread) => {
         this.sessions.move(this.sessions.on(upstream, endpoint).slice(0, count), { ...this.#removal, spread })
@@ -123,9 +136,10 @@ export class GatewayState {
    *
    * @returns How many.
    */
-  reconcile (serves: Membership['serves']): number {
+  reconcile (): number {
+    const scopes = this.#scopes
     for (const [route, counts] of this.#sessionCounts) if (counts.deref() === undefined) this.#sessionCounts.delete(route)
-    return this.sessions.reconcile(session => serves.some(one => one(session)), this.#removal)
+    return this.sessions.reconcile(session => scopes.some(scope => scope.serves(session)), this.#removal)
   }
 
   /** How many sessions a route has. Kept as long as a route of this URL, or a session on one, is there. */

@@ -46,7 +46,6 @@ const plugin: FastifyPluginAsync<GatewayOptions> = async (app, givenOptions) => 
   const options = withDefaults(GatewayOptions, validated(GatewayOptions, givenOptions, 'The options of sluice'), ['drainTimeout', 'drainCode'])
   const membership = (app as { [MEMBERSHIP]?: Membership })[MEMBERSHIP]
   const state = membership?.state ?? new GatewayState(options.accessLog ?? app.initialConfig.disableRequestLogging === true)
-  if (membership === undefined) state.adopt(options, app.log)
   const { sessions } = state
 
   const paths = RouteTable.of(app.server)
@@ -69,12 +68,29 @@ const plugin: FastifyPluginAsync<GatewayOptions> = async (app, givenOptions) => 
       serve: (request, reply) => passThrough(request, reply, route, { upgrades, sessions })
     })
   }
-  const serves = membership?.serves ?? []
-  serves.push(session => routes.serves(session))
+  const scopes = membership?.scopes ?? []
+  scopes.push({
+    serves: session => routes.serves(session),
+    begin: () => registry.startChecks(),
+    retire: () => registry.stopChecks()
+  })
+  if (membership === undefined) state.adopt(scopes, options, app.log)
+  // What a plugin of this app has asked for ends with it: the state may outlive it.
+  const changeListeners = new Set<() => void>()
 
   app.decorate('gateway', {
     sessions,
-    upstreams: { ...registry.controls(state.controlHost(serves)), onChange: state.onTargetChange },
+    upstreams: {
+      ...registry.controls(state.controlHost),
+      onChange: listener => {
+        const stop = state.onTargetChange(listener)
+        changeListeners.add(stop)
+        return () => {
+          changeListeners.delete(stop)
+          stop()
+        }
+      }
+    },
     drain: drainOptions => sessions.drain(drainOptions)
   })
   app.decorate('upstream', function (this: FastifyInstance, name: string, upstreamOptions: UpstreamOptions) {
@@ -108,7 +124,7 @@ const plugin: FastifyPluginAsync<GatewayOptions> = async (app, givenOptions) => 
 
   app.addHook('onReady', async () => {
     routes.checkUpstreams()
-    registry.startChecks()
+    if (membership?.serving !== false) registry.startChecks()
     const { withoutSecret } = registry
     if (withoutSecret.length > 0) app.log.info({ upstreams: withoutSecret }, "These upstreams are sticky without a secret: one was made, so cookies are good until the gateway stops, and for no other gateway. Set 'sticky.secret' to change that.")
   })
@@ -126,6 +142,7 @@ const plugin: FastifyPluginAsync<GatewayOptions> = async (app, givenOptions) => 
   app.addHook('preClose', async () => { if (membership?.serving !== false) await listener.close() })
   app.addHook('onClose', async () => {
     await listener.closed(part)
+    for (const stop of changeListeners) stop()
     registry.release()
     if (membership === undefined) state.close()
   })

@@ -248,17 +248,18 @@ class ProxiedRequest implements ResponseListener {
 
   /** @returns Whether another attempt has begun, or has failed for good in its turn. */
   #tryAgain (error: Error): boolean {
-    const { sent, queued } = this.#sent!
+    const { sent, reused, queued } = this.#sent!
     this.#attempts ??= new Attempts(this.#exchange, this.#upstream, this.#request.raw.socket)
-    const target = this.#attempts.next(error, {
-      sent,
-      kept: true,
-      queued,
-      repeatable: this.#body === undefined && IDEMPOTENT.has(this.#request.method),
-      sendable: this.#body?.failure === undefined
-    })
-    if (target === undefined) return false
     try {
+      const target = this.#attempts.next(error, {
+        sent,
+        kept: true,
+        reused,
+        queued,
+        repeatable: this.#body === undefined && IDEMPOTENT.has(this.#request.method),
+        sendable: this.#body?.failure === undefined
+      })
+      if (target === undefined) return false
       this.#forward(target)
     } catch (error) {
       this.#fail(error as Error)

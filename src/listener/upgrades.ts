@@ -133,7 +133,7 @@ export class Upgrades {
   }
 
   /**
-   * Where Node can be told which requests are upgrades (from 22.21 and 24.9 on), the others that have a body never leave HTTP:
+   * On Node versions that ask which requests are upgrades (22.21, 24.9 and later), the others that have a body stay in HTTP:
    * Node 26 could not take them back, for it has begun to read it. The property is what http.createServer makes of
    * its documented option of that name; an app that is there already leaves no other way in. All others take the
    * path over giveBack(), because Node drops what has come in one packet behind a request that is left to HTTP.

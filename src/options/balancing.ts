@@ -1,4 +1,4 @@
-import { Type } from '@sinclair/typebox'
+import { Type, type TSchema } from '@sinclair/typebox'
 import type { HashFunction } from './functions.js'
 import { closed } from './units.js'
 import type * as types from './types.js'
@@ -35,25 +35,19 @@ export const HashOptions = Type.Object({
 }, { ...closed, description: 'The same key goes to the same target, as long as that is healthy.' })
 export type HashOptions = types.HashOptions
 
-const legDefaults = { requests: 'round-robin', handshakes: 'least-load' } as const
 const balanceDescription = 'How a target is chosen: one algorithm for requests and handshakes, or { requests, handshakes }. Default: round-robin for requests, least-load for handshakes.'
 
-export const balanceConfig = Type.Optional(Type.Union([
-  ...algorithms, HashConfig,
-  Type.Object({
-    requests: Type.Optional(Type.Union([...algorithms, HashConfig], { default: legDefaults.requests, description: algorithmDescription })),
-    handshakes: Type.Optional(Type.Union([...algorithms, HashConfig], { default: legDefaults.handshakes, description: algorithmDescription }))
-  }, closed)
+const leg = <Hash extends TSchema>(hash: Hash, standard: string) =>
+  Type.Optional(Type.Union([...algorithms, hash], { default: standard, description: algorithmDescription }))
+
+const balance = <Hash extends TSchema>(hash: Hash) => Type.Optional(Type.Union([
+  ...algorithms, hash,
+  Type.Object({ requests: leg(hash, 'round-robin'), handshakes: leg(hash, 'least-load') }, closed)
 ], { description: `${balanceDescription} ${algorithmDescription}` }))
 
+export const balanceConfig = balance(HashConfig)
 /** The same from code, where the key of a hash can be a function. */
-export const balanceOption = Type.Optional(Type.Union([
-  ...algorithms, HashOptions,
-  Type.Object({
-    requests: Type.Optional(Type.Union([...algorithms, HashOptions], { default: legDefaults.requests, description: algorithmDescription })),
-    handshakes: Type.Optional(Type.Union([...algorithms, HashOptions], { default: legDefaults.handshakes, description: algorithmDescription }))
-  }, closed)
-], { description: `${balanceDescription} ${algorithmDescription}` }))
+export const balanceOption = balance(HashOptions)
 
 /** Keeps a client at its target, by a cookie. */
 export const StickyOptions = Type.Object({

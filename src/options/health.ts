@@ -7,10 +7,10 @@ const status = Type.Integer({ minimum: 100, maximum: 599 })
 /** What ejects a target from its upstream for a while. */
 export const PassiveHealthOptions = Type.Object({
   failures: Type.Optional(Type.Integer({
-    minimum: 1, maximum: 1000, default: 3, description: 'Consecutive failures that eject a target: connections that cannot be made or break before a response, and timeouts of a response head or a handshake. Refusals of handshakes are no failures.'
+    minimum: 1, maximum: 1000, default: 3, description: 'Consecutive failures that eject a target: connections that cannot be made, new connections that break before a response, and timeouts of a response head or a handshake. Refused handshakes do not count.'
   })),
   statuses: Type.Optional(Type.Array(status, { description: 'Response statuses that count as failures, such as [502, 503]. Default: none.' })),
-  ejectFor: Type.Optional(milliseconds(10_000, 'How long a target is ejected for the first time; twice as long for the second time in a row, and so on, each time shortened or lengthened by up to a fifth.')),
+  ejectFor: Type.Optional(milliseconds(10_000, 'How long the first ejection of a target lasts; the second one in a row lasts twice as long, the third three times, and so on, each shortened or lengthened by up to 20 %.')),
   maxEjectFor: Type.Optional(milliseconds(300_000, 'The longest ejection.')),
   maxEjected: Type.Optional(Type.Number({
     minimum: 0, maximum: 1, default: 0.5, description: 'Share of the targets that can be ejected at a time, rounded down, but at least one of several. The last target that is healthy is never ejected.'
@@ -24,7 +24,7 @@ export const passiveHealthOption = Type.Optional(Type.Union([Type.Boolean(), Pas
 
 /** How targets are checked. */
 export const HealthOptions = Type.Object({
-  path: Type.Optional(Type.String({ pattern: '^/', description: 'Path, with query, of an HTTP GET. With websocket, that of the handshake.' })),
+  path: Type.Optional(Type.String({ pattern: '^/[!-~]*$', description: 'Path, with query, of an HTTP GET. With websocket, that of the handshake.' })),
   tcp: Type.Optional(Type.Literal(true, { description: 'Whether it is enough that a connection opens; over TLS, with its handshake.' })),
   websocket: Type.Optional(Type.Literal(true, { description: 'Whether a WebSocket is opened, and closed with 1000, to check a target.' })),
   interval: Type.Optional(milliseconds(5_000, 'Time from one check of a target to the next, shortened or lengthened by up to a fifth. The first check is made at once, and one that contradicts the state of the target is repeated within a second.')),

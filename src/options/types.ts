@@ -56,7 +56,7 @@ export interface HashConfig {
 }
 
 /** The same key goes to the same target, as long as that is healthy. */
-export interface HashOptions {
+export interface HashOptions extends Omit<HashConfig, 'hash'> {
   /**
    * What the same target is chosen for: 'address' (the client's, Fastify's request.ip), 'path', or a header, a cookie
    * or a query parameter by name. A request without it is balanced as by default. From code, also a function of the
@@ -69,11 +69,6 @@ export interface HashOptions {
   } | {
     query: string
   } | HashFunction
-  /**
-   * A target with more than this multiple of its fair share of the load is skipped, and the next one for the key is
-   * taken: 1.25 is usual. Default: no bound.
-   */
-  boundedLoad?: number
 }
 
 /** A cookie that keeps a client at its target, set on HTTP responses and on the 101 of a WebSocket. */
@@ -101,15 +96,15 @@ export interface StickyOptions {
 /** Passive health checks: what traffic shows of a target. */
 export interface PassiveHealthOptions {
   /**
-   * Consecutive failures that eject a target: connections that cannot be made or break before a response, and
-   * timeouts of a response head or a handshake. Refusals of handshakes are no failures. Default: 3.
+   * Consecutive failures that eject a target: connections that cannot be made, new connections that break before a
+   * response, and timeouts of a response head or a handshake. Refused handshakes do not count. Default: 3.
    */
   failures?: number
   /** Response statuses that count as failures, such as [502, 503]. Default: none. */
   statuses?: number[]
   /**
-   * How long a target is ejected for the first time; twice as long for the second time in a row, and so on, each time
-   * shortened or lengthened by up to a fifth. Milliseconds. Default: 10000.
+   * How long the first ejection of a target lasts; the second one in a row lasts twice as long, the third three
+   * times, and so on, each shortened or lengthened by up to 20 %. Milliseconds. Default: 10000.
    */
   ejectFor?: number
   /** The longest ejection. Milliseconds. Default: 300000. */
@@ -191,9 +186,9 @@ export interface UpstreamConfig {
   bodyTimeout?: number
   /**
    * How often a request or a handshake is sent again, to another target if there is one, when its connection broke
-   * before a response: only a request that is idempotent and has no body. A connection that could not be made is no
-   * such case: then every other target is tried once, whatever the request. A response, such as 503, is relayed and
-   * never retried. Default: 1.
+   * before a response: only a request that is idempotent and has no body. If no connection could be made, nothing was
+   * sent, so every other target is tried once, whatever the request. A response, such as 503, is relayed and never
+   * retried. Default: 1.
    */
   retries?: number
   /**
@@ -241,73 +236,7 @@ export interface UpstreamConfig {
 }
 
 /** A named group of interchangeable targets, with one policy. */
-export interface UpstreamOptions {
-  /** The interchangeable targets. Requests and sessions are spread over them by weight. */
-  targets: TargetOptions[]
-  /**
-   * Whether a cookie keeps a client at its target: true, or an object of options. Clients with HTTP long polling,
-   * such as socket.io with its default transports, need it if there is more than one target. Default: false.
-   */
-  sticky?: boolean | StickyOptions
-  /**
-   * Whether a target with consecutive failures is ejected for a while: true, false, or an object of options. Default:
-   * true.
-   */
-  passiveHealth?: boolean | PassiveHealthOptions
-  /** Active health checks: one of path, tcp and websocket, and when a target is up or down. */
-  health?: HealthOptions
-  /**
-   * What happens while no target is healthy: 'use-all' goes on as if all were, since a check can be wrong; 'refuse'
-   * responds with 503 SLUICE_NO_TARGET and Retry-After. Targets that are drained or in maintenance are not used
-   * either way. Default: "use-all".
-   */
-  whenNoneHealthy?: 'use-all' | 'refuse'
-  /**
-   * Over how long the weight of a target that came back or was added grows from a tenth to the whole; 0 for at once.
-   * It does not apply at the start of the gateway. Milliseconds. Default: 0.
-   */
-  slowStart?: number
-  /** How long a connection to a target may take to open; then 502. Milliseconds. Default: 5000. */
-  connectTimeout?: number
-  /**
-   * How long a target may take to send the head of an HTTP response once the request is sent; then 504. Milliseconds.
-   * Default: 60000.
-   */
-  headersTimeout?: number
-  /**
-   * How long an HTTP body may stand still, in either direction; then the exchange is broken off. Milliseconds.
-   * Default: 60000.
-   */
-  bodyTimeout?: number
-  /**
-   * How often a request or a handshake is sent again, to another target if there is one, when its connection broke
-   * before a response: only a request that is idempotent and has no body. A connection that could not be made is no
-   * such case: then every other target is tried once, whatever the request. A response, such as 503, is relayed and
-   * never retried. Default: 1.
-   */
-  retries?: number
-  /**
-   * How long the head of a response may be, that to a handshake included; the interim responses before it, together;
-   * and its trailers; then 502 SLUICE_TARGET_HEADERS_TOO_LARGE. Bytes. Default: 65536.
-   */
-  maxHeaderSize?: number
-  /**
-   * Connections to each target for requests; WebSocket sessions have their own and do not count. A further request
-   * waits for one. Default: no limit.
-   */
-  maxConnections?: number
-  /**
-   * Requests that may wait for a connection to a target that has maxConnections; a further one goes to another target
-   * or gets 503 SLUICE_TARGET_BUSY. Default: 1000.
-   */
-  maxQueue?: number
-  /**
-   * How long a request may wait for a connection to a target that has maxConnections; then 503 SLUICE_TARGET_BUSY.
-   * Milliseconds. Default: 10000.
-   */
-  queueTimeout?: number
-  /** TLS towards the targets of an upstream. */
-  tls?: UpstreamTlsOptions
+export interface UpstreamOptions extends Omit<UpstreamConfig, 'balance'> {
   /**
    * How a target is chosen: one algorithm for requests and handshakes, or { requests, handshakes }. Default:
    * round-robin for requests, least-load for handshakes. 'round-robin' (smooth, weighted), 'least-load' (fewest

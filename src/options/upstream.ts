@@ -59,7 +59,7 @@ const upstreamOptions = {
     minimum: 0,
     maximum: 10,
     default: 1,
-    description: 'How often a request or a handshake is sent again, to another target if there is one, when its connection broke before a response: only a request that is idempotent and has no body. A connection that could not be made is no such case: then every other target is tried once, whatever the request. A response, such as 503, is relayed and never retried.'
+    description: 'How often a request or a handshake is sent again, to another target if there is one, when its connection broke before a response: only a request that is idempotent and has no body. If no connection could be made, nothing was sent, so every other target is tried once, whatever the request. A response, such as 503, is relayed and never retried.'
   })),
   maxHeaderSize: Type.Optional(Type.Integer({
     minimum: 1024,

@@ -46,7 +46,7 @@ export class SessionLimitPolicy implements Policy {
   /**
    * Takes a place, until the end of the exchange.
    *
-   * @throws {ClientFullError | RouteFullError} if there is no place left.
+   * @throws {ClientFullError | RouteFullError} if a limit is reached.
    */
   admit ({ request: { ip }, exchange }: Admission): void {
     const { total, perClient } = this.#limits

@@ -10,6 +10,8 @@ export interface FailedAttempt {
   sent: boolean
   /** Its connection may have been kept alive from a request before it. */
   kept: boolean
+  /** Its connection has carried a request before it. */
+  reused: boolean
   /** It has waited for a connection. */
   queued: boolean
   /** Whether the request does no more when it is sent twice (RFC 9110 §9.2.2), and is still there to be sent. */
@@ -63,7 +65,7 @@ export class Attempts {
   /** Begins the attempt that follows a failed one, and gives its target; undefined where the error is final. */
   next (error: Error, attempt: FailedAttempt): Target | undefined {
     this.#exchange.failAttempt(error)
-    this.#upstream.fail(this.#exchange.target!, error, attempt.sent && attempt.kept)
+    this.#upstream.fail(this.#exchange.target!, error, attempt.reused)
     const target = this.#choose(error, attempt)
     if (target !== undefined) this.#exchange.choose(target)
     return target

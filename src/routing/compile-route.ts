@@ -87,7 +87,7 @@ export class CompiledRoutes {
       const upstream = this.#registry.get(typeof option === 'string' ? option : name)
       // What a function has named by its URL is not declared, and so not removed.
       if (upstream === undefined) return UpstreamRegistry.isUrl(name)
-      return upstream.targets.some(target => target.endpoint === endpoint)
+      return upstream.targets.some(target => target.endpoint === endpoint && target.state !== 'maintenance')
     }) ?? false
   }
 }

@@ -206,14 +206,11 @@ export class RunningGateway {
     next.serve()
     this.#front.serve(next.server)
     this.#state.accessLog.requests = parts.config.accessLog !== false
-    const reloaded = { ...differences(before.parts.config, parts.config), sessionsEnded: this.#state.reconcile(next.serves) }
+    const reloaded = { ...differences(before.parts.config, parts.config), sessionsEnded: this.#state.reconcile() }
     this.#retire(before)
     if (change !== undefined) {
       this.#watchCertificates(since)
-      await next.start(address => `Configuration reloaded, serving at ${address}`).catch((error: unknown) => {
-        // A stop that comes meanwhile closes the app. The change has been made all the same.
-        if (this.#closed === undefined) throw error
-      })
+      await next.start(address => `Configuration reloaded, serving at ${address}`)
     }
     this.app.log.info({ reloaded }, `configuration reloaded: ${summaryOf(reloaded)}`)
     return reloaded

@@ -33,7 +33,9 @@ export class Generation {
   /** It is the one that is served from now on. */
   serve (): void {
     this.#membership.serving = true
-    this.#membership.state.adopt(this.parts.config, this.app.log)
+    const { scopes, state } = this.#membership
+    state.adopt(scopes, this.parts.config, this.app.log)
+    for (const scope of scopes) scope.begin()
   }
 
   get server (): GenerationServer {
@@ -43,11 +45,6 @@ export class Generation {
   /** Whether routes have been added to its app that the next generation would not have. */
   get hasRoutesOfOthers (): boolean {
     return this.#routesOfOthers > 0
-  }
-
-  /** Says whether a session's route and target are there. */
-  get serves (): Membership['serves'] {
-    return this.#membership.serves
   }
 
   /**
@@ -80,6 +77,7 @@ export class Generation {
   /** Ends it behind its last exchange. */
   async retire (): Promise<void> {
     this.#membership.serving = false
+    for (const scope of this.#membership.scopes) scope.retire()
     await this.server.retire()
     await this.app.close()
   }

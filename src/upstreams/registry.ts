@@ -81,9 +81,13 @@ export class UpstreamRegistry {
     return created
   }
 
-  /** The app is ready: begins with the health checks. */
+  /** The app is served: begins with the health checks. */
   startChecks (): void {
     for (const upstream of this.#declared.values()) upstream.startChecks()
+  }
+
+  stopChecks (): void {
+    for (const upstream of this.#declared.values()) upstream.stopChecks()
   }
 
   /** Gives the targets of all upstreams back. */

@@ -48,7 +48,7 @@ export class Standing {
   #goodAt = 0
   /** Consecutive failures. */
   #failures = 0
-  /** Requests and handshakes that failed, in all. */
+  /** Attempts that failed, in all. */
   failed = 0
   /** Since when it has its state and health. */
   since = new Date()
@@ -105,7 +105,6 @@ export class Standing {
    * @param mayEject Asked when it is to be ejected: whether enough other targets are left.
    */
   fail (rules: EjectionRules, reason: string, mayEject: () => boolean): void {
-    this.failed++
     this.#failures++
     if (this.#failures < rules.failures || this.#ejection !== undefined || !mayEject()) return
     const time = Math.min(rules.ejectFor * (this.#ejections + 1), rules.maxEjectFor) * (1 - JITTER + 2 * JITTER * Math.random())

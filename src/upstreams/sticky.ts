@@ -9,6 +9,9 @@ interface Asking {
   readonly protocol: string
 }
 
+/** Of an HMAC-SHA256 in base64url. */
+const VALUE_LENGTH = 43
+
 /** Keeps clients at their targets, by a cookie (RFC 6265). */
 export class Sticky<Target extends { readonly address: { readonly origin: string } }> {
   readonly #name: string
@@ -43,7 +46,7 @@ export class Sticky<Target extends { readonly address: { readonly origin: string
   /** The target that a client's cookie stands for; undefined for none, one that is gone, or one that was made up. */
   targetOf ({ headers }: Asking): Target | undefined {
     const given = cookieOf(headers.cookie, this.#name)
-    if (given === undefined) return undefined
+    if (given?.length !== VALUE_LENGTH) return undefined
     const found = this.#targets.get(this.#hmac(given))
     if (found === undefined) return undefined
     const value = Buffer.from(given)

@@ -91,9 +91,15 @@ export class Upstream {
     for (const target of before) this.#endpoints.release(target.endpoint, this.name)
   }
 
-  /** Begins with the health checks, if there are any. */
+  /** It is served: begins with the health checks. Where there are none any more, what they have found is void. */
   startChecks (): void {
-    this.#checker?.start(this.#targets)
+    if (this.#checker !== undefined) this.#checker.start(this.#targets)
+    else for (const { standing } of this.#targets) if (standing.health === 'down') standing.setDown(false, 'it is not checked any more')
+  }
+
+  /** It is served no more: whatever still goes on in its generation, others check its targets. */
+  stopChecks (): void {
+    this.#checker?.stop()
   }
 
   /**
@@ -143,18 +149,21 @@ export class Upstream {
 
   /** A target has responded: with this status, or with a 101. */
   succeed ({ standing }: Target, status: number): void {
-    if (this.#passive?.statuses.has(status) === true) standing.fail(this.#passive, `it responded with ${status}`, () => this.#mayEject())
-    else standing.succeed()
+    if (this.#passive?.statuses.has(status) !== true) return standing.succeed()
+    standing.failed++
+    standing.fail(this.#passive, `it responded with ${status}`, () => this.#mayEject())
   }
 
   /**
    * An attempt at a target has failed.
    *
-   * @param kept Whether something was sent on a connection that may have been kept alive: that it was closed says nothing.
+   * @param reused Whether its connection had carried a request before: that it was closed says nothing of the target.
    */
-  fail ({ standing }: Target, error: Error, kept: boolean): void {
-    const isFailure = (error instanceof TargetUnreachableError && !kept) || error instanceof TargetTimeoutError
-    if (!isFailure || this.#passive === undefined) return
+  fail ({ standing }: Target, error: Error, reused: boolean): void {
+    const isFailure = (error instanceof TargetUnreachableError && !reused) || error instanceof TargetTimeoutError
+    if (!isFailure) return
+    standing.failed++
+    if (this.#passive === undefined) return
     const cause = error.cause instanceof Error ? error.cause.message : error.message
     standing.fail(this.#passive, cause, () => this.#mayEject())
   }
@@ -169,7 +178,7 @@ export class Upstream {
 
   /** Gives its targets back: it is used no more, but for what is under way. */
   release (): void {
-    this.#checker?.stop()
+    this.stopChecks()
     for (const target of this.#targets) this.#endpoints.release(target.endpoint, this.name)
     this.#targets = []
     this.#version = -1

@@ -119,16 +119,9 @@ export class Sessions {
     return endAll([...this.#live].filter(session => !isServed(session)), session => session.onRemoved, 'removed', removal)
   }
 
-  /**
-   * For the gateway: ends the sessions on a target.
-   *
-   * @param reason 'removed' for one in maintenance: they end as `onRemoved` of their routes says. 'unhealthy' for one that
-   *   is down: as `onUnhealthy` says.
-   * @returns How many end.
-   */
-  leaveTarget (upstream: string, endpoint: Endpoint, reason: 'removed' | 'unhealthy', removal: Removal): number {
-    const leaving = this.on(upstream, endpoint)
-    return endAll(leaving, session => reason === 'removed' ? session.onRemoved : session.onUnhealthy, reason, removal)
+  /** For the gateway: a target is found to be down. Its sessions end as `onUnhealthy` of their routes says. */
+  leaveTarget (upstream: string, endpoint: Endpoint, removal: Removal): void {
+    endAll(this.on(upstream, endpoint), session => session.onUnhealthy, 'unhealthy', removal)
   }
 
   /** For the gateway: the sessions on a target, the oldest first. */

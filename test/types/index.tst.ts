@@ -47,6 +47,7 @@ describe('createGateway()', () => {
 describe('the types of the options', () => {
   test('are those of their schemas', () => {
     expect<Static<typeof sluice.UpstreamOptions>>().type.toBe<UpstreamOptions>()
+    expect<Static<typeof service.UpstreamConfig>>().type.toBe<service.UpstreamConfig>()
     expect<Static<typeof sluice.WebSocketOptions>>().type.toBe<WebSocketOptions>()
     expect<Static<typeof sluice.ProxyOptions>>().type.toBe<ProxyOptions>()
     expect<Static<typeof sluice.PassthroughOptions>>().type.toBe<PassthroughOptions>()

@@ -2,12 +2,14 @@ import { once } from 'node:events'
 import { createServer as createSecure } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import t from 'tap'
-import type { UpstreamOptions } from '../../src/index.js'
+import type { TargetChange, UpstreamOptions } from '../../src/index.js'
 import { echoBackend, gatewayApp, httpBackend } from '../helpers/backends.js'
 import { selfSigned } from '../helpers/certificates.js'
 import { resources, startGateway, type RunningGateway } from '../helpers/gateway.js'
 import { rawTarget } from '../helpers/raw-target.js'
 import { closed, openSocket, refusal } from '../helpers/sockets.js'
+import { createGateway } from '../../src/service/index.js'
+import type { FastifyInstance } from 'fastify'
 
 const FAST = { interval: 20, timeout: 200 }
 
@@ -60,8 +62,11 @@ t.test('a target whose checks fail is down, and up again when they pass', async 
   t.match(await change(gateway, 2), { target: ill.url, health: 'healthy', reason: '2 checks passed in a row' })
   await gateway.app.close()
   const checks = good.seen.length
-  await new Promise(resolve => setTimeout(resolve, 5 * FAST.interval))
-  t.equal(good.seen.length, checks, 'none is made any more')
+  const other = await patient(t)
+  const five = new Promise<void>(resolve => { other.state.onCheck = () => { if (other.seen.length === 5) resolve() } })
+  await startGateway(t, { targets: [other.url], upstream: { health: { path: '/health?x=1', ...FAST } } })
+  await five
+  t.equal(good.seen.length, checks, 'none is made any more while another gateway makes five')
 })
 
 t.test('one failed check changes nothing; it is repeated at once', async t => {
@@ -194,7 +199,11 @@ t.test('what is wrong with the options is said at once', async t => {
   const cases: Array<[object, RegExp]> = [
     [{}, /Upstream 'a': option 'health': it does not say what to check; add one of 'path: \/health', 'tcp: true' and 'websocket: true'/],
     [{ tcp: true, path: '/' }, /'tcp' checks a connection alone; remove it, or remove 'path' and 'websocket'/],
-    [{ path: 'health' }, /option 'health.path': must be a string matching '\^\/', got "health"/],
+    [{ path: 'health' }, /option 'health.path': must be a string matching .*, got "health"/],
+    [{ path: '/a b' }, /option 'health.path': must be a string matching/],
+    [{ path: '/', headers: { 'bad name': 'x' } }, /option 'health.headers': 'bad name' is not a valid header/],
+    [{ path: '/', headers: { name: 'a\r\nb' } }, /option 'health.headers': 'name' is not a valid header/],
+    [{ path: '/', host: 'a b' }, /option 'health.host': 'a b' is not a valid host and port/],
     [{ path: '/', interval: -1 }, /option 'health.interval': must be an integer of at least 1, got -1/],
     [{ path: '/', statuses: ['400-200'] }, /option 'health.statuses': the range '400-200' is empty; write '200-400'/],
     [{ paht: '/' }, /there is no such option; did you mean 'path'\?/]
@@ -205,4 +214,51 @@ t.test('what is wrong with the options is said at once', async t => {
     [{ targets: [{ url: 'http://127.0.0.1:1', weight: -1 }] }, /weight': must be an integer of at least 1, got -1/],
     [{ sticky: { secret: 'short' } }, /option 'sticky.secret': must be a string with a length of at least 16/]
   ] as Array<[object, RegExp]>) t.throws(() => app.upstream('a', { targets: ['http://127.0.0.1:1'], ...options }), { code: 'SLUICE_OPTIONS_INVALID', message })
+})
+
+t.test('after a reload, only the new configuration checks, hears of changes, and says what is down', async t => {
+  const one = await patient(t)
+  one.state.status = 500
+  const held = await rawTarget(t)
+  const heard: number[] = []
+  let generations = 0
+  const gateway = await createGateway({
+    listen: { host: '127.0.0.1', port: 0 },
+    upstreams: { app: { targets: [one.url], health: { path: '/health?x=1', ...FAST } }, held: { targets: [held.url] } },
+    routes: [{ url: '/held', upstream: 'held' }, { url: '/*', upstream: 'app' }]
+  }, {
+    logger: false,
+    setup: (app: FastifyInstance) => {
+      const generation = generations++
+      app.gateway.upstreams.onChange(() => heard.push(generation))
+    }
+  })
+  t.teardown(() => gateway.close())
+  const url = await gateway.listen()
+  const upstream = () => gateway.upstreams.get('app')!
+  const nextChange = () => new Promise<TargetChange>(resolve => { gateway.app.gateway.upstreams.onChange(resolve) })
+  if (upstream().targets[0]!.health !== 'down') await nextChange()
+  // It keeps its generation.
+  const pending = fetch(`${url}/held`)
+  const wire = await held.next()
+  await wire.head()
+  const { config } = gateway
+  await gateway.reload({ ...config, upstreams: { ...config.upstreams, app: { targets: [one.url] } } })
+  t.match(upstream().targets, [{ health: 'healthy', reason: 'it is not checked any more' }])
+  const checks = one.seen.length
+  const two = await patient(t)
+  const five = new Promise<void>(resolve => { two.state.onCheck = () => { if (two.seen.length === 5) resolve() } })
+  await gateway.reload({ ...gateway.config, upstreams: { ...gateway.config.upstreams, app: { targets: [two.url], health: { path: '/health?x=1', ...FAST } } } })
+  await five
+  t.ok(one.seen.length <= checks + 1, 'the first generation, which is still there, makes no checks')
+  wire.write('HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n')
+  t.equal((await pending).status, 200)
+  while (heard.length > 0) heard.pop()
+  // The first and the second generation close behind their last requests.
+  await gateway.reload({ ...gateway.config })
+  await gateway.reload({ ...gateway.config })
+  heard.length = 0
+  upstream().setTarget(two.url, { state: 'drain' })
+  t.ok(heard.includes(generations - 1))
+  t.notOk(heard.includes(0), 'what a generation that has ended had asked for is gone')
 })

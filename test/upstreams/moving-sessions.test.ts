@@ -2,6 +2,9 @@ import t from 'tap'
 import type { WebSocket } from 'ws'
 import { echoBackend } from '../helpers/backends.js'
 import { startGateway } from '../helpers/gateway.js'
+import { handshake } from '../helpers/raw-client.js'
+import { goodResponse, rawTarget } from '../helpers/raw-target.js'
+import { Wire } from '../helpers/wire.js'
 import { closed, openSocket, refusal } from '../helpers/sockets.js'
 
 t.test('1,000 sessions on two targets, a third is added: the next 500 all go there; in the end all counters are zero', async t => {
@@ -84,6 +87,20 @@ t.test('maintenance takes a target out of service: its sessions end as if it had
   t.equal(response.status, 503)
   t.ok(response.headers.get('retry-after'))
   for (const socket of sockets) socket.terminate()
+})
+
+t.test('a handshake under way to a target that goes into maintenance opens a session that ends at once', async t => {
+  const target = await rawTarget(t)
+  const gateway = await startGateway(t, { targets: [target.url], route: { websocket: { onRemoved: 'close', closeTimeout: 50 } } })
+  const client = await Wire.connect(t, gateway.port)
+  client.write(handshake())
+  const server = await target.next()
+  const request = await server.head()
+  gateway.app.gateway.upstreams.get('main')!.setTarget(target.url, { state: 'maintenance' })
+  server.write(goodResponse(request))
+  t.match(await client.head(), { start: 'HTTP/1.1 101 Switching Protocols' })
+  await gateway.ended()
+  t.match(gateway.ends, [{ by: 'gateway', reason: 'removed', code: 1012 }])
 })
 
 t.test('a target that is added starts slowly where that is asked for, and never at the start', async t => {

@@ -91,8 +91,25 @@ t.test('it is off where it is to be off', async t => {
   for (const passiveHealth of [false, { maxEjected: 0 }]) {
     const gateway = await startGateway(t, { targets: [(await ok(t)).url, await deadUrl()], upstream: { passiveHealth } })
     for (let count = 0; count < 20; count++) t.equal(await get(gateway), 200)
-    t.match(statusOf(gateway), [{ health: 'healthy' }, { health: 'healthy' }])
+    t.match(statusOf(gateway), [{ health: 'healthy' }, { health: 'healthy', failures: 10 }])
   }
+})
+
+t.test('a target that breaks every new connection is ejected; one that closes kept-alive ones is not', async t => {
+  const good = await ok(t)
+  const resetting = await httpBackend(t, request => request.socket.destroy())
+  const gateway = await startGateway(t, { targets: [good.url, resetting.url] })
+  for (let count = 0; count < 8; count++) t.equal(await get(gateway), 200)
+  t.match(statusOf(gateway), [{ health: 'healthy' }, { health: 'ejected', failures: 3 }])
+  const served = new WeakSet()
+  const closing = await httpBackend(t, (request, response) => {
+    if (served.has(request.socket)) return request.socket.destroy()
+    served.add(request.socket)
+    response.end()
+  })
+  const other = await startGateway(t, { targets: [good.url, closing.url] })
+  for (let count = 0; count < 20; count++) t.equal(await get(other), 200)
+  t.match(statusOf(other), [{ health: 'healthy' }, { health: 'healthy', failures: 0 }])
 })
 
 t.test('timeouts of a response head and of a handshake count', async t => {

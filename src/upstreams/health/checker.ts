@@ -45,7 +45,9 @@ export class HealthChecker {
     for (const standing of gone) this.#stop(standing)
   }
 
+  /** Makes no more checks. */
   stop (): void {
+    this.#isStarted = false
     for (const standing of [...this.#checks.keys()]) this.#stop(standing)
   }
 

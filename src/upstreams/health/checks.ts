@@ -50,7 +50,7 @@ export function check (address: TargetAddress, plan: CheckPlan, cancellation: Ca
       if (plan.kind === 'tcp') settle(undefined)
       else if (plan.kind === 'http') checkHttp(connected, address, plan, settle)
       else checkWebSocket(connected, address, plan, settle)
-    }, (error: Error) => settle(error.cause instanceof Error ? error.cause.message : error.message))
+    }).catch((error: Error) => settle(error.cause instanceof Error ? error.cause.message : error.message))
   })
 }
 

@@ -1,5 +1,7 @@
 import { OptionsInvalidError } from '../../errors.js'
 import type { TlsClientOptions } from '../../net/tls.js'
+import { isHost } from '../../message/host.js'
+import { isHeaderValue, isToken } from '../../message/headers.js'
 import { withDefaults } from '../../options/defaults.js'
 import { HealthOptions } from '../../options/index.js'
 import type { CheckPlan } from './checks.js'
@@ -15,7 +17,7 @@ export interface HealthPlan extends CheckPlan {
 
 /**
  * @param where What has the options, for errors.
- * @throws {OptionsInvalidError} for no kind of check, or more than one, and for a range of statuses that is empty.
+ * @throws {OptionsInvalidError} for no kind of check, or more than one, for an invalid host or header, and for an empty range.
  */
 export function healthPlan (options: HealthOptions, tls: TlsClientOptions, where: string): HealthPlan {
   const { path, tcp, websocket, interval, timeout, fall, rise, statuses = ['200-399'], host, headers = {}, port } =
@@ -25,6 +27,10 @@ export function healthPlan (options: HealthOptions, tls: TlsClientOptions, where
   }
   if (tcp === undefined && path === undefined && websocket === undefined) {
     throw new OptionsInvalidError(where, "option 'health': it does not say what to check; add one of 'path: /health', 'tcp: true' and 'websocket: true'")
+  }
+  if (host !== undefined && !isHost(host)) throw new OptionsInvalidError(where, `option 'health.host': '${host}' is not a valid host and port`)
+  for (const [name, value] of Object.entries(headers)) {
+    if (!isToken(name) || !isHeaderValue(value)) throw new OptionsInvalidError(where, `option 'health.headers': '${name}' is not a valid header`)
   }
   const ranges = statuses.map(one => {
     const [from, to = from] = String(one).split('-').map(Number) as [number, number?]

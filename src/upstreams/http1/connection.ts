@@ -70,6 +70,8 @@ export class TargetConnection implements ResponseParts {
   readonly #bodyAlarm: Alarm
   readonly #stopReading: () => void
   #exchange: PendingExchange | undefined
+  /** It has carried a request. */
+  #used = false
   /** Some of the request has not been written yet. */
   #sending = false
   /** The client does not read. */
@@ -98,7 +100,8 @@ export class TargetConnection implements ResponseParts {
     const { method, upgrade, headers } = exchange.request
     if (!this.authenticated) this.authenticated = authenticatesConnection(headers)
     this.#reader.begin(exchange.limits.maxHeaderSize, method === 'HEAD', upgrade)
-    exchange.begin(this)
+    exchange.begin(this, this.#used)
+    this.#used = true
     writeRequest(this.#socket, exchange, () => {
       this.#sending = false
       exchange.sentAt = performance.now()

@@ -27,6 +27,7 @@ export class PendingExchange extends AsyncResource implements TargetExchange {
   readonly cancellation = new Cancellation()
   readonly limits: TargetLimits
   queued = false
+  reused = false
   connectedAt = 0
   sentAt = 0
   #carrier: Carrier | undefined
@@ -49,9 +50,10 @@ export class PendingExchange extends AsyncResource implements TargetExchange {
     return this.#carrier !== undefined
   }
 
-  /** Goes out on a connection. */
-  begin (carrier: Carrier): void {
+  /** Goes out on a connection. @param reused Whether that has carried a request before. */
+  begin (carrier: Carrier, reused: boolean): void {
     this.#carrier = carrier
+    this.reused = reused
     this.connectedAt = performance.now()
   }
 

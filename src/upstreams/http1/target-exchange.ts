@@ -90,6 +90,8 @@ export interface ResponseListener {
 export interface TargetExchange {
   /** A connection was there, and the request has been written to it, or some of it. */
   readonly sent: boolean
+  /** Its connection has carried a request before: that it was closed says nothing of the target. */
+  readonly reused: boolean
   /** It has had to wait for a connection, as all that there may be were in use. */
   readonly queued: boolean
   /** The response is complete, or there will be none. */

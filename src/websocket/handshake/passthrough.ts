@@ -157,7 +157,7 @@ class Handshake implements AcceptedHandshake {
         return { result, headers }
       } catch (error) {
         attempts ??= new Attempts(exchange, upstream)
-        const next = attempts.next(error as Error, { sent, kept: false, queued: false, repeatable: true, sendable: !cancellation.cancelled && !this.reply.sent })
+        const next = attempts.next(error as Error, { sent, kept: false, reused: false, queued: false, repeatable: true, sendable: !cancellation.cancelled && !this.reply.sent })
         if (next === undefined) throw error
         target = next
       }
