@@ -5,6 +5,10 @@ import * as options from '../src/options/index.js'
 const NAMED: Record<string, TSchema> = {
   TargetOptions: options.TargetOptions,
   UpstreamTlsOptions: options.UpstreamTlsOptions,
+  DnsOptions: options.DnsOptions,
+  HttpTargetsOptions: options.HttpTargetsOptions,
+  KubernetesOptions: options.KubernetesOptions,
+  DiscoveryOptions: options.DiscoveryOptions,
   HashConfig: options.HashConfig,
   HashOptions: options.HashOptions,
   StickyOptions: options.StickyOptions,
@@ -21,6 +25,7 @@ const NAMED: Record<string, TSchema> = {
   CookieRules: options.CookieRules,
   ProxyOptions: options.ProxyOptions,
   PassthroughOptions: options.PassthroughOptions,
+  RouteConstraints: options.RouteConstraints,
   RouteConfig: options.RouteConfig,
   GatewayOptions: options.GatewayOptions,
   LogLevel: options.LogLevel,
@@ -30,7 +35,7 @@ const NAMED: Record<string, TSchema> = {
 }
 
 /** Options that take more from code than from a file, and the same ones of a file. */
-const OF_CODE: Record<string, string> = { HashOptions: 'HashConfig', UpstreamOptions: 'UpstreamConfig' }
+const OF_CODE: Record<string, string> = { HashOptions: 'HashConfig', UpstreamOptions: 'UpstreamConfig', WebSocketOptions: 'WebSocketConfig' }
 
 const WIDTH = 118
 
@@ -98,7 +103,8 @@ function typeText (schema: TSchema, indent: string, functions: Set<string>, itse
   if (KindGuard.IsNull(schema)) return 'null'
   const { typeName } = schema as { typeName?: string }
   if (typeName === undefined) throw new TypeError(`a schema has no type that this script knows: ${JSON.stringify(schema)}`)
-  functions.add(typeName)
+  // One that is made of others has no name to import.
+  if (/^\w+$/.test(typeName)) functions.add(typeName)
   return typeName
 }
 

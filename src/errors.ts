@@ -102,7 +102,7 @@ export const TargetResponseInvalidError = createError(
 /** The head of the target's response, the interim responses before it or its trailers are longer than the upstream's `maxHeaderSize`. */
 export const TargetHeadersTooLargeError = createError(
   'SLUICE_TARGET_HEADERS_TOO_LARGE', 'The upstream sent response headers that are too large', 502, 'target')
-/** All of the target's `maxConnections` are in use, and the queue for them is full, or took too long. */
+/** All that the limits of the upstream allow is in use, and the queue for a place is full, or took too long. */
 export const TargetBusyError = createError(
   'SLUICE_TARGET_BUSY', 'The upstream is busy', 503, 'target', true)
 /** The function in `upstream` threw, or gave something that is neither a declared name nor a URL. */
@@ -120,6 +120,9 @@ export const HttpVersionError = createError(
 /** The target took the connection and did not respond within the limit. */
 export const TargetTimeoutError = createError(
   'SLUICE_TARGET_TIMEOUT', 'The upstream did not respond in time', 504, 'target')
+/** The target took longer than the upstream's `attemptTimeout`, and another attempt was made, or could not be. */
+export const AttemptTimeoutError = createError(
+  'SLUICE_ATTEMPT_TIMEOUT', 'The upstream did not respond in time', 504, 'target', true)
 /** The client does not send its request, or sends it too slowly (the limits of the listener). */
 export const RequestTimeoutError = createError(
   'SLUICE_REQUEST_TIMEOUT', 'The request did not arrive in time', 408, 'client')

@@ -88,13 +88,14 @@ export class GatewayState {
     this.observers.add(this.accessLog)
     this.observers.add(diagnostics)
     this.endpoints.onChange = (change, endpoint) => this.#onTargetChange(change, endpoint)
+    this.endpoints.onTargets = () => { this.reconcile() }
   }
 
   /** The app that is served: its scopes, its options for sessions that lose their target, and its log. */
   adopt (scopes: readonly ScopeOfGeneration[], options: Pick<GatewayOptions, 'drainCode' | 'drainSpread'>, log: FastifyBaseLogger): void {
     this.#scopes = scopes
     this.#removal = removalOf(options)
-    this.#log = log
+    this.#log = this.endpoints.log = log
   }
 
   /** Hears of the states and the health of targets. Gives what ends it. */

@@ -11,6 +11,7 @@ import { GatewayOptions, PassthroughOptions, type UpstreamOptions } from './opti
 import { validated } from './options/validate.js'
 import { EXCHANGE } from './proxy/exchange.js'
 import { CompiledRoutes } from './routing/compile-route.js'
+import { addConstraints } from './routing/constraints.js'
 import { watchOptIns } from './routing/opt-in.js'
 import { finishProxiedRoute, registerProxiedRoute, type ProxyRouteOptions, type RouteServing } from './routing/proxied-route.js'
 import { RouteTable } from './routing/route-table.js'
@@ -54,6 +55,7 @@ const plugin: FastifyPluginAsync<GatewayOptions> = async (app, givenOptions) => 
   const checkReadings = (request: FastifyRequest): void => {
     paths.check(request.method, requestTarget(request.raw), () => request.routeOptions.url!)
   }
+  addConstraints(app)
   const listener = Listener.of(app)
   const { upgrades } = listener
   if (options.ignoreUpgrade !== undefined) upgrades.ignore(options.ignoreUpgrade)
@@ -71,8 +73,8 @@ const plugin: FastifyPluginAsync<GatewayOptions> = async (app, givenOptions) => 
   const scopes = membership?.scopes ?? []
   scopes.push({
     serves: session => routes.serves(session),
-    begin: () => registry.startChecks(),
-    retire: () => registry.stopChecks()
+    begin: () => registry.serve(),
+    retire: () => registry.retire()
   })
   if (membership === undefined) state.adopt(scopes, options, app.log)
   // What a plugin of this app has asked for ends with it: the state may outlive it.
@@ -124,7 +126,8 @@ const plugin: FastifyPluginAsync<GatewayOptions> = async (app, givenOptions) => 
 
   app.addHook('onReady', async () => {
     routes.checkUpstreams()
-    if (membership?.serving !== false) registry.startChecks()
+    await registry.discovered()
+    if (membership?.serving !== false) registry.serve()
     const { withoutSecret } = registry
     if (withoutSecret.length > 0) app.log.info({ upstreams: withoutSecret }, "These upstreams are sticky without a secret: one was made, so cookies are good until the gateway stops, and for no other gateway. Set 'sticky.secret' to change that.")
   })

@@ -1,12 +1,13 @@
 import type { IncomingMessage } from 'node:http'
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import { BodyTimeoutError, ClientLeftError, HttpVersionError, NoTargetError, RequestInvalidError, sourceOf, TargetBusyError, TargetTimeoutError, TargetUnreachableError } from '../errors.js'
+import { AttemptTimeoutError, BodyTimeoutError, ClientLeftError, HttpVersionError, NoTargetError, RequestInvalidError, sourceOf, TargetBusyError, TargetTimeoutError, TargetUnreachableError } from '../errors.js'
 import { claimExpectation, type Expectation } from '../listener/expectation.js'
 import { isInTurn, whenInTurn } from '../listener/response-order.js'
 import { headerIndex, headerValues, responseHeaders, trailerHeaders, withoutHeaders, type HeaderList } from '../message/headers.js'
 import type { ResponseHead } from '../message/response.js'
 import { inContext } from '../net/async-context.js'
-import { Attempts, firstTarget } from '../proxy/attempts.js'
+import { pathAt } from '../net/target-address.js'
+import { Attempts, firstTarget, type FailedAttempt } from '../proxy/attempts.js'
 import { Exchange } from '../proxy/exchange.js'
 import { headersToClient, headersToTarget, type Route } from '../proxy/route.js'
 import type { ResponseListener, TargetExchange, TargetRequest } from '../upstreams/http1/target-exchange.js'
@@ -85,6 +86,8 @@ class ProxiedRequest implements ResponseListener {
   /** The response of the target has come to its end. */
   #complete = false
   #watchesReader = false
+  /** Ends an attempt that takes too long, while another could follow. */
+  #attemptTimer: NodeJS.Timeout | undefined
 
   constructor (request: FastifyRequest, reply: FastifyReply, route: ProxiedRoute) {
     this.#request = request
@@ -135,7 +138,7 @@ class ProxiedRequest implements ResponseListener {
       this.#body = requestBody(request, this.#reply, limits, error => { if (this.#sent?.sent === false) this.#sent.cancel(error) })
     }
     const { raw } = this.#reply
-    if (isInTurn(raw)) this.#forward(firstTarget(this.#exchange, upstream, request.raw.socket))
+    if (isInTurn(raw)) this.#forwardTo(firstTarget(this.#exchange, upstream, request.raw.socket))
     else whenInTurn(raw, () => this.#onTurn())
   }
 
@@ -150,7 +153,27 @@ class ProxiedRequest implements ResponseListener {
       return
     }
     try {
-      this.#forward(firstTarget(this.#exchange, this.#upstream, this.#request.raw.socket))
+      this.#forwardTo(firstTarget(this.#exchange, this.#upstream, this.#request.raw.socket))
+    } catch (error) {
+      this.#fail(error as Error)
+    }
+  }
+
+  /** @throws As `#forward()` does. */
+  #forwardTo (target: Target | Promise<Target>): void {
+    if (target instanceof Promise) target.then(found => this.#forwardLate(found), error => this.#fail(error))
+    else this.#forward(target)
+  }
+
+  /** Behind the wait for a place. */
+  #forwardLate (target: Target): void {
+    // The client has left, or a timeout of Fastify's has responded meanwhile.
+    if (this.#hasResponse) {
+      this.#body?.stop()
+      return
+    }
+    try {
+      this.#forward(target)
     } catch (error) {
       this.#fail(error as Error)
     }
@@ -164,7 +187,7 @@ class ProxiedRequest implements ResponseListener {
     this.#headers = this.#body === undefined ? headers : headersOfBody(this.#request, headers)
     this.#sent = target.send({
       method,
-      path: this.#path,
+      path: pathAt(target.address, this.#path),
       headers: this.#headers,
       body: this.#body ?? null,
       anew: this.#attempts?.anew === true,
@@ -173,6 +196,16 @@ class ProxiedRequest implements ResponseListener {
       trailers: trailersOf(raw)
     }, this)
     if (raw.socket.destroyed) this.#sent.cancel(new ClientLeftError())
+    const { attemptTimeout } = this.#upstream
+    if (attemptTimeout !== undefined) this.#limitAttempt(this.#sent, attemptTimeout)
+  }
+
+  #limitAttempt (sent: TargetExchange, timeout: number): void {
+    clearTimeout(this.#attemptTimer)
+    this.#attemptTimer = setTimeout(() => {
+      if (this.#writer !== undefined || this.#hasResponse || !this.#nextAttempts().mayMoveOn(this.#attemptSoFar())) return
+      sent.cancel(new AttemptTimeoutError({ cause: new Error(`no head of a response within ${timeout} ms`) }))
+    }, timeout).unref()
   }
 
   onInterim ({ status, headers }: ResponseHead): void {
@@ -182,6 +215,7 @@ class ProxiedRequest implements ResponseListener {
 
   onHead (head: ResponseHead): void {
     this.#exchange.firstByteAt = performance.now()
+    if (this.#attemptTimer !== undefined) clearTimeout(this.#attemptTimer)
     this.#upstream.succeed(this.#exchange.target!, head.status)
     if (this.#reply.sent) {
       // A timeout of Fastify's has responded already.
@@ -248,23 +282,31 @@ class ProxiedRequest implements ResponseListener {
 
   /** @returns Whether another attempt has begun, or has failed for good in its turn. */
   #tryAgain (error: Error): boolean {
-    const { sent, reused, queued } = this.#sent!
-    this.#attempts ??= new Attempts(this.#exchange, this.#upstream, this.#request.raw.socket)
     try {
-      const target = this.#attempts.next(error, {
-        sent,
-        kept: true,
-        reused,
-        queued,
-        repeatable: this.#body === undefined && IDEMPOTENT.has(this.#request.method),
-        sendable: this.#body?.failure === undefined
-      })
+      const target = this.#nextAttempts().next(error, this.#attemptSoFar())
       if (target === undefined) return false
-      this.#forward(target)
+      this.#forwardTo(target)
     } catch (error) {
       this.#fail(error as Error)
     }
     return true
+  }
+
+  #nextAttempts (): Attempts {
+    this.#attempts ??= new Attempts(this.#exchange, this.#upstream, this.#request.raw.socket)
+    return this.#attempts
+  }
+
+  #attemptSoFar (): FailedAttempt {
+    const { sent, reused, queued } = this.#sent!
+    return {
+      sent,
+      kept: true,
+      reused,
+      queued,
+      repeatable: this.#body === undefined && IDEMPOTENT.has(this.#request.method),
+      sendable: this.#body?.failure === undefined
+    }
   }
 
   /** Responds with an error. */
@@ -299,6 +341,7 @@ class ProxiedRequest implements ResponseListener {
   #end (): void {
     const exchange = this.#exchange
     const { raw } = this.#reply
+    if (this.#attemptTimer !== undefined) clearTimeout(this.#attemptTimer)
     const status = raw.headersSent ? raw.statusCode : undefined
     if (this.#sent !== undefined) {
       exchange.connectedAt = this.#sent.connectedAt

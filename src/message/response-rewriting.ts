@@ -31,9 +31,9 @@ export function responseChange ({ stripPrefix = '', rewriteLocation = false, rew
       const name = headers[index]!.toLowerCase()
       const value = headers[index + 1]!
       if (rewriteLocation && isLocation(name)) {
-        changed[index + 1] = publicLocation(name, value, prefix, hosts ??= hostsOf(question))
+        changed[index + 1] = publicLocation(name, value, prefix, question.address.basePath, hosts ??= hostsOf(question))
       } else if (rules !== false && name === 'set-cookie') {
-        changed[index + 1] = publicCookie(value, prefix, rules, request.hostname)
+        changed[index + 1] = publicCookie(value, prefix, question.address.basePath, rules, request.hostname)
       }
     }
     return changed
@@ -54,18 +54,32 @@ const BEFORE_REFRESH_URL = /^\s*[\d.]+\s*[;,]\s*(?:url\s*=\s*)?["']?/i
 /** A URL of HTTP up to the end of its authority (RFC 3986 §3.2). Browsers take a backslash for a slash. */
 const ORIGIN = /^(https?|wss?):\/\/([^/?#\\\s"']+)/i
 
-function publicLocation (name: string, value: string, prefix: string, hosts: string[]): string {
+function publicLocation (name: string, value: string, prefix: string, basePath: string, hosts: string[]): string {
   const before = name === 'refresh' ? BEFORE_REFRESH_URL.exec(value)?.[0] : ''
   if (before === undefined) return value
   const url = value.slice(before.length)
   const [origin, scheme, authority] = ORIGIN.exec(url) ?? []
-  if (origin === undefined) return isPath(url) ? before + prefix + url : value
+  if (origin === undefined) {
+    const inside = isPath(url) ? withoutBase(url, basePath) : undefined
+    return inside === undefined ? value : before + prefix + inside
+  }
   if (!hosts.some(host => isSameHost(authority!.toLowerCase(), host, scheme!.toLowerCase()))) return value
   // Relative to the client's own URL, so that scheme, host and port are those it has used (RFC 9110 §10.2.2).
-  const rest = url.slice(origin.length)
+  const rest = withoutBase(url.slice(origin.length), basePath)
+  if (rest === undefined) return value
   const path = `${prefix}${/^[/\\]/.test(rest) ? '' : '/'}${rest}`
   // Two slashes would begin another host. Browsers leave out the tabs between them.
   return before + (/^[/\\]\s*[/\\]/.test(path) ? `/.${path}` : path)
+}
+
+/** What is behind the base path of the target; undefined for a path outside, which no client can reach. */
+function withoutBase (path: string, basePath: string): string | undefined {
+  if (basePath === '') return path
+  if (!path.startsWith(basePath)) return undefined
+  const rest = path.slice(basePath.length)
+  if (rest === '') return '/'
+  if (rest.startsWith('/')) return rest
+  return /^[?#]/.test(rest) ? `/${rest}` : undefined
 }
 
 /** A path from the root; what begins with two slashes names another host. */
@@ -80,7 +94,7 @@ function isSameHost (authority: string, host: string, scheme: string): boolean {
 }
 
 /** Attributes as user agents read them: split at every semicolon, quoted or not (RFC 6265 §5.2). */
-function publicCookie (cookie: string, prefix: string, { domain, path }: CookieRules, hostname: string): string {
+function publicCookie (cookie: string, prefix: string, basePath: string, { domain, path }: CookieRules, hostname: string): string {
   // Without these very attributes no client would take it (RFC 6265bis §4.1.3.2).
   if (/^\s*__host-/i.test(cookie)) return cookie
   const [pair, ...attributes] = cookie.split(';')
@@ -92,16 +106,20 @@ function publicCookie (cookie: string, prefix: string, { domain, path }: CookieR
     if (rule === null) continue
     if (rule === undefined || value === undefined) changed += `;${attribute}`
     else if (rule !== true) changed += `;${name}=${rule}`
-    else if (attributeName === 'path') changed += `;${name}=${publicPath(value, prefix)}`
+    else if (attributeName === 'path') changed += `;${name}=${publicPath(value, prefix, basePath)}`
     else if (isDomainOf(hostname, value)) changed += `;${attribute}`
   }
   return changed
 }
 
 /** What is no path from the root, clients take for none. */
-function publicPath (value: string, prefix: string): string {
-  const [, start, path] = /^(\s*"?)(\/.*)$/.exec(value) ?? []
-  if (path === undefined || prefix === '') return value
+function publicPath (value: string, prefix: string, basePath: string): string {
+  const [, start, given] = /^(\s*"?)(\/.*)$/.exec(value) ?? []
+  if (given === undefined || (prefix === '' && basePath === '')) return value
+  // One that holds for more than the target's base path holds for all that it has of the client's.
+  const path = `${basePath}/`.startsWith(given.endsWith('/') ? given : `${given}/`) ? '/' : withoutBase(given, basePath)
+  if (path === undefined) return value
+  if (prefix === '') return start + path
   // '/shop/' would not hold for '/shop' (RFC 6265 §5.1.4).
   return start + prefix + (/^\/["\s]*$/.test(path) ? path.slice(1) : path)
 }

@@ -1,9 +1,10 @@
 import { lookup } from 'node:dns'
+import { isIPv6 } from 'node:net'
 
 type AddressesListener = (error: Error | null, addresses: string[]) => void
 
-/** For tests, which have names of their own. */
-export const resolver = { lookup }
+/** How names are resolved, and how often that of a target with connections is again, in milliseconds. Tests have their own. */
+export const resolver = { lookup, interval: 10_000 }
 
 /**
  * The addresses of a name, as the system orders them, but of one family and the other in turn (RFC 8305 §4): where
@@ -19,5 +20,18 @@ export function addressesOf (hostname: string, listener: AddressesListener): voi
       for (const item of [first[index], second[index]]) if (item !== undefined) addresses.push(item.address)
     }
     listener(null, addresses)
+  })
+}
+
+/**
+ * Addresses in another order: each family is turned by itself, so that connections are spread over all of them, and yet
+ * the family comes first that the system prefers.
+ */
+export function turned (addresses: readonly string[], turn: number): string[] {
+  const families = [addresses.filter(address => !isIPv6(address)), addresses.filter(address => isIPv6(address))] as const
+  const given = [0, 0]
+  return addresses.map(address => {
+    const family = isIPv6(address) ? 1 : 0
+    return families[family][(given[family]!++ + turn) % families[family].length]!
   })
 }

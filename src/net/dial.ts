@@ -1,7 +1,7 @@
 import { connect as connectTcp, isIP, type OnReadOpts, type Socket } from 'node:net'
-import { connect as connectTls } from 'node:tls'
+import { connect as connectTls, type TLSSocket } from 'node:tls'
 import { TargetUnreachableError } from '../errors.js'
-import { addressesOf } from './addresses.js'
+import { addressesOf, turned } from './addresses.js'
 import type { Cancellation } from './cancellation.js'
 import type { TargetAddress } from './target-address.js'
 import type { TlsClientOptions } from './tls.js'
@@ -20,6 +20,8 @@ export interface DialOptions {
   session?: Buffer | undefined
   /** Hears of sessions that can be resumed. */
   onSession?: ((session: Buffer) => void) | undefined
+  /** By how many the addresses of a name are turned, so that connections are spread over them. Default: 0. */
+  turn?: number | undefined
 }
 
 /**
@@ -40,6 +42,12 @@ export function dial (address: TargetAddress, options: DialOptions): Promise<Soc
     if (reason !== undefined) reject(reason)
     else new Dialling(address, options, resolve, reject).start()
   })
+}
+
+/** What is wrong with a certificate where only some are accepted; undefined for nothing. */
+function fingerprintFault (socket: TLSSocket, accepted: readonly string[]): string | undefined {
+  const { fingerprint256 } = socket.getPeerCertificate()
+  return accepted.includes(fingerprint256) ? undefined : `the certificate has the fingerprint ${fingerprint256}, which is not that of tls.fingerprint`
 }
 
 /** Attempts at the addresses of a target, of which the first that connects is taken. */
@@ -74,7 +82,7 @@ class Dialling {
     addressesOf(hostname, (error, addresses) => {
       if (this.#settled) return
       if (error !== null) return this.#giveUp(error)
-      this.#left = addresses
+      this.#left = turned(addresses, this.#options.turn ?? 0)
       this.#next()
     })
   }
@@ -91,13 +99,15 @@ class Dialling {
   }
 
   #attempt (where: { host: string } | { path: string }): void {
-    const { hostname, port, secure } = this.#address
-    const { tls, onread, session, onSession } = this.#options
+    const { serverName, port, secure } = this.#address
+    const { tls: { fingerprints, ...tls }, onread } = this.#options
+    // A resumed session shows no certificate that could be compared.
+    const { session, onSession } = fingerprints === undefined ? this.#options : {}
     // A WebSocket's half-close must not end the other half by itself.
     const connection = { ...where, port, allowHalfOpen: true, noDelay: true, keepAlive: true }
     const socket = secure
       // An IP address is no name for SNI (RFC 6066 §3).
-      ? connectTls({ ...connection, ALPNProtocols: ['http/1.1'], ...(isIP(hostname) === 0 && { servername: hostname }), ...tls, ...(session !== undefined && { session }) })
+      ? connectTls({ ...connection, ALPNProtocols: ['http/1.1'], ...(isIP(serverName) === 0 && { servername: serverName }), ...tls, ...(session !== undefined && { session }) })
       : connectTcp({ ...connection, ...(onread !== undefined && { onread }) })
     if (secure && onSession !== undefined) socket.on('session', onSession)
 
@@ -109,6 +119,8 @@ class Dialling {
     }
     const closed = () => failed(new Error('closed while connecting'))
     const established = () => {
+      const fault = fingerprints === undefined ? undefined : fingerprintFault(socket as TLSSocket, fingerprints)
+      if (fault !== undefined) return failed(new Error(fault))
       forget()
       this.#settle()
       this.#resolve(socket)

@@ -1,26 +1,32 @@
+import { isIP } from 'node:net'
 import { TargetMalformedError } from '../errors.js'
 
 /** Where a target is, taken apart once. */
 export interface TargetAddress {
-  /** Scheme, host and port as they are written in a URL; or `unix:` and a path. */
-  readonly origin: string
+  /** What names the target: scheme, host, port and base path as they are written in a URL; or `unix:` and a path. */
+  readonly url: string
+  /** Is put before the path of each request; without a slash at its end, so '' for none. */
+  readonly basePath: string
   /** Path of the Unix socket, when the target is one. */
   readonly socketPath?: string
   readonly secure: boolean
-  /** Host name or IP address, an IPv6 address without its brackets. */
+  /** Host name or IP address that is connected to, an IPv6 address without its brackets. */
   readonly hostname: string
   readonly port: number
   /** The Host header that names the target. */
   readonly host: string
+  /** The name that its certificate must bear: that of `host`. */
+  readonly serverName: string
 }
 
 /**
  * Reads a target from its text.
  *
- * @throws {TargetMalformedError} for anything that is not an origin: another scheme, a path, credentials.
+ * @param name The name by which it is known, with a port where that is not its own. Default: the host of the URL.
+ * @throws {TargetMalformedError} for anything that is not the URL of a target: another scheme, a query, credentials.
  */
-export function parseTarget (text: string): TargetAddress {
-  if (/^unix:/i.test(text)) return parseUnixTarget(text)
+export function parseTarget (text: string, name?: string): TargetAddress {
+  if (/^unix:/i.test(text)) return named(parseUnixTarget(text), name, text)
   if (!/^[a-z][a-z0-9+.-]*:\/\//i.test(text)) {
     throw new TargetMalformedError(text, `it has no scheme; did you mean 'http://${text}'?`)
   }
@@ -39,17 +45,42 @@ export function parseTarget (text: string): TargetAddress {
   if (url.username !== '' || url.password !== '') {
     throw new TargetMalformedError(`${url.protocol}//***@${url.host}`, 'it carries credentials')
   }
-  if (url.pathname !== '/' || url.search !== '' || url.hash !== '') {
-    throw new TargetMalformedError(text, `it has a path, query or fragment; write '${url.origin}'`)
+  if (url.search !== '' || url.hash !== '') {
+    throw new TargetMalformedError(text, `it has a query or a fragment; write '${url.origin}${url.pathname === '/' ? '' : url.pathname}'`)
   }
   if (url.port === '0') throw new TargetMalformedError(text, 'port 0 is no port to connect to')
   const secure = url.protocol === 'https:'
-  return {
-    origin: url.origin,
+  const hostname = url.hostname.replace(/^\[|\]$/g, '')
+  const basePath = basePathOf(url.pathname, text)
+  return named({
+    url: url.origin + basePath,
+    basePath,
     secure,
-    hostname: url.hostname.replace(/^\[|\]$/g, ''),
+    hostname,
     port: url.port === '' ? (secure ? 443 : 80) : Number(url.port),
-    host: url.host
+    host: url.host,
+    serverName: hostname
+  }, name, text)
+}
+
+function basePathOf (pathname: string, text: string): string {
+  let path = pathname
+  while (path.endsWith('/')) path = path.slice(0, -1)
+  // Another path would be put behind it, and could begin another host.
+  if (path.startsWith('//')) throw new TargetMalformedError(text, 'its path begins with two slashes')
+  return path
+}
+
+/** A port that is not the scheme's own belongs to Host (RFC 9110 §7.2). */
+function named (address: TargetAddress, name: string | undefined, text: string): TargetAddress {
+  if (name === undefined) return address
+  const [, serverName, port] = /^(\[[0-9A-Fa-f:.]+\]|[^\s:/?#@[\]]+)(:\d{1,5})?$/.exec(name) ?? []
+  if (serverName === undefined) throw new TargetMalformedError(text, `its host '${name}' is not a host with or without a port, such as app.example.com`)
+  const usual = address.socketPath !== undefined || address.port === (address.secure ? 443 : 80)
+  return {
+    ...address,
+    host: port !== undefined || usual ? name : `${name}:${address.port}`,
+    serverName: serverName.replace(/^\[|\]$/g, '')
   }
 }
 
@@ -58,5 +89,15 @@ function parseUnixTarget (text: string): TargetAddress {
   if (!socketPath.startsWith('/') || socketPath.startsWith('//')) {
     throw new TargetMalformedError(text, "a Unix socket is named by its absolute path, as in 'unix:/run/app.sock'")
   }
-  return { origin: `unix:${socketPath}`, socketPath, secure: false, hostname: 'localhost', port: 80, host: 'localhost' }
+  return { url: `unix:${socketPath}`, basePath: '', socketPath, secure: false, hostname: 'localhost', port: 80, host: 'localhost', serverName: 'localhost' }
+}
+
+/** The path of a request, as a target gets it. What is no path, as in `OPTIONS *`, stays as it is. */
+export function pathAt ({ basePath }: TargetAddress, path: string): string {
+  return basePath === '' || !path.startsWith('/') ? path : basePath + path
+}
+
+/** Whether an address is a name, which may get other addresses. */
+export function isName ({ hostname, socketPath }: TargetAddress): boolean {
+  return socketPath === undefined && isIP(hostname) === 0
 }

@@ -1,34 +1,81 @@
 import { readFileSync } from 'node:fs'
+import { createSecureContext } from 'node:tls'
 import { OptionsInvalidError } from '../errors.js'
 import type { UpstreamTlsOptions } from '../options/index.js'
 
-/** TLS options as node:tls takes them. */
+/** TLS options as node:tls takes them, and the certificates that are accepted. */
 export interface TlsClientOptions {
   ca?: string[]
   cert?: string[]
   key?: string[]
   servername?: string
+  minVersion?: 'TLSv1.2' | 'TLSv1.3'
   rejectUnauthorized?: boolean
+  /** SHA-256 of each certificate that is accepted, as Node writes it; all when undefined. */
+  fingerprints?: readonly string[]
 }
 
-/**
- * Reads the files that the options name, once.
- *
- * @param where Whose options they are, for the error.
- * @throws {OptionsInvalidError} naming a file that cannot be read, or half of a pair.
- */
-export function tlsClientOptions (options: UpstreamTlsOptions | undefined, where: string): TlsClientOptions {
-  if (options === undefined) return {}
-  const { ca, cert, key, ...rest } = options
-  if ((cert === undefined) !== (key === undefined)) {
-    throw new OptionsInvalidError(where, "options 'tls.cert' and 'tls.key' belong together: give both, or neither")
+/** How targets are met over TLS: the options, and what their files contain at the moment. */
+export class TlsClient {
+  /** Two with the same key are options of the same text, whatever is in their files. */
+  readonly key: string
+  /** The files that they name. */
+  readonly files: readonly string[]
+  readonly #given: UpstreamTlsOptions
+  readonly #where: string
+  #options: TlsClientOptions
+
+  /**
+   * @param where Whose options they are, for the error.
+   * @throws {OptionsInvalidError} naming a file that cannot be read, half of a pair, or what does not belong together.
+   */
+  constructor (given: UpstreamTlsOptions | undefined, where: string) {
+    this.#given = given ?? {}
+    this.#where = where
+    this.key = Object.keys(this.#given).length === 0 ? '' : JSON.stringify(this.#given, Object.keys(this.#given).sort())
+    const { ca = [], cert = [], key = [] } = this.#given
+    this.files = [ca, cert, key].flatMap(pemFiles)
+    this.#options = this.#read()
   }
-  return {
-    ...rest,
-    ...(ca !== undefined && { ca: readPems(ca, where, 'tls.ca') }),
-    ...(cert !== undefined && { cert: readPems(cert, where, 'tls.cert') }),
-    ...(key !== undefined && { key: readPems(key, where, 'tls.key') })
+
+  get options (): TlsClientOptions {
+    return this.#options
   }
+
+  /**
+   * Reads the files again.
+   *
+   * @throws {OptionsInvalidError} as the constructor does; the options stay as they were.
+   */
+  readAgain (): void {
+    this.#options = this.#read()
+  }
+
+  #read (): TlsClientOptions {
+    const { ca, cert, key, fingerprint, ...rest } = this.#given
+    const where = this.#where
+    if ((cert === undefined) !== (key === undefined)) {
+      throw new OptionsInvalidError(where, "options 'tls.cert' and 'tls.key' belong together: give both, or neither")
+    }
+    const options: TlsClientOptions = {
+      ...rest,
+      ...(ca !== undefined && { ca: readPems(ca, where, 'tls.ca') }),
+      ...(cert !== undefined && { cert: readPems(cert, where, 'tls.cert') }),
+      ...(key !== undefined && { key: readPems(key, where, 'tls.key') }),
+      ...(fingerprint !== undefined && { fingerprints: [fingerprint].flat().map(normalized) })
+    }
+    try {
+      createSecureContext({ ca: options.ca, cert: options.cert, key: options.key })
+    } catch (error) {
+      throw new OptionsInvalidError(where, `option 'tls': its certificates cannot be used: ${(error as Error).message}`)
+    }
+    return options
+  }
+}
+
+/** As Node writes a fingerprint: in capitals, with colons. */
+function normalized (fingerprint: string): string {
+  return fingerprint.replaceAll(':', '').toUpperCase().match(/../g)!.join(':')
 }
 
 /** The files among what is given. */

@@ -54,7 +54,7 @@ const responseRewriting = {
 
 const upstreamName = Type.String({
   minLength: 1,
-  description: 'The upstream that serves the route: a declared name, or the URL of an origin.'
+  description: 'The upstream that serves the route: a declared name, or the URL of a target.'
 })
 
 const stripPrefix = Type.Optional(Type.String({
@@ -75,7 +75,7 @@ const bodyLimit = Type.Optional(bytes('Longest body of a request; a longer one i
 /** The gateway's own options of `app.proxy(url, options)`; Fastify's route options stand beside them. */
 export const ProxyOptions = Type.Object({
   upstream: Type.Union([upstreamName, Type.Unsafe<UpstreamFunction>(Type.Function([Type.Any()], Type.Any(), { typeName: 'UpstreamFunction' }))], {
-    description: 'The upstream that serves the route: a declared name, the URL of an origin, or (from code) a function of the request giving either, possibly async.'
+    description: 'The upstream that serves the route: a declared name, the URL of a target, or (from code) a function of the request giving either, possibly async.'
   }),
   stripPrefix,
   host,
@@ -103,6 +103,22 @@ export type PassthroughOptions = types.PassthroughOptions
 
 const urlPattern = Type.String({ pattern: '^(/|\\*$)', description: 'URL pattern in the syntax of Fastify: /api/*, /users/:id.' })
 
+const hostPattern = Type.String({
+  pattern: '^(\\*\\.)?[^*\\s/?#@:]+$|^\\[[0-9A-Fa-f:.]+\\]$', description: 'A host without its port: app.example.com, or *.example.com for every name that ends in .example.com.'
+})
+
+/** What a request must have, beside its URL, to be one of a route. */
+export const RouteConstraints = Type.Object({
+  host: Type.Optional(Type.Union([hostPattern, Type.Array(hostPattern, { minItems: 1 })], {
+    description: 'Host of the request, whatever its port and its case: app.example.com, *.example.com for every name that ends in .example.com, or several. A name in full comes before a longer wildcard, and that before a shorter one.'
+  })),
+  headers: Type.Optional(Type.Record(Type.String({ pattern: "^[!#$%&'*+.^_`|~0-9A-Za-z-]+$" }), Type.String(), {
+    ...closed,
+    description: 'Headers of the request and their values; all must be there. Where several routes of a host match, the one with the most headers is taken, and of these the first.'
+  }))
+}, { ...closed, description: 'What a request must have, beside its URL, to be one of the route. A route without constraints takes what is left.' })
+export type RouteConstraints = types.RouteConstraints
+
 /** A route in sluice.yaml. */
 export const RouteConfig = Type.Object({
   url: Type.Union([urlPattern, Type.Array(urlPattern, { minItems: 1 })], {
@@ -111,6 +127,7 @@ export const RouteConfig = Type.Object({
   method: Type.Optional(Type.Union([Type.String(), Type.Array(Type.String(), { minItems: 1 })], {
     description: 'HTTP method or methods, of those that Node knows, but for CONNECT: GET, PROPFIND, QUERY and so on. Default: all of them. Error for any other: SLUICE_CONFIG_INVALID.'
   })),
+  constraints: Type.Optional(RouteConstraints),
   upstream: upstreamName,
   stripPrefix,
   host,

@@ -2,12 +2,22 @@
 
 import type { HashFunction, HeaderFunction, IgnoreUpgradeFunction, RewriteFunction, SessionEndFunction, SessionFunction, UntilFunction, UpstreamFunction } from './functions.js'
 
-/** A string with the origin, or an object { url, weight, labels }. */
+/** A string with the URL, or an object { url, weight, priority, host, labels }. */
 export type TargetOptions = string | {
-  /** An origin: http://host:port, https://host:port or unix:/path of a socket. */
+  /**
+   * http://host:port, https://host:port, either with a path that is put before the path of each request; or
+   * unix:/path of a socket.
+   */
   url: string
   /** Share of the traffic, relative to the other targets of the upstream. Default: 1. */
   weight?: number
+  /** Targets with a higher number get traffic only while none with a lower one is healthy. Default: 0. */
+  priority?: number
+  /**
+   * Name by which the target is known, if its URL has an address: in Host where a route has host: 'target', in SNI,
+   * and in its certificate. Default: the host of the URL.
+   */
+  host?: string
   /**
    * Names for people and programs, such as { version: canary }: they are shown in the status of the upstream and in
    * the log.
@@ -28,11 +38,98 @@ export interface UpstreamTlsOptions {
   key?: string | string[]
   /** Name that a target's certificate must bear, and that is sent to it (SNI). Default: the host of the target. */
   servername?: string
+  /** The oldest version of TLS that is spoken. Default: "TLSv1.2". */
+  minVersion?: 'TLSv1.2' | 'TLSv1.3'
+  /**
+   * SHA-256 of a target's certificate in hexadecimal digits, as `openssl x509 -fingerprint -sha256` prints it, or
+   * several, such as the present one and the next. A target with another certificate is refused; with
+   * rejectUnauthorized: false this alone decides.
+   */
+  fingerprint?: string | string[]
   /**
    * Whether a target whose certificate does not verify is refused. Only ever false for tests: anyone could pose as
    * the target. Default: true.
    */
   rejectUnauthorized?: boolean
+}
+
+/** Targets from the records of a name in the DNS. */
+export interface DnsOptions {
+  /** Name that is resolved; with type srv, such as _http._tcp.app.internal. */
+  name: string
+  /**
+   * Records that are asked for. Each address is a target. 'srv' also gives ports, weights and priorities. Default:
+   * "a".
+   */
+  type?: 'a' | 'aaaa' | 'srv'
+  /** Port of the targets; with srv, each record has its own. Default: that of the scheme. */
+  port?: number
+  /**
+   * How the targets are met. With 'https', their certificates must bear the name that was resolved. Default: "http".
+   */
+  scheme?: 'http' | 'https'
+  /**
+   * Longest time from one query to the next; it is sooner where the records live shorter, but not before a second is
+   * over. Milliseconds. Default: 5000.
+   */
+  refresh?: number
+  /**
+   * DNS servers that are asked, as addresses with an optional port, such as 127.0.0.1:5353. Default: those of the
+   * system.
+   */
+  servers?: string[]
+}
+
+/** Targets from a JSON document at a URL. */
+export interface HttpTargetsOptions {
+  /** URL of a JSON array of targets, as `targets` has it. */
+  url: string
+  /**
+   * Time from one request to the next; an ETag spares the transfer of what has not changed. Milliseconds. Default:
+   * 5000.
+   */
+  refresh?: number
+  /** Further headers of the request, such as Authorization. */
+  headers?: Record<string, string>
+}
+
+/** Targets from the EndpointSlices of a Kubernetes Service. */
+export interface KubernetesOptions {
+  /** Name of the Service. */
+  service: string
+  /** Its namespace. Default: that of the gateway's service account. */
+  namespace?: string
+  /** Port of the endpoints, by name or number. Default: the only one. */
+  port?: number | string
+  /**
+   * How the targets are met. Default: what appProtocol of the port says ('https', 'kubernetes.io/wss'), and http
+   * otherwise.
+   */
+  scheme?: 'http' | 'https'
+  /**
+   * URL of the API server. Default: that of the cluster, from KUBERNETES_SERVICE_HOST and KUBERNETES_SERVICE_PORT.
+   */
+  api?: string
+  /**
+   * Folder with the files token, ca.crt and namespace of a service account that may list and watch
+   * endpointslices.discovery.k8s.io. Default: "/var/run/secrets/kubernetes.io/serviceaccount".
+   */
+  serviceAccount?: string
+}
+
+/**
+ * Targets that are found while the gateway runs: one of dns, file, http and kubernetes. The last good list is kept
+ * when they cannot be found out.
+ */
+export interface DiscoveryOptions {
+  /** Targets from the records of a name in the DNS. */
+  dns?: DnsOptions
+  /** Path of a JSON file with an array of targets, as `targets` has it. It is watched. */
+  file?: string
+  /** Targets from a JSON document at a URL. */
+  http?: HttpTargetsOptions
+  /** Targets from the EndpointSlices of a Kubernetes Service. */
+  kubernetes?: KubernetesOptions
 }
 
 /** The same key goes to the same target, as long as that is healthy. */
@@ -147,8 +244,11 @@ export interface HealthOptions {
 
 /** A named group of interchangeable targets, with one policy. */
 export interface UpstreamConfig {
-  /** The interchangeable targets. Requests and sessions are spread over them by weight. */
-  targets: TargetOptions[]
+  /**
+   * The interchangeable targets, over which requests and sessions are spread by weight; or where they are found: {
+   * dns }, { file }, { http } or { kubernetes }.
+   */
+  targets: TargetOptions[] | DiscoveryOptions
   /**
    * Whether a cookie keeps a client at its target: true, or an object of options. Clients with HTTP long polling,
    * such as socket.io with its default transports, need it if there is more than one target. Default: false.
@@ -192,6 +292,17 @@ export interface UpstreamConfig {
    */
   retries?: number
   /**
+   * How many of the requests and handshakes of the upstream that are under way may be such retries, as a share; three
+   * are always allowed. Where there are more, the error of the first attempt is final. Default: 0.2.
+   */
+  retryBudget?: number
+  /**
+   * How long a target may take for the head of a response, or a 101, while another attempt could follow: that is then
+   * made, under the rules of retries. The last attempt has headersTimeout, or handshakeTimeout. Milliseconds.
+   * Default: no such limit.
+   */
+  attemptTimeout?: number
+  /**
    * How long the head of a response may be, that to a handshake included; the interim responses before it, together;
    * and its trailers; then 502 SLUICE_TARGET_HEADERS_TOO_LARGE. Bytes. Default: 65536.
    */
@@ -201,14 +312,29 @@ export interface UpstreamConfig {
    * waits for one. Default: no limit.
    */
   maxConnections?: number
+  /** Requests under way at each target. A further one goes to another target, or waits. Default: no limit. */
+  maxRequests?: number
   /**
-   * Requests that may wait for a connection to a target that has maxConnections; a further one goes to another target
-   * or gets 503 SLUICE_TARGET_BUSY. Default: 1000.
+   * WebSocket sessions and handshakes at each target. A further handshake goes to another target, or waits. Default:
+   * no limit.
+   */
+  maxSessions?: number
+  /** Limits for all targets of the upstream together. */
+  total?: {
+    /** Requests under way at all targets together. Default: no limit. */
+    maxRequests?: number
+    /** WebSocket sessions and handshakes at all targets together. Default: no limit. */
+    maxSessions?: number
+  }
+  /**
+   * Requests that may wait for a place under maxRequests, or for a connection under maxConnections, and as many
+   * handshakes under maxSessions; a further one gets 503 SLUICE_TARGET_BUSY, or where it is the connections of one
+   * target that are missing, goes to another. Default: 1000.
    */
   maxQueue?: number
   /**
-   * How long a request may wait for a connection to a target that has maxConnections; then 503 SLUICE_TARGET_BUSY.
-   * Milliseconds. Default: 10000.
+   * How long a request or a handshake may wait for such a place; then 503 SLUICE_TARGET_BUSY. Milliseconds. Default:
+   * 10000.
    */
   queueTimeout?: number
   /** TLS towards the targets of an upstream. */
@@ -236,7 +362,13 @@ export interface UpstreamConfig {
 }
 
 /** A named group of interchangeable targets, with one policy. */
-export interface UpstreamOptions extends Omit<UpstreamConfig, 'balance'> {
+export interface UpstreamOptions extends Omit<UpstreamConfig, 'targets' | 'balance'> {
+  /**
+   * The interchangeable targets, over which requests and sessions are spread by weight; or where they are found: {
+   * dns }, { file }, { http } or { kubernetes }. From code, also an async iterable of lists, each of which takes the
+   * place of the one before.
+   */
+  targets: TargetOptions[] | DiscoveryOptions | AsyncIterable<readonly TargetOptions[]>
   /**
    * How a target is chosen: one algorithm for requests and handshakes, or { requests, handshakes }. Default:
    * round-robin for requests, least-load for handshakes. 'round-robin' (smooth, weighted), 'least-load' (fewest
@@ -385,10 +517,17 @@ export interface WebSocketConfig {
    * passes as it would through nginx. Default: true.
    */
   strict?: boolean
+  /** The upstream that handshakes go to, if it is not that of the route: a declared name, or the URL of a target. */
+  upstream?: string
 }
 
 /** Options of WebSocket passthrough. */
-export interface WebSocketOptions extends WebSocketConfig {
+export interface WebSocketOptions extends Omit<WebSocketConfig, 'upstream'> {
+  /**
+   * The upstream that handshakes go to, if it is not that of the route: a declared name, the URL of a target, or
+   * (from code) a function of the request.
+   */
+  upstream?: string | UpstreamFunction
   /**
    * Gives the date at which the session ends with 1008, such as the expiry of the token that opened it; nothing for
    * no such date. It may be async.
@@ -449,7 +588,7 @@ export interface CookieRules {
 /** Options of a proxied route. */
 export interface ProxyOptions {
   /**
-   * The upstream that serves the route: a declared name, the URL of an origin, or (from code) a function of the
+   * The upstream that serves the route: a declared name, the URL of a target, or (from code) a function of the
    * request giving either, possibly async.
    */
   upstream: string | UpstreamFunction
@@ -489,7 +628,7 @@ export interface ProxyOptions {
 /** Options of `config.passthrough`. */
 export interface PassthroughOptions {
   /**
-   * The upstream that serves the route: a declared name, the URL of an origin, or (from code) a function of the
+   * The upstream that serves the route: a declared name, the URL of a target, or (from code) a function of the
    * request giving either, possibly async.
    */
   upstream: string | UpstreamFunction
@@ -518,6 +657,22 @@ export interface PassthroughOptions {
   websocket?: true | WebSocketOptions
 }
 
+/**
+ * What a request must have, beside its URL, to be one of the route. A route without constraints takes what is left.
+ */
+export interface RouteConstraints {
+  /**
+   * Host of the request, whatever its port and its case: app.example.com, *.example.com for every name that ends in
+   * .example.com, or several. A name in full comes before a longer wildcard, and that before a shorter one.
+   */
+  host?: string | string[]
+  /**
+   * Headers of the request and their values; all must be there. Where several routes of a host match, the one with
+   * the most headers is taken, and of these the first.
+   */
+  headers?: Record<string, string>
+}
+
 /** A proxied route. */
 export interface RouteConfig {
   /** URL pattern in the syntax of Fastify, such as /api/* or /users/:id; or several: [/api, /api/*]. */
@@ -527,7 +682,11 @@ export interface RouteConfig {
    * of them. Error for any other: SLUICE_CONFIG_INVALID.
    */
   method?: string | string[]
-  /** The upstream that serves the route: a declared name, or the URL of an origin. */
+  /**
+   * What a request must have, beside its URL, to be one of the route. A route without constraints takes what is left.
+   */
+  constraints?: RouteConstraints
+  /** The upstream that serves the route: a declared name, or the URL of a target. */
   upstream: string
   /** Leading part of the path that is removed before the request goes to the target, such as /api. */
   stripPrefix?: string

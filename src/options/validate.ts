@@ -103,7 +103,7 @@ function limitOf (type: Fault): ((schema: TSchema) => string) | undefined {
 function kind (schema: TSchema): string {
   if (KindGuard.IsLiteral(schema)) return JSON.stringify(schema.const)
   if (!KindGuard.IsUnion(schema)) {
-    const type = String(schema.type).toLowerCase()
+    const type = KindGuard.IsAsyncIterator(schema) ? 'async iterable' : String(schema.type).toLowerCase()
     return `${/^[aeio]/.test(type) ? 'an' : 'a'} ${type}`
   }
   if (schema.anyOf.every(branch => KindGuard.IsLiteral(branch))) {

@@ -1,5 +1,5 @@
 import { Type } from '@sinclair/typebox'
-import type { SessionEndFunction, SessionFunction, UntilFunction } from './functions.js'
+import type { SessionEndFunction, SessionFunction, UntilFunction, UpstreamFunction } from './functions.js'
 import { anyCloseCode, bytes, closeCode, closed, milliseconds, unlimitedMilliseconds } from './units.js'
 import type * as types from './types.js'
 
@@ -77,13 +77,18 @@ const webSocketOptions = {
   }))
 }
 
+const upstreamName = Type.String({ minLength: 1, description: 'The upstream that handshakes go to, if it is not that of the route: a declared name, or the URL of a target.' })
+
 /** The object form of a route's `websocket` option, in sluice.yaml. */
-export const WebSocketConfig = Type.Object(webSocketOptions, { ...closed, description: 'Options of WebSocket passthrough.' })
+export const WebSocketConfig = Type.Object({ ...webSocketOptions, upstream: Type.Optional(upstreamName) }, { ...closed, description: 'Options of WebSocket passthrough.' })
 export type WebSocketConfig = types.WebSocketConfig
 
 /** The object form of a route's `websocket` option, from code. */
 export const WebSocketOptions = Type.Object({
   ...webSocketOptions,
+  upstream: Type.Optional(Type.Union([upstreamName, Type.Unsafe<UpstreamFunction>(Type.Function([Type.Any()], Type.Any(), { typeName: 'UpstreamFunction' }))], {
+    description: 'The upstream that handshakes go to, if it is not that of the route: a declared name, the URL of a target, or (from code) a function of the request.'
+  })),
   until: Type.Optional(Type.Unsafe<UntilFunction>(Type.Function([Type.Any()], Type.Any(), {
     typeName: 'UntilFunction',
     description: 'Gives the date at which the session ends with 1008, such as the expiry of the token that opened it; nothing for no such date. It may be async.'

@@ -4,7 +4,7 @@ import type { Target } from '../upstreams/target.js'
 import type { Upstream } from '../upstreams/upstream.js'
 import type { Exchange } from './exchange.js'
 
-/** What is known of an attempt that has failed. */
+/** What is known of an attempt that has failed, or takes too long. */
 export interface FailedAttempt {
   /** A connection was there, and the request, or some of it, has been written to it. */
   sent: boolean
@@ -24,13 +24,14 @@ export interface FailedAttempt {
  * Begins the first attempt of an exchange.
  *
  * @param client A connection that a target has authenticated for it is worth more than a fair share.
+ * @returns A promise where the limits of the upstream have it wait. It rejects with {TargetBusyError} when that is in
+ *   vain, and when the exchange ends.
  * @throws {NoTargetError} when all targets are being drained.
  */
-export function firstTarget (exchange: Exchange, upstream: Upstream, client?: Socket): Target {
+export function firstTarget (exchange: Exchange, upstream: Upstream, client?: Socket): Target | Promise<Target> {
   exchange.upstream = upstream.name
-  const target = upstream.select(exchange, undefined, client)
+  const target = upstream.find(exchange, undefined, client)
   if (target === undefined) throw new NoTargetError()
-  exchange.choose(target)
   return target
 }
 
@@ -41,8 +42,9 @@ export function firstTarget (exchange: Exchange, upstream: Upstream, client?: So
  *   have acted; and never once a response has begun.
  * - Where nothing has been sent, every other target is tried, whatever the method. A request that has waited its time in
  *   the queue of one does not wait in the next.
- * - Where something has been sent, it must be repeatable, and `retries` of the upstream says how often. A single
- *   target is tried once more, on a new connection, where the one before may have been closed just as it was used.
+ * - Where something has been sent, it must be repeatable, and `retries` of the upstream says how often, under its
+ *   `retryBudget`. A single target is tried once more, on a new connection, where the one before may have been closed
+ *   just as it was used.
  */
 export class Attempts {
   readonly #exchange: Exchange
@@ -62,24 +64,34 @@ export class Attempts {
     return this.#resent > 0
   }
 
-  /** Begins the attempt that follows a failed one, and gives its target; undefined where the error is final. */
-  next (error: Error, attempt: FailedAttempt): Target | undefined {
-    this.#exchange.failAttempt(error)
-    this.#upstream.fail(this.#exchange.target!, error, attempt.reused)
-    const target = this.#choose(error, attempt)
-    if (target !== undefined) this.#exchange.choose(target)
-    return target
-  }
-
-  #choose (error: Error, { sent, kept, queued, repeatable, sendable }: FailedAttempt): Target | undefined {
-    const failed = this.#exchange.target!
-    if (!isRetryable(error) || !sendable || (queued && error instanceof TargetBusyError)) return undefined
-    if (sent) {
-      if (!repeatable || this.#resent >= this.#upstream.retries) return undefined
-      this.#resent++
-      if (kept && this.#upstream.targets.length === 1 && this.#resent === 1) return failed
+  /**
+   * Begins the attempt that follows a failed one, and gives its target; a promise as `firstTarget()` does; undefined where
+   * the error is final.
+   */
+  next (error: Error, attempt: FailedAttempt): Target | Promise<Target> | undefined {
+    const exchange = this.#exchange
+    const failed = exchange.target!
+    exchange.failAttempt(error)
+    this.#upstream.fail(failed, error, attempt.reused)
+    if (!isRetryable(error) || !this.#mayFollow(attempt) || (attempt.queued && error instanceof TargetBusyError)) return undefined
+    const { sent, kept } = attempt
+    exchange.isResent = sent
+    if (sent) this.#resent++
+    if (sent && kept && this.#upstream.targets.length === 1 && this.#resent === 1) {
+      exchange.choose(failed)
+      return failed
     }
     this.#failed.add(failed)
-    return this.#upstream.select(this.#exchange, this.#failed, this.#client)
+    return this.#upstream.find(exchange, this.#failed, this.#client)
+  }
+
+  /** Whether another target could be tried in the place of the one that is being tried. */
+  mayMoveOn (attempt: FailedAttempt): boolean {
+    return this.#mayFollow(attempt) && this.#upstream.hasOther(new Set([...this.#failed, this.#exchange.target!]))
+  }
+
+  #mayFollow ({ sent, repeatable, sendable }: FailedAttempt): boolean {
+    if (!sendable || !sent) return sendable
+    return repeatable && this.#resent < this.#upstream.retries && this.#upstream.retryBudget.allows
   }
 }

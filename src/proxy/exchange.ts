@@ -1,5 +1,6 @@
 import type { FastifyBaseLogger, FastifyRequest } from 'fastify'
 import type { EndedBy, EndReason, SessionEnd, SessionRequest } from '../types.js'
+import type { Load } from '../upstreams/load.js'
 import type { Target } from '../upstreams/target.js'
 
 /**
@@ -81,6 +82,10 @@ export class Exchange {
   attemptError: Error | undefined
   /** The target that the client's sticky cookie stands for. */
   cookieTarget: Target | undefined
+  /** While it waits for a place at a target: ends that. */
+  stopWaiting: ((reason: Error) => void) | undefined
+  /** Whether the attempt that follows sends again what another target may have received. */
+  isResent = false
   session: OpenedSession | undefined
   /** Bytes of bodies; of a session, those on the wire. */
   fromClient = 0
@@ -94,6 +99,8 @@ export class Exchange {
   endedAt = 0
   outcome: Outcome | undefined
   readonly #observers: ExchangeEvents
+  /** It counts as a retry. */
+  #isRetry = false
   #leases: Array<() => void> | undefined
 
   constructor (kind: Exchange['kind'], route: string, request: FastifyRequest, observers: ExchangeEvents) {
@@ -108,7 +115,7 @@ export class Exchange {
 
   /** The URL of the target where the last attempt went; undefined as long as none was chosen. */
   get targetUrl (): string | undefined {
-    return this.target?.address.origin
+    return this.target?.address.url
   }
 
   /** An attempt begins: what it puts on the target counts there until the next one, or until the end. */
@@ -118,9 +125,11 @@ export class Exchange {
     this.attempts++
     this.chosenAt = performance.now()
     this.connectedAt = this.sentAt = this.firstByteAt = 0
-    const { load } = target.endpoint
-    if (this.kind === 'request') load.requests++
-    else load.handshakes++
+    this.#count(this.kind === 'request' ? 'requests' : 'handshakes', 1)
+    if (this.isResent) {
+      this.#isRetry = true
+      target.total.retries++
+    }
     if (this.#observers.active) this.#observers.onAttempt(this)
   }
 
@@ -132,9 +141,9 @@ export class Exchange {
 
   /** The handshake has opened a session, which counts in its place from now on. */
   open (session: OpenedSession, request: SessionRequest): void {
-    const { load } = this.target!.endpoint
-    load.handshakes--
-    load.sessions++
+    this.#count('handshakes', -1)
+    this.#count('sessions', 1)
+    this.#endRetry()
     this.session = session
     this.request = request
     if (this.#observers.active) this.#observers.onSession(this)
@@ -150,6 +159,7 @@ export class Exchange {
     if (this.outcome !== undefined) return
     this.endedAt = performance.now()
     this.outcome = { by, reason, status, closeCode: session?.code, error, session }
+    this.stopWaiting?.(error ?? new Error('it is over'))
     this.#leaveTarget()
     if (this.#leases !== undefined) for (const release of this.#leases) release()
     if (this.#observers.active) this.#observers.onEnd(this, this.outcome)
@@ -161,10 +171,22 @@ export class Exchange {
   }
 
   #leaveTarget (): void {
-    if (this.target === undefined) return
-    const { load } = this.target.endpoint
-    if (this.session !== undefined) load.sessions--
-    else if (this.kind === 'request') load.requests--
-    else load.handshakes--
+    const { target } = this
+    if (target === undefined) return
+    this.#count(this.session !== undefined ? 'sessions' : this.kind === 'request' ? 'requests' : 'handshakes', -1)
+    this.#endRetry()
+    target.endpoint.queues.serve()
+  }
+
+  #count (what: keyof Load, by: 1 | -1): void {
+    const { endpoint, total } = this.target!
+    endpoint.load[what] += by
+    total[what] += by
+  }
+
+  #endRetry (): void {
+    if (!this.#isRetry) return
+    this.#isRetry = false
+    this.target!.total.retries--
   }
 }

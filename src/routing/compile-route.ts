@@ -49,29 +49,38 @@ export class CompiledRoutes {
 
   /**
    * @param passes Whether it lets WebSockets through.
+   * @param key What tells it from other routes of its URL. Default: the URL.
    * @throws {TargetMalformedError | OptionsInvalidError} for a URL, a pattern or a header that is not valid.
    */
-  compile (url: string, { upstream, websocket, ...rewriting }: PassthroughOptions, passes: boolean): PassthroughRoute {
-    if (typeof upstream === 'string') {
-      if (UpstreamRegistry.isUrl(upstream)) this.#registry.keep(upstream)
-      this.#named.push({ url, upstream })
-    }
+  compile (url: string, { upstream, websocket, ...rewriting }: PassthroughOptions, passes: boolean, key = url): PassthroughRoute {
     const options = typeof websocket === 'object' ? websocket : {}
+    const ofHandshakes = options.upstream ?? upstream
+    const chooserOf = (option: PassthroughOptions['upstream']) => (request: FastifyRequest): Upstream | Promise<Upstream> => chooseUpstream(this.#registry, option, request)
+    this.#note(url, upstream)
+    if (ofHandshakes !== upstream) this.#note(url, ofHandshakes)
     if (passes) {
       const known = this.#passing.get(url)
-      if (known === undefined) this.#passing.set(url, [upstream])
-      else known.push(upstream)
+      if (known === undefined) this.#passing.set(url, [ofHandshakes])
+      else known.push(ofHandshakes)
     }
     return {
       url,
       check: this.#check,
-      chooseUpstream: (request: FastifyRequest): Upstream | Promise<Upstream> => chooseUpstream(this.#registry, upstream, request),
+      chooseUpstream: chooserOf(upstream),
+      chooseHandshakeUpstream: chooserOf(ofHandshakes),
       rewriting: rewritingOf(rewriting, `Route '${url}'`),
       forwarding: forwardingPolicy(this.#options, rewriting),
       observers: this.#shared.observers,
       websocket: sessionOptions(options),
-      policies: policiesOf(options, this.#shared.sessionCounts(url))
+      policies: policiesOf(options, this.#shared.sessionCounts(key))
     }
+  }
+
+  /** An upstream at a URL is kept, and one that is named must be declared. */
+  #note (url: string, upstream: PassthroughOptions['upstream']): void {
+    if (typeof upstream !== 'string') return
+    if (UpstreamRegistry.isUrl(upstream)) this.#registry.keep(upstream)
+    this.#named.push({ url, upstream })
   }
 
   /** @throws {UpstreamUnknownError} for a route that names an upstream which is not declared. */

@@ -4,12 +4,19 @@ import { proxyRequest } from '../http/proxy.js'
 import { ProxyOptions, type PassthroughOptions } from '../options/index.js'
 import { validated } from '../options/validate.js'
 import type { CompiledRoutes } from './compile-route.js'
+import { constraintsFor, constraintsKey, type GivenConstraints } from './constraints.js'
 import { keepLast, leaveBodyUnparsed, serveHandshakes, type HandshakeHandler, type RouteHandler } from './route.js'
 import type { PassthroughRoute } from '../websocket/route.js'
 
 /** Options of `app.proxy(url, options)`: the gateway's own, and Fastify's route options less those of a body that is not parsed. */
 export type ProxyRouteOptions = ProxyOptions &
-  Omit<RouteShorthandOptions, 'schema' | 'handler' | keyof ProxyOptions> & {
+  Omit<RouteShorthandOptions, 'schema' | 'handler' | 'constraints' | keyof ProxyOptions> & {
+    /**
+     * What a request must have beside its URL to be one of the route: `host`, as in app.example.com or *.example.com, or
+     * several, whatever the port and the case; `headers` by name; and those of Fastify and of other plugins, such as
+     * `version`. A RegExp, and a host with a port, are compared as Fastify does. Default: nothing.
+     */
+    constraints?: GivenConstraints
     /** HTTP method or methods. Default: all that the app supports. */
     method?: RouteOptions['method']
     /** Schemas for what the gateway reads. A body is streamed, and so cannot be validated. */
@@ -36,13 +43,14 @@ const HANDSHAKE = Symbol('sluice.handshake')
 export function registerProxiedRoute (scope: FastifyInstance, path: string, given: ProxyRouteOptions, { routes, prepareResponse, passUpgrades }: RouteServing): void {
   const url = `${scope.prefix}${path}`
   checkRoute(url, given)
+  const constraints = constraintsFor(scope, given.constraints ?? {}, `route '${url}'`)
   const {
     upstream, stripPrefix, host, rewrite, headers, rewriteLocation, rewriteCookies, websocket, bodyLimit,
-    method = methodsFor(scope, url, given.constraints), config, preParsing = [], ...fastifyOptions
+    method = methodsFor(scope, url, constraints), config, preParsing = [], constraints: _given, ...fastifyOptions
   } = given
   const passes = websocket !== undefined && websocket !== false
   const options = defined<PassthroughOptions>({ upstream, stripPrefix, host, rewrite, headers, rewriteLocation, rewriteCookies, websocket: passes ? websocket : undefined })
-  const route = { ...routes.compile(url, options, passes), bodyLimit: bodyLimit ?? Infinity }
+  const route = { ...routes.compile(url, options, passes, `${url} ${constraintsKey(given.constraints)}`.trim()), bodyLimit: bodyLimit ?? Infinity }
   const serve: RouteHandler = (request, reply) => {
     prepareResponse(request, reply)
     proxyRequest(request, reply, route)
@@ -50,6 +58,7 @@ export function registerProxiedRoute (scope: FastifyInstance, path: string, give
   const handshake = passes ? passUpgrades(route) : { strict: true, serve }
   scope.route({
     ...fastifyOptions,
+    ...Object.keys(constraints).length > 0 && { constraints },
     ...bodyLimit !== undefined && { bodyLimit },
     method,
     url: path,
@@ -72,9 +81,9 @@ export function finishProxiedRoute (routeOptions: RouteOptions): boolean {
  * All methods, but for OPTIONS where it has a route of its own: @fastify/cors declares one for every path, so
  * that its hook gets to see the preflights.
  */
-function methodsFor (app: FastifyInstance, url: string, constraints: RouteShorthandOptions['constraints']): string[] {
+function methodsFor (app: FastifyInstance, url: string, constraints: Record<string, unknown>): string[] {
   // The router knows '*' under this name alone.
-  const hasOptions = app.hasRoute({ method: 'OPTIONS', url: url === '*' ? '/*' : url, constraints: constraints ?? {} })
+  const hasOptions = app.hasRoute({ method: 'OPTIONS', url: url === '*' ? '/*' : url, constraints })
   return app.supportedMethods.filter(method => method !== 'OPTIONS' || !hasOptions)
 }
 

@@ -3,10 +3,15 @@ import { nearest } from '../options/did-you-mean.js'
 import { GatewayConfig, type RouteConfig } from '../options/index.js'
 import { UpstreamRegistry } from '../upstreams/registry.js'
 import { parseTarget } from '../net/target-address.js'
+import { constraintsKey } from '../routing/constraints.js'
+import { discoveryFault } from '../upstreams/discovery/index.js'
 import { problems, type Problem } from '../options/validate.js'
 
 /** Says where in the configuration a path lies, in words for an error: 'routes.0.url', 'sluice.yaml:7:5: routes.0.url'. */
 export type Locate = (path: string[]) => string
+
+/** Of routes with constraints: a limit of find-my-way. */
+const MOST_OF_A_URL = 31
 
 /** The place in a configuration object, which has no lines. */
 export const locateInObject: Locate = path => path.length === 0 ? 'configuration' : path.join('.')
@@ -43,19 +48,22 @@ export function configError (found: Problem[], locate: Locate): Error {
 function targetProblems (config: unknown): Problem[] {
   const found: Problem[] = []
   for (const [name, upstream] of Object.entries(object(object(config).upstreams))) {
-    for (const [index, target] of array(object(upstream).targets).entries()) {
-      const path = ['upstreams', name, 'targets', String(index)]
-      const url = typeof target === 'string' ? target : object(target).url
-      found.push(...originProblems(url, typeof target === 'string' ? path : [...path, 'url']))
+    const { targets } = object(upstream)
+    const path = ['upstreams', name, 'targets']
+    for (const [index, target] of array(targets).entries()) {
+      const { url, host } = typeof target === 'string' ? { url: target } : object(target)
+      found.push(...originProblems(url, [...path, String(index), ...typeof target === 'string' ? [] : ['url']], host))
     }
+    const fault = targets === undefined || typeof targets !== 'object' || Array.isArray(targets) ? undefined : discoveryFault(object(targets))
+    if (fault !== undefined) found.push({ path, message: fault })
   }
   return found
 }
 
-function originProblems (url: unknown, path: string[]): Problem[] {
+function originProblems (url: unknown, path: string[], host?: unknown): Problem[] {
   if (typeof url !== 'string') return []
   try {
-    parseTarget(url)
+    parseTarget(url, typeof host === 'string' ? host : undefined)
     return []
   } catch (error) {
     if (!(error instanceof TargetMalformedError)) throw error
@@ -69,16 +77,25 @@ function routeProblems (config: unknown, openEnded: boolean): Problem[] {
   const routes = array(object(config).routes).map(route => object(route) as Partial<RouteConfig>)
   for (const [index, route] of routes.entries()) {
     const path = ['routes', String(index)]
-    const { upstream } = route
-    if (typeof upstream === 'string' && upstream !== '') {
-      if (UpstreamRegistry.isUrl(upstream)) found.push(...originProblems(upstream, [...path, 'upstream']))
-      else if (!openEnded && !declared.includes(upstream)) {
-        found.push({ path: [...path, 'upstream'], message: undeclared(upstream, declared) })
-      }
+    for (const [upstream, place] of [[route.upstream, ['upstream']], [object(route.websocket).upstream, ['websocket', 'upstream']]] as const) {
+      if (typeof upstream !== 'string' || upstream === '') continue
+      if (UpstreamRegistry.isUrl(upstream)) found.push(...originProblems(upstream, [...path, ...place]))
+      else if (!openEnded && !declared.includes(upstream)) found.push({ path: [...path, ...place], message: undeclared(upstream, declared) })
     }
     const earlier = routes.slice(0, index).findIndex(other => collide(other, route))
     if (earlier !== -1) {
-      found.push({ path: [...path, 'url'], message: `'${[route.url].flat().find(url => urls(routes[earlier]).includes(url))}' is served by routes.${earlier} already; give them different methods, or remove one` })
+      found.push({ path: [...path, 'url'], message: `'${[route.url].flat().find(url => urls(routes[earlier]).includes(url))}' is served by routes.${earlier} already; give them different methods or constraints, or remove one` })
+    }
+  }
+  const byUrl = new Map<unknown, number>()
+  for (const [index, route] of routes.entries()) {
+    for (const url of urls(route)) {
+      const count = (byUrl.get(url) ?? 0) + 1
+      byUrl.set(url, count)
+      if (count === MOST_OF_A_URL + 1 && route.constraints !== undefined) {
+        const all = routes.filter(other => urls(other).includes(url)).length
+        found.push({ path: ['routes', String(index), 'url'], message: `'${String(url)}' has ${all} routes; the router can tell ${MOST_OF_A_URL} of a URL apart. Give one route several hosts, or a wildcard.` })
+      }
     }
   }
   return found
@@ -93,7 +110,7 @@ function undeclared (upstream: string, declared: string[]): string {
 }
 
 function collide (one: Partial<RouteConfig>, other: Partial<RouteConfig>): boolean {
-  if (!urls(one).some(url => urls(other).includes(url))) return false
+  if (!urls(one).some(url => urls(other).includes(url)) || constraintsKey(one.constraints) !== constraintsKey(other.constraints)) return false
   if (one.method === undefined || other.method === undefined) return true
   const methods = methodNames(one.method)
   return methodNames(other.method).some(method => methods.includes(method))

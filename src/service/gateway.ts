@@ -10,7 +10,7 @@ import { checkedConfig, locateInObject } from './config.js'
 import { routesOf, upstreamsOf, type GatewayRoutes, type GatewayUpstreams } from './edits.js'
 import { Front } from './front/front.js'
 import { Generation } from './generation.js'
-import { watchFiles } from './watched-files.js'
+import { watchFiles } from '../net/watched-files.js'
 
 /** Options of `createGateway()` beside the configuration. */
 export interface CreateGatewayOptions {

@@ -93,7 +93,14 @@ export class Generation {
 function placed (error: unknown, { config, locate }: AppParts): unknown {
   if (!(error instanceof UpstreamUnknownError)) return error
   const routes = config.routes ?? []
-  const index = routes.findIndex(({ url, upstream }) =>
-    [url].flat().some(one => error.message === new UpstreamUnknownError(one, upstream, upstream).message))
-  return index === -1 ? error : new ConfigInvalidError(`${locate(['routes', String(index), 'upstream'])}: ${error.message}`)
+  const isAbout = (url: string | string[], upstream: string): boolean =>
+    [url].flat().some(one => error.message === new UpstreamUnknownError(one, upstream, upstream).message)
+  for (const [index, { url, upstream, websocket }] of routes.entries()) {
+    const path = ['routes', String(index)]
+    if (isAbout(url, upstream)) return new ConfigInvalidError(`${locate([...path, 'upstream'])}: ${error.message}`)
+    if (typeof websocket === 'object' && websocket.upstream !== undefined && isAbout(url, websocket.upstream)) {
+      return new ConfigInvalidError(`${locate([...path, 'websocket', 'upstream'])}: ${error.message}`)
+    }
+  }
+  return error
 }

@@ -13,7 +13,7 @@ import { HELP, version } from './help.js'
 import { surviveOutput } from './logger.js'
 import { hasLostTerminal } from './lost-terminal.js'
 import { resolveSettings, type Settings } from './settings.js'
-import { watchFiles } from './watched-files.js'
+import { watchFiles } from '../net/watched-files.js'
 
 /** What the program gets from outside. */
 export interface Surroundings {

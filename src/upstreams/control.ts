@@ -4,7 +4,8 @@ import { parseTarget } from '../net/target-address.js'
 import { TargetOptions } from '../options/index.js'
 import { validated } from '../options/validate.js'
 import { withDefaults } from '../options/defaults.js'
-import type { Endpoint, Load } from './endpoint.js'
+import type { Endpoint } from './endpoint.js'
+import type { Load, UpstreamLoad } from './load.js'
 import type { TargetHealth, TargetState } from './standing.js'
 import type { Target } from './target.js'
 import type { Upstream } from './upstream.js'
@@ -13,6 +14,7 @@ import type { Upstream } from './upstream.js'
 export interface TargetStatus extends Load {
   readonly url: string
   readonly weight: number
+  readonly priority: number
   readonly labels: Readonly<Record<string, string>>
   /** As set by an operator. */
   readonly state: TargetState
@@ -29,6 +31,8 @@ export interface TargetStatus extends Load {
 /** An upstream while it runs, for code of the app. */
 export interface UpstreamControl {
   readonly name: string
+  /** What all its targets have to do, those that it had before included; and how many requests and handshakes wait for a place. */
+  readonly load: Readonly<UpstreamLoad> & { readonly waiting: number }
   /** Its targets, with what each has to do now: all that share an origin count together. */
   readonly targets: readonly TargetStatus[]
   /**
@@ -92,18 +96,22 @@ export function controlOf (upstream: Upstream, host: ControlHost): UpstreamContr
   const where = `Upstream '${upstream.name}'`
   return {
     name: upstream.name,
+    get load () {
+      return { ...upstream.load, waiting: upstream.waiting }
+    },
     get targets () {
       return upstream.targets.map(statusOf)
     },
     setTargets (targets) {
+      if (upstream.isDiscovered) throw new OptionsInvalidError(where, 'its targets are found by a discovery, which would replace those given here. Change them where they are found.')
       upstream.setTargets(validated(Targets, targets, where))
       host.targetsChanged()
     },
     setTarget (url, change) {
       const { weight, state } = validated(Change, change, where)
-      const { origin } = parseTarget(url)
-      const chosen = upstream.targets.filter(({ address }) => address.origin === origin)
-      if (chosen.length === 0) throw new OptionsInvalidError(where, `it has no target '${origin}'; it has ${upstream.targets.map(({ address }) => address.origin).join(', ')}`)
+      const { url: wanted } = parseTarget(url)
+      const chosen = upstream.targets.filter(({ address }) => address.url === wanted)
+      if (chosen.length === 0) throw new OptionsInvalidError(where, `it has no target '${wanted}'; it has ${upstream.targets.map(({ address }) => address.url).join(', ')}`)
       for (const target of chosen) {
         if (weight !== undefined) target.weight = weight
         if (state !== undefined) target.standing.setState(state)
@@ -128,7 +136,7 @@ export function controlOf (upstream: Upstream, host: ControlHost): UpstreamContr
   }
 }
 
-function statusOf ({ address, weight, labels, state, health, standing, endpoint }: Target): TargetStatus {
+function statusOf ({ address, weight, priority, labels, state, health, standing, endpoint }: Target): TargetStatus {
   const { since, reason, failed } = standing
-  return { url: address.origin, weight, labels, state, health, since, reason, failures: failed, ...endpoint.load }
+  return { url: address.url, weight, priority, labels, state, health, since, reason, failures: failed, ...endpoint.load }
 }

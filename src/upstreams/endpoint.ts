@@ -1,20 +1,19 @@
-import { createHash } from 'node:crypto'
 import type { Socket } from 'node:net'
+import { isDeepStrictEqual } from 'node:util'
+import { addressesOf, resolver } from '../net/addresses.js'
 import type { Cancellation } from '../net/cancellation.js'
 import { dial } from '../net/dial.js'
 import { connectShared } from '../net/shared-reads.js'
-import type { TargetAddress } from '../net/target-address.js'
-import type { TlsClientOptions } from '../net/tls.js'
+import { isName, type TargetAddress } from '../net/target-address.js'
+import type { TlsClient, TlsClientOptions } from '../net/tls.js'
 import { ConnectionPool } from './http1/pool.js'
 import type { ResponseListener, TargetExchange, TargetLimits, TargetRequest } from './http1/target-exchange.js'
+import { noLoad, type Load } from './load.js'
+import type { Queues } from './queue.js'
 import type { Standing } from './standing.js'
 
-/** What a target has to do now. */
-export interface Load {
-  requests: number
-  handshakes: number
-  sessions: number
-}
+/** In how many responses in a row an address must be missing to be gone: some servers give a few of many at a time. */
+const GONE = 3
 
 /**
  * The connections to one origin, and what is known of it. All upstreams that name this origin, with the same TLS options,
@@ -24,19 +23,37 @@ export class Endpoint {
   /** Two endpoints with one key are the same. */
   readonly key: string
   readonly address: TargetAddress
-  readonly load: Load = { requests: 0, handshakes: 0, sessions: 0 }
+  readonly load: Load = noLoad()
+  /** What waits for a place, here or elsewhere. */
+  readonly queues: Queues
   /** What is known of it as a member of each upstream, by the upstream's name, and in how many configurations it is one. */
   readonly standings = new Map<string, { standing: Standing, users: number }>()
-  readonly #tls: TlsClientOptions
+  #tls: TlsClientOptions
+  readonly #isName: boolean
+  /** The next address of its name that is tried first. */
+  #turn = 0
+  #resolving: NodeJS.Timeout | undefined
+  /** In how many responses in a row each address of a connection was missing. */
+  #missing = new Map<string, number>()
   readonly #pool = new ConnectionPool((cancellation, timeout) => this.connect(cancellation, timeout))
   /** Of the last TLS connection. */
   #session: Buffer | undefined
   readonly #onSession = (session: Buffer): void => { this.#session = session }
 
-  constructor (key: string, address: TargetAddress, tls: TlsClientOptions) {
+  constructor (key: string, address: TargetAddress, tls: TlsClientOptions, queues: Queues) {
     this.key = key
+    this.queues = queues
     this.address = address
     this.#tls = tls
+    this.#isName = isName(address)
+  }
+
+  /** New connections are made in another way from now on; those that are kept are used no more. */
+  meetBy (tls: TlsClientOptions): void {
+    if (isDeepStrictEqual(tls, this.#tls)) return
+    this.#tls = tls
+    this.#session = undefined
+    this.#pool.leave(() => true)
   }
 
   /**
@@ -47,7 +64,31 @@ export class Endpoint {
    * @throws The reason of the cancellation.
    */
   connect (cancellation: Cancellation, timeout: number): Promise<Socket> {
-    return connectShared(onread => dial(this.address, { timeout, tls: this.#tls, onread, cancellation, session: this.#session, onSession: this.#onSession }))
+    const turn = this.#isName ? this.#turn++ : 0
+    if (this.#isName) this.#resolving ??= setInterval(() => this.#resolve(), resolver.interval).unref()
+    return connectShared(onread => dial(this.address, { timeout, tls: this.#tls, onread, cancellation, session: this.#session, onSession: this.#onSession, turn }))
+  }
+
+  /** Leaves addresses that its name does not have any more: connections that are always in use would stay there. */
+  #resolve (): void {
+    if (!this.#pool.busy) return this.#stopResolving()
+    addressesOf(this.address.hostname, (error, addresses) => {
+      // What cannot be found out changes nothing.
+      if (error !== null || addresses.length === 0) return
+      const missing = new Map<string, number>()
+      this.#pool.leave(({ remoteAddress }) => {
+        if (remoteAddress === undefined || addresses.includes(remoteAddress)) return false
+        missing.set(remoteAddress, (this.#missing.get(remoteAddress) ?? 0) + 1)
+        return missing.get(remoteAddress)! >= GONE
+      })
+      this.#missing = missing
+    })
+  }
+
+  #stopResolving (): void {
+    clearInterval(this.#resolving)
+    this.#resolving = undefined
+    this.#missing.clear()
   }
 
   /** Sends a request, on a connection that is kept for the next one. */
@@ -78,11 +119,12 @@ export class Endpoint {
 
   /** Destroys the connections; requests still under way fail. */
   close (): void {
+    this.#stopResolving()
     this.#pool.close()
   }
 }
 
-/** What tells one endpoint from another: where it is, and how it is met over TLS. */
-export function endpointKey ({ origin }: TargetAddress, tls: TlsClientOptions): string {
-  return Object.keys(tls).length === 0 ? origin : `${origin} ${createHash('sha256').update(JSON.stringify(tls, Object.keys(tls).sort())).digest('base64url')}`
+/** What tells one endpoint from another: where it is, and how it is met. */
+export function endpointKey ({ url, host }: TargetAddress, { key }: TlsClient): string {
+  return [url, host, key].join(' ')
 }

@@ -1,12 +1,21 @@
 import { randomBytes } from 'node:crypto'
 import type { TargetAddress } from '../net/target-address.js'
-import type { TlsClientOptions } from '../net/tls.js'
+import type { TlsClient } from '../net/tls.js'
 import { Endpoint, endpointKey } from './endpoint.js'
+import { Discoveries } from './discovery/discoveries.js'
 import { Slots } from './health/slots.js'
+import { noLoad, type UpstreamLoad } from './load.js'
+import { Queues } from './queue.js'
 import { Standing, type TargetChange } from './standing.js'
 
 /** Health checks that are made at a time. */
 const MAX_CHECKS = 32
+
+/** As far as a logger is needed here. */
+export interface UpstreamLog {
+  info (fields: object, text: string): void
+  warn (fields: object, text: string): void
+}
 
 /** The endpoints of a gateway, counted by who uses them, so that they outlive the configuration that named them first. */
 export class Endpoints {
@@ -18,29 +27,41 @@ export class Endpoints {
   readonly #members = new Map<string, number>()
   /** What sticky cookies are made with where an upstream has no secret. */
   readonly stickyKey = randomBytes(32)
+  /** What waits for a place at a target. */
+  readonly queues = new Queues()
+  /** Where the targets of upstreams are found. */
+  readonly discoveries = new Discoveries()
+  readonly #loads = new Map<string, WeakRef<UpstreamLoad>>()
   /** Limits how many health checks are made at a time. */
   readonly checkSlots = new Slots(MAX_CHECKS)
   /** Changes with the state or the health of any target. */
   version = 0
   /** Is called for each of these changes. */
   onChange: ((change: TargetChange, endpoint: Endpoint) => void) | undefined
+  /** Is called when the targets of an upstream have changed by themselves. */
+  onTargets: (() => void) | undefined
+  /** That of the app that is served. */
+  log: UpstreamLog | undefined
 
   /**
    * The endpoint at an address as a member of an upstream, to be given back by `release()`.
    *
    * @param isLate Whether the upstream had targets before: one that is new may start slowly.
    */
-  acquire (address: TargetAddress, tls: TlsClientOptions, upstream: string, isLate = false): { endpoint: Endpoint, standing: Standing } {
+  acquire (address: TargetAddress, tls: TlsClient, upstream: string, isLate = false): { endpoint: Endpoint, standing: Standing } {
     const key = endpointKey(address, tls)
     let entry = this.#inUse.get(key)
-    if (entry === undefined) this.#inUse.set(key, entry = { endpoint: this.#revived(key) ?? new Endpoint(key, address, tls), users: 0 })
+    if (entry === undefined) this.#inUse.set(key, entry = { endpoint: this.#revived(key) ?? new Endpoint(key, address, tls.options, this.queues), users: 0 })
     entry.users++
     const { endpoint } = entry
+    // The files of a later configuration may contain something else.
+    endpoint.meetBy(tls.options)
     let member = endpoint.standings.get(upstream)
     if (member === undefined) {
-      const standing = new Standing(upstream, address.origin, (_standing, change) => {
+      const standing = new Standing(upstream, address.url, (_standing, change) => {
         this.version++
         this.onChange?.(change, endpoint)
+        this.queues.serve()
       })
       if (isLate) standing.backAt = performance.now()
       endpoint.standings.set(upstream, member = { standing, users: 0 })
@@ -48,6 +69,16 @@ export class Endpoints {
     member.users++
     this.#members.set(upstream, (this.#members.get(upstream) ?? 0) + 1)
     return { endpoint, standing: member.standing }
+  }
+
+  /** What an upstream has to do. Kept as long as one of this name, or something that is under way there, is there. */
+  loadOf (upstream: string): UpstreamLoad {
+    let load = this.#loads.get(upstream)?.deref()
+    if (load === undefined) {
+      for (const [name, known] of this.#loads) if (known.deref() === undefined) this.#loads.delete(name)
+      this.#loads.set(upstream, new WeakRef(load = { ...noLoad(), retries: 0 }))
+    }
+    return load
   }
 
   /** Whether an upstream has targets. */
@@ -87,6 +118,7 @@ export class Endpoints {
 
   /** Destroys all connections. */
   close (): void {
+    this.discoveries.close()
     for (const { endpoint } of this.#inUse.values()) endpoint.close()
     for (const endpoint of this.#retired.values()) endpoint.close()
   }

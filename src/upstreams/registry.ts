@@ -9,6 +9,9 @@ import { Upstream } from './upstream.js'
 /** How many upstreams at URLs that functions name are kept. A function that makes up URLs must not fill the memory. */
 const MAX_ANONYMOUS = 256
 
+/** Milliseconds that an app waits for the targets of its upstreams before it is ready. */
+const DISCOVERY_TIMEOUT = 5_000
+
 /** The upstreams of one generation: the declared ones by name, and those that routes name by their URL. */
 export class UpstreamRegistry {
   readonly #endpoints: Endpoints
@@ -81,13 +84,23 @@ export class UpstreamRegistry {
     return created
   }
 
-  /** The app is served: begins with the health checks. */
-  startChecks (): void {
-    for (const upstream of this.#declared.values()) upstream.startChecks()
+  /** The app is served. */
+  serve (): void {
+    for (const upstream of this.#declared.values()) upstream.serve()
   }
 
-  stopChecks (): void {
-    for (const upstream of this.#declared.values()) upstream.stopChecks()
+  /** It is served no more. */
+  retire (): void {
+    for (const upstream of this.#declared.values()) upstream.retire()
+  }
+
+  /** Resolves when the targets of all upstreams are known, or cannot be found out, or after some time. */
+  async discovered (): Promise<void> {
+    const pending = [...this.#declared.values()].flatMap(({ discovered }) => discovered ?? [])
+    if (pending.length === 0) return
+    let timer: NodeJS.Timeout
+    const timeout = new Promise<void>(resolve => { timer = setTimeout(resolve, DISCOVERY_TIMEOUT) })
+    await Promise.race([Promise.all(pending), timeout]).finally(() => clearTimeout(timer))
   }
 
   /** Gives the targets of all upstreams back. */
@@ -99,8 +112,8 @@ export class UpstreamRegistry {
   }
 
   #at (url: string): Upstream {
-    const { origin } = parseTarget(url)
-    return new Upstream(origin, { targets: [origin] }, this.#endpoints)
+    const { url: target } = parseTarget(url)
+    return new Upstream(target, { targets: [target] }, this.#endpoints)
   }
 
   #evictOldest (): void {

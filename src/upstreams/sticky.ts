@@ -13,7 +13,7 @@ interface Asking {
 const VALUE_LENGTH = 43
 
 /** Keeps clients at their targets, by a cookie (RFC 6265). */
-export class Sticky<Target extends { readonly address: { readonly origin: string } }> {
+export class Sticky<Target extends { readonly address: { readonly url: string } }> {
   readonly #name: string
   readonly #key: string | Buffer
   readonly #upstream: string
@@ -37,7 +37,7 @@ export class Sticky<Target extends { readonly address: { readonly origin: string
     this.#targets = new Map()
     this.#values = new Map()
     for (const target of targets) {
-      const value = this.#hmac(`${this.#upstream}\n${target.address.origin}`)
+      const value = this.#hmac(`${this.#upstream}\n${target.address.url}`)
       this.#values.set(target, value)
       this.#targets.set(this.#hmac(value), { target, value: Buffer.from(value) })
     }

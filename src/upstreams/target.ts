@@ -5,6 +5,7 @@ import { hashOf } from './balancing/hash.js'
 import type { Candidate } from './balancing/balancer.js'
 import type { Endpoint } from './endpoint.js'
 import type { ResponseListener, TargetExchange, TargetLimits, TargetRequest } from './http1/target-exchange.js'
+import type { UpstreamLoad } from './load.js'
 import type { Standing, TargetHealth, TargetState } from './standing.js'
 
 /** The least share of its weight that a target has while it starts slowly. */
@@ -13,6 +14,9 @@ const SLOWEST = 0.1
 /** What a target is, beside where it is. */
 export interface TargetOfUpstream {
   weight: number
+  priority: number
+  /** What all targets of the upstream have to do. */
+  total: UpstreamLoad
   labels: Readonly<Record<string, string>>
   limits: TargetLimits
   /** Milliseconds over which its weight grows when it is new or came back. */
@@ -28,18 +32,22 @@ export class Target implements Candidate {
   readonly standing: Standing
   readonly limits: TargetLimits
   readonly labels: Readonly<Record<string, string>>
+  readonly priority: number
+  readonly total: UpstreamLoad
   readonly seed: number
   readonly #slowStart: number
   #weight: number
 
-  constructor (index: number, endpoint: Endpoint, standing: Standing, { weight, labels, limits, slowStart }: TargetOfUpstream) {
+  constructor (index: number, endpoint: Endpoint, standing: Standing, { weight, priority, total, labels, limits, slowStart }: TargetOfUpstream) {
     this.index = index
     this.endpoint = endpoint
     this.standing = standing
     this.#weight = this.effectiveWeight = weight
+    this.priority = priority
+    this.total = total
     this.labels = labels
     this.limits = limits
-    this.seed = hashOf(endpoint.address.origin)
+    this.seed = hashOf(endpoint.address.url)
     this.#slowStart = slowStart
   }
 

@@ -58,7 +58,7 @@ export class LiveSession implements WebSocketSession {
   }
 
   get target (): string {
-    return this.endpoint.address.origin
+    return this.endpoint.address.url
   }
 
   get fromClient (): Traffic {

@@ -54,6 +54,12 @@ const scenarios: Record<string, Scenario> = {
     await probe(t, service, block.probes)
   },
 
+  /** A configuration file that names what is not there in a test: it is checked, and not served. */
+  check: async (t, block) => {
+    const service = runService(t, ['check', '--config', 'sluice.yaml'], directoryOf(t, { 'sluice.yaml': block.code }))
+    t.equal(await service.ended, 0, service.output.stderr)
+  },
+
   /** The same with a target that wants TLS: its certificate is for app.example alone, and so is the gateway's. */
   tls: async (t, block) => {
     const { cert, key } = await selfSigned(t, 'DNS:app.example')

@@ -1,10 +1,10 @@
 import t from 'tap'
-import { Type } from '@sinclair/typebox'
-import { GatewayConfig, ProxyOptions, UpstreamOptions } from '../../src/options/index.js'
+import { Type, type TSchema } from '@sinclair/typebox'
+import { GatewayConfig, ProxyOptions, UpstreamConfig, UpstreamOptions } from '../../src/options/index.js'
 import { problems, validated } from '../../src/options/validate.js'
 
 /** The problems as text, the hint in brackets left out. */
-function told (schema: typeof GatewayConfig | typeof ProxyOptions | typeof UpstreamOptions, value: unknown): string[] {
+function told (schema: TSchema, value: unknown): string[] {
   return problems(schema, value).map(({ path, message }) => `${path.join('.')}: ${message.replace(/ \(.*\)$/, '')}`)
 }
 
@@ -17,8 +17,8 @@ t.test('says what would be right', async t => {
   t.strictSame(told(GatewayConfig, { logLevel: 'loud' }),
     ['logLevel: must be one of fatal, error, warn, info, debug, trace, silent, got "loud"'])
   t.strictSame(told(UpstreamOptions, { targets: [] }), ['targets: must be an array with a length of at least 1, got []'])
-  t.strictSame(told(UpstreamOptions, {}), ['targets: must be an array, but is missing'])
-  t.match(problems(UpstreamOptions, {})[0]!.message, /\(The interchangeable targets\./, 'the description is the hint')
+  t.strictSame(told(UpstreamConfig, {}), ['targets: must be an array or an object, but is missing'])
+  t.match(problems(UpstreamOptions, {})[0]!.message, /\(The interchangeable targets,/, 'the description is the hint')
 })
 
 t.test('knows the options that there are', async t => {
@@ -49,7 +49,7 @@ t.test('finds every problem, one a place', async t => {
     'routes.0.url: must be a string or an array, but is missing',
     'routes.0.upstream: must be a string, but is missing'
   ])
-  t.strictSame(told(GatewayConfig, { upstreams: { 'a/b~c': {} } }), ['upstreams.a/b~c.targets: must be an array, but is missing'])
+  t.strictSame(told(GatewayConfig, { upstreams: { 'a/b~c': {} } }), ['upstreams.a/b~c.targets: must be an array or an object, but is missing'])
 })
 
 t.test('shows no more of a value than is needed', async t => {
@@ -63,7 +63,7 @@ t.test('validated() gives the value or throws', async t => {
   t.equal(validated(UpstreamOptions, options, "Upstream 'a'"), options)
   t.throws(() => validated(UpstreamOptions, { targets: 1, weigth: 1 }, "Upstream 'a'"), {
     code: 'SLUICE_OPTIONS_INVALID',
-    message: /^Upstream 'a': option 'weigth': there is no such option.*; option 'targets': must be an array, got 1/
+    message: /^Upstream 'a': option 'weigth': there is no such option.*; option 'targets': must be an array or an object or an async iterable, got 1/
   })
   t.throws(() => validated(UpstreamOptions, null, "Upstream 'a'"), { message: /^Upstream 'a': must be an object, got null/ })
 })

@@ -62,7 +62,7 @@ routes:
     "sluice.yaml:3:3: listen.hsot: there is no such option; did you mean 'host'?",
     "sluice.yaml:7:9: upstreams.app.targets.0: '127.0.0.1:5173' is not a valid target: it has no scheme; did you mean 'http://127.0.0.1:5173'?",
     'sluice.yaml:8:34: upstreams.app.targets.1.weight: must be an integer of at least 1, got 0',
-    'sluice.yaml:10:5: upstreams.api.targets: must be an array, but is missing',
+    'sluice.yaml:10:5: upstreams.api.targets: must be an array or an object, but is missing',
     "sluice.yaml:10:5: upstreams.api.conectTimeout: there is no such option; did you mean 'connectTimeout'?",
     "sluice.yaml:12:10: routes.0.url: must be a string matching '^(/|\\*$)', got \"api\"",
     'sluice.yaml:14:5: routes.1.upstream: must be a string, but is missing',
@@ -106,7 +106,7 @@ t.test('anchors and aliases work, and a problem behind an alias is found', async
   t.strictSame(config.upstreams, { a: { targets: ['http://a'] }, b: { targets: ['http://a'] } })
   t.strictSame(complaint('upstreams:\n  a: &a { target: 1 }\n  b: *a\n').slice(2), [
     "sluice.yaml:2:11: upstreams.b.target: there is no such option; did you mean 'targets'?",
-    'sluice.yaml:3:6: upstreams.b.targets: must be an array, but is missing'
+    'sluice.yaml:3:6: upstreams.b.targets: must be an array or an object, but is missing'
   ])
   const laughs = 'abcdefghi'.replace(/./g, (name, index: number) =>
     `${name}: &${name} [${Array(10).fill(index === 0 ? 'ha' : `*${'abcdefghi'[index - 1]}`).join(', ')}]\n`)
@@ -115,8 +115,8 @@ t.test('anchors and aliases work, and a problem behind an alias is found', async
 
 t.test('names with odd characters do no harm', async t => {
   t.strictSame(complaint('upstreams:\n  1: {}\n  __proto__: {}\n  "a.b": { targets: [] }\n'), [
-    'sluice.yaml:2:6: upstreams.1.targets: must be an array, but is missing',
-    'sluice.yaml:3:14: upstreams.__proto__.targets: must be an array, but is missing',
+    'sluice.yaml:2:6: upstreams.1.targets: must be an array or an object, but is missing',
+    'sluice.yaml:3:14: upstreams.__proto__.targets: must be an array or an object, but is missing',
     'sluice.yaml:4:21: upstreams.a.b.targets: must be an array with a length of at least 1, got []'
   ])
 })

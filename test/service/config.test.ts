@@ -23,15 +23,15 @@ t.test('a right configuration has no problems', async t => {
   }), [])
 })
 
-t.test('a target must be an origin', async t => {
+t.test('a target must be the URL of one', async t => {
   const problems = told({
-    upstreams: { app: { targets: ['127.0.0.1:80', { url: 'ws://a' }, 'http://a/path'] } },
+    upstreams: { app: { targets: ['127.0.0.1:80', { url: 'ws://a' }, 'http://a/path?query'] } },
     routes: [{ url: '/', upstream: 'ftp://a' }]
   })
   t.equal(problems.length, 4)
   t.match(problems[0], /^upstreams\.app\.targets\.0: '127\.0\.0\.1:80' is not a valid target: .*http:\/\/127\.0\.0\.1:80/)
   t.match(problems[1], /^upstreams\.app\.targets\.1\.url: 'ws:\/\/a' is not a valid target: /)
-  t.match(problems[2], /^upstreams\.app\.targets\.2: 'http:\/\/a\/path' is not a valid target: .*write 'http:\/\/a'/)
+  t.match(problems[2], /^upstreams\.app\.targets\.2: 'http:\/\/a\/path\?query' is not a valid target: .*write 'http:\/\/a\/path'/)
   t.match(problems[3], /^routes\.0\.upstream: 'ftp:\/\/a' is not a valid target: /)
 })
 
@@ -48,7 +48,7 @@ t.test('a route must name a declared upstream', async t => {
 
 t.test('two routes cannot serve the same', async t => {
   const upstream = 'http://a'
-  const message = "'/*' is served by routes.0 already; give them different methods, or remove one"
+  const message = "'/*' is served by routes.0 already; give them different methods or constraints, or remove one"
   t.strictSame(told({ routes: [{ url: '/*', upstream }, { url: '/*', upstream }] }), [`routes.1.url: ${message}`])
   t.strictSame(told({ routes: [{ url: '/*', upstream, method: ['GET', 'POST'] }, { url: '/*', upstream, method: 'POST' }] }),
     [`routes.1.url: ${message}`])

@@ -4,8 +4,8 @@ import { randomBytes } from 'node:crypto'
 import { acceptOf } from '../../message/accept-key.js'
 import { Cancellation } from '../../net/cancellation.js'
 import { dial } from '../../net/dial.js'
-import type { TargetAddress } from '../../net/target-address.js'
-import type { TlsClientOptions } from '../../net/tls.js'
+import { pathAt, type TargetAddress } from '../../net/target-address.js'
+import type { TlsClient } from '../../net/tls.js'
 
 /** What a check does. */
 export interface CheckPlan {
@@ -16,7 +16,7 @@ export interface CheckPlan {
   passes (status: number): boolean
   host: string | undefined
   headers: Readonly<Record<string, string>>
-  tls: TlsClientOptions
+  tls: TlsClient
 }
 
 /** A close frame with the code 1000, masked with zeros as a client's (RFC 6455 §5.3 and §5.5.1). */
@@ -45,7 +45,7 @@ export function check (address: TargetAddress, plan: CheckPlan, cancellation: Ca
     }
     const timer = setTimeout(() => giveUp(new Error(`no result within ${plan.timeout} ms`)), plan.timeout).unref()
     cancellation.listener = giveUp
-    dial(address, { timeout: plan.timeout, tls: plan.tls, cancellation: dialling }).then(connected => {
+    dial(address, { timeout: plan.timeout, tls: plan.tls.options, cancellation: dialling }).then(connected => {
       socket = connected.on('error', error => settle(error.message)).once('close', () => settle('the connection was closed'))
       if (plan.kind === 'tcp') settle(undefined)
       else if (plan.kind === 'http') checkHttp(connected, address, plan, settle)
@@ -55,7 +55,7 @@ export function check (address: TargetAddress, plan: CheckPlan, cancellation: Ca
 }
 
 function requestOptions (socket: Socket, address: TargetAddress, { path, host, headers }: CheckPlan): RequestOptions {
-  return { createConnection: () => socket, path, headers: { Host: host ?? address.host, 'User-Agent': 'sluice', ...headers } }
+  return { createConnection: () => socket, path: pathAt(address, path), headers: { Host: host ?? address.host, 'User-Agent': 'sluice', ...headers } }
 }
 
 type Settle = (fault: string | undefined, keepsOpen?: boolean) => void

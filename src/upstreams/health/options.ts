@@ -1,5 +1,5 @@
 import { OptionsInvalidError } from '../../errors.js'
-import type { TlsClientOptions } from '../../net/tls.js'
+import type { TlsClient } from '../../net/tls.js'
 import { isHost } from '../../message/host.js'
 import { isHeaderValue, isToken } from '../../message/headers.js'
 import { withDefaults } from '../../options/defaults.js'
@@ -19,7 +19,7 @@ export interface HealthPlan extends CheckPlan {
  * @param where What has the options, for errors.
  * @throws {OptionsInvalidError} for no kind of check, or more than one, for an invalid host or header, and for an empty range.
  */
-export function healthPlan (options: HealthOptions, tls: TlsClientOptions, where: string): HealthPlan {
+export function healthPlan (options: HealthOptions, tls: TlsClient, where: string): HealthPlan {
   const { path, tcp, websocket, interval, timeout, fall, rise, statuses = ['200-399'], host, headers = {}, port } =
     withDefaults(HealthOptions, options, ['interval', 'timeout', 'fall', 'rise'])
   if (tcp !== undefined && (path !== undefined || websocket !== undefined)) {

@@ -63,6 +63,8 @@ export class TargetConnection implements ResponseParts {
   authenticated = false
   /** That client's connection, once it is known. */
   client: Socket | undefined
+  /** It carries no further request: its target has moved, or is met in another way now. */
+  outdated = false
   readonly #socket: Socket
   readonly #keeper: ConnectionKeeper
   readonly #reader: ResponseReader
@@ -90,6 +92,11 @@ export class TargetConnection implements ResponseParts {
   /** Whether it can take a request. */
   get usable (): boolean {
     return !this.#socket.destroyed && this.#exchange === undefined
+  }
+
+  /** The address that it leads to. */
+  get remoteAddress (): string | undefined {
+    return this.#socket.remoteAddress
   }
 
   /** Sends a request. */

@@ -110,10 +110,20 @@ export class ConnectionPool implements ConnectionKeeper {
     for (const connection of this.#connections) connection.abort(new DrainingError())
   }
 
+  /** Uses connections no more that do not lead where new ones would. Requests under way on them go on. */
+  leave (isOutdated: (connection: TargetConnection) => boolean): void {
+    for (const connection of this.#connections) {
+      if (!isOutdated(connection)) continue
+      connection.outdated = true
+      if (connection.usable) connection.destroy()
+    }
+    this.#idle = this.#idle.filter(connection => !connection.outdated)
+  }
+
   onIdle (connection: TargetConnection, keepAlive: number | undefined, settled: boolean): void {
     if (connection.authenticated) return this.#bind(connection)
     const kept = keepAlive === undefined ? KEPT : Math.min(keepAlive * 1_000 - ON_THE_WAY, LONGEST_KEPT)
-    if (!this.#keeps || kept <= 0) return connection.destroy()
+    if (!this.#keeps || connection.outdated || kept <= 0) return connection.destroy()
     connection.idleUntil = performance.now() + kept
     if (settled) this.#rest(connection)
     // A new one is made for a request that waits.

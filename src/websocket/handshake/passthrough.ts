@@ -1,18 +1,21 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import { ClientFullError, ClientLeftError, DrainingError, HandshakeInvalidError, HandshakeVersionError, NoTargetError, RouteFullError, sourceOf } from '../../errors.js'
+import { ClientFullError, ClientLeftError, DrainingError, HandshakeInvalidError, HandshakeVersionError, NoTargetError, RouteFullError, sourceOf, TargetBusyError } from '../../errors.js'
 import { RETRY_AFTER } from '../../listener/draining.js'
 import type { PendingUpgrade } from '../../listener/pending-upgrade.js'
 import type { Upgrades } from '../../listener/upgrades.js'
 import type { HeaderList } from '../../message/headers.js'
 import type { Offer } from '../../message/offer.js'
 import type { Cancellation } from '../../net/cancellation.js'
+import { pathAt } from '../../net/target-address.js'
 import { Attempts, firstTarget } from '../../proxy/attempts.js'
 import { Exchange } from '../../proxy/exchange.js'
 import { admit, type Admission } from '../../proxy/policy.js'
 import { handshakeToTarget, headersToClient } from '../../proxy/route.js'
+import type { Target } from '../../upstreams/target.js'
 import type { Upstream } from '../../upstreams/upstream.js'
 import type { PassthroughRoute } from '../route.js'
 import type { Sessions } from '../sessions.js'
+import { LimitedAttempt } from './limited-attempt.js'
 import { makeOffer, type OfferResult } from './make-offer.js'
 import { openSession, type AcceptedHandshake } from './open-session.js'
 import { nameUpgrade, relayRefusal } from './responses.js'
@@ -66,7 +69,7 @@ class Handshake implements AcceptedHandshake {
       return reply
     } catch (error) {
       this.#error = error as Error
-      if (error instanceof DrainingError || error instanceof RouteFullError || error instanceof ClientFullError || error instanceof NoTargetError) {
+      if (error instanceof DrainingError || error instanceof RouteFullError || error instanceof ClientFullError || error instanceof NoTargetError || error instanceof TargetBusyError) {
         reply.header('retry-after', RETRY_AFTER)
       }
       throw error
@@ -108,7 +111,7 @@ class Handshake implements AcceptedHandshake {
     const admitted = admit(route.policies, admission)
     if (admitted !== undefined) await admitted
     const path = route.rewriting.path(request)
-    const upstream = await route.chooseUpstream(request)
+    const upstream = await route.chooseHandshakeUpstream(request)
     const { result, headers } = await this.#firstResponse(upstream, admission, path, cancellation)
     try {
       if (cancellation.reason !== undefined) throw cancellation.reason
@@ -142,25 +145,40 @@ class Handshake implements AcceptedHandshake {
   async #firstResponse (upstream: Upstream, admission: Admission, path: string, cancellation: Cancellation): Promise<{ result: OfferResult, headers: HeaderList }> {
     const { exchange, request, route } = this
     const { connectTimeout, handshakeTimeout: headersTimeout, strict } = route.websocket
-    let target = firstTarget(exchange, upstream)
+    const first = firstTarget(exchange, upstream)
+    let target = first instanceof Promise ? await this.#place(first, cancellation) : first
     let attempts: Attempts | undefined
+    const nextAttempts = (): Attempts => (attempts ??= new Attempts(exchange, upstream))
     for (;;) {
-      let sent = false
+      const attempt = { sent: false, kept: false, reused: false, queued: false, repeatable: true, sendable: true }
+      const limited = upstream.attemptTimeout === undefined ? undefined : new LimitedAttempt(cancellation, upstream.attemptTimeout, () => nextAttempts().mayMoveOn(attempt))
       try {
         const headers = handshakeToTarget(route, request, target.address, admission.narrow)
-        const connection = await target.connect(cancellation, connectTimeout)
+        const connection = await target.connect(limited?.cancellation ?? cancellation, connectTimeout)
         exchange.connectedAt = exchange.sentAt = performance.now()
-        sent = true
-        const result = await makeOffer(connection, { path, headers, offer: admission.offer, strict, limits: { ...target.limits, headersTimeout }, cancellation })
+        attempt.sent = true
+        const result = await makeOffer(connection, { path: pathAt(target.address, path), headers, offer: admission.offer, strict, limits: { ...target.limits, headersTimeout }, cancellation: limited?.cancellation ?? cancellation })
         exchange.firstByteAt = performance.now()
         upstream.succeed(target, result.accepted ? 101 : result.response.status)
         return { result, headers }
       } catch (error) {
-        attempts ??= new Attempts(exchange, upstream)
-        const next = attempts.next(error as Error, { sent, kept: false, reused: false, queued: false, repeatable: true, sendable: !cancellation.cancelled && !this.reply.sent })
+        attempt.sendable = !cancellation.cancelled && !this.reply.sent
+        const next = nextAttempts().next(error as Error, attempt)
         if (next === undefined) throw error
-        target = next
+        target = next instanceof Promise ? await this.#place(next, cancellation) : next
+      } finally {
+        limited?.end()
       }
+    }
+  }
+
+  /** Waits for a place at a target. */
+  async #place (pending: Promise<Target>, cancellation: Cancellation): Promise<Target> {
+    cancellation.listener = reason => this.exchange.stopWaiting?.(reason)
+    try {
+      return await pending
+    } finally {
+      cancellation.listener = undefined
     }
   }
 

@@ -1,0 +1,36 @@
+import type { GatewayConfig } from '../../../src/options/index.js'
+import { createGateway, type GatewayServer } from '../../../src/service/index.js'
+import type { TargetChange } from '../../../src/index.js'
+import { serve } from '../program.js'
+
+/** A gateway whose targets fail. */
+
+let gateway: GatewayServer
+let cpu = process.cpuUsage()
+let since = performance.now()
+const changes: Array<Pick<TargetChange, 'target' | 'health' | 'reason'> & { at: number }> = []
+
+const responses = {
+  async start (config: GatewayConfig): Promise<string> {
+    gateway = createGateway({ listen: { port: 0 }, ...config }, { logger: false })
+    const address = await gateway.listen()
+    gateway.app.gateway.upstreams.onChange(({ target, health, reason }) => { changes.push({ target, health, reason, at: Date.now() }) })
+    return address
+  },
+  targets: () => gateway.upstreams.get('main')!.targets.map(({ url, health, requests, sessions, handshakes, failures }) => ({ url, health, requests, sessions, handshakes, failures })),
+  load: () => gateway.upstreams.get('main')!.load,
+  changes: () => changes,
+  /** Share of a core since it was asked for last. */
+  cpu (): number {
+    const now = performance.now()
+    const { user, system } = process.cpuUsage(cpu)
+    const share = (user + system) / 1_000 / (now - since)
+    cpu = process.cpuUsage()
+    since = now
+    return share
+  },
+  close: () => gateway.close()
+}
+
+export type BalancingGatewayResponses = typeof responses
+serve(responses)

@@ -1,0 +1,231 @@
+import { once } from 'node:events'
+import { request, type ClientRequest, type IncomingMessage, type ServerResponse } from 'node:http'
+import t, { type Test } from 'tap'
+import type { UpstreamOptions } from '../../src/index.js'
+import { createGateway } from '../../src/service/index.js'
+import { echoBackend, httpBackend } from '../helpers/backends.js'
+import { startGateway, type RunningGateway } from '../helpers/gateway.js'
+import { rawTarget } from '../helpers/raw-target.js'
+import { closed, openSocket, refusal } from '../helpers/sockets.js'
+
+/** A backend that holds every request until it is let go. */
+async function holding (t: Test) {
+  const held: ServerResponse[] = []
+  const waiting: Array<() => void> = []
+  const { url } = await httpBackend(t, (_request, response) => {
+    held.push(response)
+    for (const resolve of waiting.splice(0)) resolve()
+  })
+  return {
+    url,
+    held,
+    async has (count: number) { while (held.length < count) await new Promise<void>(resolve => waiting.push(resolve)) },
+    release (count = held.length) { for (const response of held.splice(0, count)) response.end('held') }
+  }
+}
+
+/** A request on a connection of its own, and its response to come. */
+function begin ({ port }: { port: number }, path = '/'): { outgoing: ClientRequest, response: Promise<IncomingMessage> } {
+  const outgoing = request({ port, path, agent: false }).end()
+  const response = once(outgoing, 'response').then(([response]: IncomingMessage[]) => response!.resume())
+  response.catch(() => {})
+  return { outgoing, response }
+}
+
+const control = ({ app }: RunningGateway) => app.gateway.upstreams.get('main')!
+
+/** Resolves when so many wait: the gateway reads requests in its own time. */
+async function waiting (gateway: RunningGateway, count: number): Promise<void> {
+  while (control(gateway).load.waiting !== count) await new Promise(setImmediate)
+}
+
+t.test('a target with maxRequests gets no more, and those that wait go on in their order', async t => {
+  const target = await holding(t)
+  const gateway = await startGateway(t, { targets: [target.url], upstream: { maxRequests: 2 } })
+  const order: number[] = []
+  const sent = []
+  for (let index = 0; index < 5; index++) {
+    const { response } = begin(gateway, `/${index}`)
+    sent.push(response.then(() => order.push(index)))
+    if (index < 2) await target.has(index + 1)
+    else await waiting(gateway, index - 1)
+  }
+  t.match(control(gateway).targets[0], { requests: 2 })
+  t.match(control(gateway).load, { requests: 2, waiting: 3 })
+  for (let count = 1; count <= 5; count++) {
+    await target.has(1)
+    target.release(1)
+    while (order.length < count) await new Promise(setImmediate)
+  }
+  t.same(order, [0, 1, 2, 3, 4])
+  await gateway.idle()
+  t.match(control(gateway).load, { requests: 0, waiting: 0, handshakes: 0, sessions: 0, retries: 0 })
+})
+
+t.test('a target that is full is left for another', async t => {
+  const [one, other] = [await holding(t), await holding(t)]
+  const gateway = await startGateway(t, { targets: [one.url, other.url], upstream: { maxRequests: 1, balance: 'first' } })
+  const responses = [begin(gateway).response, begin(gateway).response]
+  await Promise.all([one.has(1), other.has(1)])
+  t.same(control(gateway).targets.map(({ requests }) => requests), [1, 1])
+  one.release()
+  other.release()
+  for (const response of responses) t.equal((await response).statusCode, 200)
+})
+
+t.test('the total is that of all targets', async t => {
+  const [one, other] = [await holding(t), await holding(t)]
+  const gateway = await startGateway(t, { targets: [one.url, other.url], upstream: { total: { maxRequests: 1 } } })
+  const first = begin(gateway).response
+  await Promise.race([one.has(1), other.has(1)])
+  const second = begin(gateway).response
+  await waiting(gateway, 1)
+  t.equal(one.held.length + other.held.length, 1)
+  one.release()
+  other.release()
+  await first
+  await Promise.race([one.has(1), other.has(1)])
+  one.release()
+  other.release()
+  t.equal((await second).statusCode, 200)
+})
+
+t.test('a full queue, and a wait that is too long, are 503 with Retry-After', async t => {
+  const target = await holding(t)
+  const gateway = await startGateway(t, { targets: [target.url], upstream: { maxRequests: 1, maxSessions: 1, maxQueue: 1, queueTimeout: 50 } })
+  const first = begin(gateway).response
+  await target.has(1)
+  const second = begin(gateway).response
+  await waiting(gateway, 1)
+  const third = await begin(gateway).response
+  t.match(third, { statusCode: 503, headers: { 'retry-after': '1' } })
+  t.match(await second, { statusCode: 503, headers: { 'retry-after': '1' } })
+  const errors = gateway.log.filter(({ err }) => err !== undefined).map(({ err }) => err as { code: string, stack: string })
+  t.match(errors.map(({ code }) => code), ['SLUICE_TARGET_BUSY', 'SLUICE_TARGET_BUSY'])
+  t.match(errors[0]!.stack, /1 others wait for one/)
+  t.match(errors[1]!.stack, /no place became free within 50 ms/)
+  target.release()
+  t.equal((await first).statusCode, 200)
+})
+
+t.test('a client that leaves waits no longer', async t => {
+  const target = await holding(t)
+  const gateway = await startGateway(t, { targets: [target.url], upstream: { maxRequests: 1 } })
+  const first = begin(gateway).response
+  await target.has(1)
+  const leaving = begin(gateway)
+  await waiting(gateway, 1)
+  const staying = begin(gateway).response
+  await waiting(gateway, 2)
+  leaving.outgoing.destroy()
+  await waiting(gateway, 1)
+  target.release()
+  await first
+  await target.has(1)
+  target.release()
+  t.equal((await staying).statusCode, 200)
+  t.equal(control(gateway).load.requests, 0)
+})
+
+t.test('sessions and handshakes have limits of their own', async t => {
+  const [one, other] = [await echoBackend(t), await echoBackend(t)]
+  const gateway = await startGateway(t, { targets: [one.url, other.url], upstream: { maxSessions: 1, maxRequests: 1, maxQueue: 5, queueTimeout: 5_000 } })
+  const address = `http://127.0.0.1:${gateway.port}`
+  const first = await openSocket(address)
+  const second = await openSocket(address)
+  t.same(control(gateway).targets.map(({ sessions }) => sessions), [1, 1])
+  const third = openSocket(address)
+  await waiting(gateway, 1)
+  t.equal((await fetch(address)).status, 200, 'requests have room')
+  first.close()
+  const opened = await third
+  t.equal(one.sockets.clients.size + other.sockets.clients.size >= 2, true)
+  t.match(control(gateway).load, { sessions: 2, waiting: 0 })
+  const ends = [closed(second), closed(opened)]
+  second.close()
+  opened.close()
+  await Promise.all(ends)
+  await gateway.ended(3)
+  t.match(control(gateway).load, { sessions: 0, handshakes: 0 })
+})
+
+t.test('a handshake that waits in vain, or leaves', async t => {
+  const target = await echoBackend(t)
+  const gateway = await startGateway(t, { targets: [target.url], upstream: { total: { maxSessions: 1 }, queueTimeout: 30 } })
+  const address = `http://127.0.0.1:${gateway.port}`
+  await openSocket(address)
+  t.match(await refusal(address), { status: 503, headers: { 'retry-after': /\d/ }, body: /SLUICE_TARGET_BUSY/ })
+  const patient = await startGateway(t, { targets: [target.url], upstream: { total: { maxSessions: 1 } } })
+  await openSocket(`http://127.0.0.1:${patient.port}`)
+  const leaving = request({ port: patient.port, agent: false, headers: { connection: 'Upgrade', upgrade: 'websocket', 'sec-websocket-version': '13', 'sec-websocket-key': 'dGhlIHNhbXBsZSBub25jZQ==' } }).end()
+  leaving.on('error', () => {})
+  await waiting(patient, 1)
+  leaving.destroy()
+  await waiting(patient, 0)
+  t.match(control(patient).load, { sessions: 1, handshakes: 0 })
+})
+
+t.test('a retry waits for a place, too', async t => {
+  const refusing = await rawTarget(t)
+  const other = await holding(t)
+  const gateway = await startGateway(t, { targets: [refusing.url, other.url], upstream: { maxRequests: 1, balance: 'first', passiveHealth: false } })
+  const first = begin(gateway).response
+  const wire = await refusing.next()
+  await wire.head()
+  const second = begin(gateway).response
+  await other.has(1)
+  wire.reset()
+  await waiting(gateway, 1)
+  other.release()
+  await second
+  await other.has(1)
+  other.release()
+  t.equal((await first).statusCode, 200)
+})
+
+t.test('sticky clients wait for their own target, and hold up no others', async t => {
+  const [one, other] = [await holding(t), await holding(t)]
+  const gateway = await startGateway(t, { targets: [one.url, other.url], upstream: { maxRequests: 1, sticky: true, balance: 'first' } })
+  const known = begin(gateway)
+  await one.has(1)
+  one.release()
+  const [cookie] = (await known.response).headers['set-cookie']!
+  await once(known.outgoing, 'close')
+  const send = (headers = {}) => once(request({ port: gateway.port, agent: false, headers }).end(), 'response') as Promise<[IncomingMessage]>
+  const holder = send()
+  await one.has(1)
+  const second = send()
+  await other.has(1)
+  const sticky = send({ cookie: cookie!.split(';')[0]! })
+  await waiting(gateway, 1)
+  const anybody = send()
+  await waiting(gateway, 2)
+  other.release()
+  await second
+  await other.has(1)
+  t.equal(control(gateway).load.waiting, 1, 'the one behind it has gone on')
+  one.release()
+  await holder
+  await one.has(1)
+  one.release()
+  other.release()
+  t.equal((await sticky)[0].headers['set-cookie'], undefined)
+  t.equal((await anybody)[0].statusCode, 200)
+})
+
+t.test('what is under way counts across a reload', async t => {
+  const target = await echoBackend(t)
+  const config = (upstream: Partial<UpstreamOptions> = {}) => ({
+    listen: { port: 0 }, upstreams: { main: { targets: [target.url], total: { maxSessions: 1 }, queueTimeout: 20, ...upstream } as never }, routes: [{ url: '/*', upstream: 'main', websocket: true }]
+  })
+  const gateway = createGateway(config(), { logger: false })
+  t.teardown(() => gateway.close())
+  const address = await gateway.listen()
+  const socket = await openSocket(address)
+  await gateway.reload(config())
+  t.equal((await refusal(address)).status, 503)
+  t.match(gateway.upstreams.get('main')!.load, { sessions: 1 })
+  socket.terminate()
+  while (gateway.upstreams.get('main')!.load.sessions > 0) await new Promise(setImmediate)
+  await openSocket(address)
+})
