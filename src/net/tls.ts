@@ -23,6 +23,8 @@ export class TlsClient {
   readonly files: readonly string[]
   readonly #given: UpstreamTlsOptions
   readonly #where: string
+  /** When the files were read, as `Date.now()` counts. */
+  readAt = 0
   #options: TlsClientOptions
 
   /**
@@ -54,6 +56,7 @@ export class TlsClient {
   #read (): TlsClientOptions {
     const { ca, cert, key, fingerprint, ...rest } = this.#given
     const where = this.#where
+    this.readAt = Date.now()
     if ((cert === undefined) !== (key === undefined)) {
       throw new OptionsInvalidError(where, "options 'tls.cert' and 'tls.key' belong together: give both, or neither")
     }
@@ -64,6 +67,7 @@ export class TlsClient {
       ...(key !== undefined && { key: readPems(key, where, 'tls.key') }),
       ...(fingerprint !== undefined && { fingerprints: [fingerprint].flat().map(normalized) })
     }
+    if (ca === undefined && cert === undefined) return options
     try {
       createSecureContext({ ca: options.ca, cert: options.cert, key: options.key })
     } catch (error) {

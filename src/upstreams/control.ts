@@ -8,7 +8,7 @@ import type { Endpoint } from './endpoint.js'
 import type { Load, UpstreamLoad } from './load.js'
 import type { TargetHealth, TargetState } from './standing.js'
 import type { Target } from './target.js'
-import type { Upstream } from './upstream.js'
+import { foremost, type Upstream } from './upstream.js'
 
 /** A target of an upstream, as it is now. */
 export interface TargetStatus extends Load {
@@ -119,7 +119,8 @@ export function controlOf (upstream: Upstream, host: ControlHost): UpstreamContr
     },
     rebalance (options = {}) {
       const { share, spread } = withDefaults(Rebalance, validated(Rebalance, options, where), ['share', 'spread'])
-      const targets = upstream.targets.map(({ endpoint, weight, standing }) => ({ endpoint, weight: standing.usable ? weight : 0, sessions: host.sessionsOn(upstream.name, endpoint) }))
+      const taking = foremost(upstream.targets.filter(({ standing }) => standing.usable))
+      const targets = upstream.targets.map(target => ({ endpoint: target.endpoint, weight: taking.includes(target) ? target.weight : 0, sessions: host.sessionsOn(upstream.name, target.endpoint) }))
       const weights = targets.reduce((sum, { weight }) => sum + weight, 0)
       if (weights === 0) return 0
       const all = targets.reduce((sum, { sessions }) => sum + sessions, 0)

@@ -59,11 +59,6 @@ export class Queue<Target, Asking extends Waiter<Target>> {
     this.#isOrdered = isOrdered
   }
 
-  /** Whether something of a kind waits. */
-  has (kind: 'request' | 'handshake'): boolean {
-    return this.#waiting[kind].size > 0
-  }
-
   get size (): number {
     return this.#waiting.request.size + this.#waiting.handshake.size
   }

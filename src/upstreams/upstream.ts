@@ -148,7 +148,7 @@ export class Upstream {
     if (this.#checker !== undefined) this.#checker.start(this.#targets)
     else for (const { standing } of this.#targets) if (standing.health === 'down') standing.setDown(false, 'it is not checked any more')
     const { files } = this.#tls
-    if (files.length > 0) this.#stopWatching ??= watchFiles(files, Date.now(), () => this.#readCertificates())
+    if (files.length > 0) this.#stopWatching ??= watchFiles(files, this.#tls.readAt, () => this.#readCertificates())
   }
 
   /** It is served no more: whatever still goes on in its generation, others check its targets. */
@@ -180,12 +180,11 @@ export class Upstream {
    *   {TargetBusyError} when too many wait, or for too long.
    */
   find (asking: Asking, excluded?: ReadonlySet<Target>, client?: Socket): Target | undefined | Promise<Target> {
+    // Nobody is overtaken: a place that becomes free goes at once to the first that waits and may have it.
+    const target = this.#select(asking, excluded, client)
+    if (target !== undefined) asking.choose(target)
     const queue = this.#queue
-    if (queue === undefined || excluded !== undefined || !queue.has(asking.kind)) {
-      const target = this.#select(asking, excluded, client)
-      if (target !== undefined) asking.choose(target)
-      if (target !== undefined || queue === undefined) return target
-    }
+    if (target !== undefined || queue === undefined) return target
     return this.#candidates(excluded).length === 0 ? undefined : queue.wait({ waiter: asking, excluded, client })
   }
 
@@ -267,7 +266,7 @@ export class Upstream {
 }
 
 /** Those with the lowest number: others are for when these are gone. */
-function foremost (targets: readonly Target[]): readonly Target[] {
+export function foremost (targets: readonly Target[]): readonly Target[] {
   if (targets.length < 2) return targets
   const least = Math.min(...targets.map(({ priority }) => priority))
   return targets.every(({ priority }) => priority === least) ? targets : targets.filter(({ priority }) => priority === least)

@@ -127,6 +127,58 @@ t.test('a client that leaves waits no longer', async t => {
   t.equal(control(gateway).load.requests, 0)
 })
 
+t.test('somebody who can be served does not wait behind a sticky client who cannot', async t => {
+  const [one, other] = [await holding(t), await holding(t)]
+  const gateway = await startGateway(t, { targets: [one.url, other.url], upstream: { maxRequests: 1, sticky: true, balance: 'first' } })
+  const known = begin(gateway)
+  await one.has(1)
+  one.release()
+  const cookie = (await known.response).headers['set-cookie']![0]!.split(';')[0]!
+  const holder = begin(gateway).response
+  await one.has(1)
+  const sticky = once(request({ port: gateway.port, agent: false, headers: { cookie } }).end(), 'response')
+  await waiting(gateway, 1)
+  const anybody = begin(gateway).response
+  await other.has(1)
+  other.release()
+  t.equal((await anybody).statusCode, 200)
+  one.release()
+  await holder
+  await one.has(1)
+  one.release()
+  t.equal((await sticky)[0].statusCode, 200)
+})
+
+t.test('a body waits with its request', async t => {
+  const first = await holding(t)
+  const second = await echoBackend(t)
+  const gateway = await startGateway(t, { targets: [first.url], upstream: { maxRequests: 1 } })
+  const holder = begin(gateway).response
+  await first.has(1)
+  const body = 'x'.repeat(300_000)
+  const posted = fetch(`http://127.0.0.1:${gateway.port}`, { method: 'POST', body })
+  await waiting(gateway, 1)
+  control(gateway).setTargets([second.url])
+  t.equal((await (await posted).json() as { body: string }).body.length, body.length, 'new targets have room at once')
+  first.release()
+  await holder
+})
+
+t.test('a target that comes back, or is set to ready, serves those that wait', async t => {
+  const [one, other] = [await holding(t), await holding(t)]
+  const gateway = await startGateway(t, { targets: [one.url, other.url], upstream: { maxRequests: 1, balance: 'first' } })
+  control(gateway).setTarget(other.url, { state: 'drain' })
+  const first = begin(gateway).response
+  await one.has(1)
+  const second = begin(gateway).response
+  await waiting(gateway, 1)
+  control(gateway).setTarget(other.url, { state: 'ready' })
+  await other.has(1)
+  one.release()
+  other.release()
+  for (const response of [first, second]) t.equal((await response).statusCode, 200)
+})
+
 t.test('sessions and handshakes have limits of their own', async t => {
   const [one, other] = [await echoBackend(t), await echoBackend(t)]
   const gateway = await startGateway(t, { targets: [one.url, other.url], upstream: { maxSessions: 1, maxRequests: 1, maxQueue: 5, queueTimeout: 5_000 } })
