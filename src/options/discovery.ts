@@ -55,5 +55,5 @@ export const DiscoveryOptions = Type.Object({
   file: Type.Optional(Type.String({ minLength: 1, description: 'Path of a JSON file with an array of targets, as `targets` has it. It is watched.' })),
   http: Type.Optional(HttpTargetsOptions),
   kubernetes: Type.Optional(KubernetesOptions)
-}, { ...closed, description: 'Targets that are found while the gateway runs: one of dns, file, http and kubernetes. The last good list is kept when they cannot be found out.' })
+}, { ...closed, description: 'Targets that are found while the gateway runs: one of dns, file, http and kubernetes. The last good list is kept when they cannot be determined.' })
 export type DiscoveryOptions = types.DiscoveryOptions

@@ -119,7 +119,7 @@ export interface KubernetesOptions {
 
 /**
  * Targets that are found while the gateway runs: one of dns, file, http and kubernetes. The last good list is kept
- * when they cannot be found out.
+ * when they cannot be determined.
  */
 export interface DiscoveryOptions {
   /** Targets from the records of a name in the DNS. */

@@ -73,7 +73,7 @@ export class Endpoint {
   #resolve (): void {
     if (!this.#pool.busy) return this.#stopResolving()
     addressesOf(this.address.hostname, (error, addresses) => {
-      // What cannot be found out changes nothing.
+      // What cannot be determined changes nothing.
       if (error !== null || addresses.length === 0) return
       const missing = new Map<string, number>()
       this.#pool.leave(({ remoteAddress }) => {

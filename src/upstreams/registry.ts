@@ -94,7 +94,7 @@ export class UpstreamRegistry {
     for (const upstream of this.#declared.values()) upstream.retire()
   }
 
-  /** Resolves when the targets of all upstreams are known, or cannot be found out, or after some time. */
+  /** Resolves when the targets of all upstreams are known, or cannot be determined, or after some time. */
   async discovered (): Promise<void> {
     const pending = [...this.#declared.values()].flatMap(({ discovered }) => discovered ?? [])
     if (pending.length === 0) return

@@ -39,7 +39,7 @@ export class Upstream {
   readonly retryBudget: RetryBudget
   readonly sticky: Sticky<Target> | undefined
   readonly load: UpstreamLoad
-  /** Resolves when its targets are known, or cannot be found out. */
+  /** Resolves when its targets are known, or cannot be determined. */
   readonly discovered: Promise<void> | undefined
   readonly #balancers: Balancers
   readonly #passive: PassiveHealth
@@ -92,7 +92,7 @@ export class Upstream {
     } else {
       this.#following = endpoints.discoveries.follow(targets, where, {
         onTargets: found => this.#onTargets(found),
-        onFault: err => endpoints.log?.warn({ upstream: name, err }, 'the targets of an upstream could not be found out; those before stay')
+        onFault: err => endpoints.log?.warn({ upstream: name, err }, 'the targets of an upstream could not be determined; those before stay')
       })
       this.discovered = this.#following.first
     }

@@ -8,7 +8,7 @@ import { checkedTargets } from './target-list.js'
 export interface Follower {
   /** These are the targets now. @throws For a target that is not valid; then those before stay. */
   onTargets (targets: readonly TargetOptions[]): void
-  /** They could not be found out. */
+  /** They could not be determined. */
   onFault (error: Error): void
 }
 

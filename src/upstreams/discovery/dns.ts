@@ -121,7 +121,7 @@ class Lookup {
       if (EMPTY.has(reason)) return { targets: [], life: Infinity, reason }
       // A resolver never reads again which servers the system has.
       this.#resolver = newResolver(this.#query)
-      throw new Error(`the ${type.toUpperCase()} records of '${name}' could not be resolved: ${reason}`, { cause: error })
+      throw new Error(`the ${type.toUpperCase()} records of '${name}' could not be resolved: ${reason}`)
     }
   }
 
@@ -159,7 +159,7 @@ class Lookup {
       if (known !== undefined && !EMPTY.has(codeOf(error))) return { addresses: known, life: 0 }
       this.#known.delete(name)
       // Without the code, which would say that it is the service that is not there.
-      throw new Error(`the addresses of '${name}': ${codeOf(error)}`, { cause: error })
+      throw new Error(`the addresses of '${name}': ${codeOf(error)}`)
     }
   }
 

@@ -32,11 +32,11 @@ async function * listsIn (file: string, { signal, report }: SourceContext): List
 /** @throws {Error} naming the file, and what is wrong with it. */
 async function read (file: string, signal: AbortSignal): Promise<readonly TargetOptions[]> {
   const text = await readFile(file, { encoding: 'utf8', signal })
-    .catch((error: Error) => { throw new Error(`the targets in '${file}' could not be read: ${error.message}`, { cause: error }) })
+    .catch((error: Error) => { throw new Error(`the targets in '${file}' could not be read: ${error.message}`) })
   try {
     return targetsIn(text)
   } catch (error) {
-    throw new Error(`the targets in '${file}' could not be found out: ${(error as Error).message}`, { cause: error })
+    throw new Error(`the targets in '${file}' could not be determined: ${(error as Error).message}`)
   }
 }
 

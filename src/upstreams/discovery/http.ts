@@ -67,7 +67,7 @@ class Document {
     try {
       return await this.#read(signal)
     } catch (error) {
-      throw new Error(`the targets at '${shownUrl(this.#url)}' could not be found out: ${reasonOf(error)}`, { cause: error })
+      throw new Error(`the targets at '${shownUrl(this.#url)}' could not be determined: ${reasonOf(error)}`)
     }
   }
 

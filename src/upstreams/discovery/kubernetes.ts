@@ -88,7 +88,7 @@ async function * listsOf (query: SliceQuery, times: Times, { signal, report }: S
       if (signal.aborted) return
       // It is usual after a while without a connection; where a new list does not help, it is a failure.
       if (failures++ === 0 && error instanceof GoneError) continue
-      report(new Error(`the endpoints of ${slices.name} could not be found out: ${reasonOf(error)}`, { cause: error }))
+      report(new Error(`the endpoints of ${slices.name} could not be determined: ${reasonOf(error)}`))
       await wait(spread(Math.min(times.delay * 2 ** (failures - 1), LONGEST_DELAY)), undefined, { signal, ref: false }).catch(() => {})
     }
   }
@@ -236,7 +236,7 @@ function parsed<Schema extends TSchema> (schema: Schema, text: string, what: str
   try {
     value = JSON.parse(text)
   } catch (error) {
-    throw new Error(`${what} is no valid JSON: ${(error as Error).message}`, { cause: error })
+    throw new Error(`${what} is no valid JSON: ${(error as Error).message}`)
   }
   const [problem] = problems(schema, value)
   if (problem === undefined) return value as Static<Schema>

@@ -5,7 +5,7 @@ export interface SourceContext {
   /** Ends it. */
   readonly signal: AbortSignal
   /**
-   * Says that the targets could not be found out this time. Those before stay.
+   * Says that the targets could not be determined this time. Those before stay.
    *
    * @param error Its message names what was asked, and the fix where there is one.
    */

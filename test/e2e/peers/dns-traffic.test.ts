@@ -74,7 +74,7 @@ t.test('records that change, disappear and come back are followed without a fail
   t.strictSame(load.seen().filter(name => !['127.0.0.2', '127.0.0.3'].includes(name)), [])
 
   await server.stop()
-  while (!gateway.log.some(({ msg }) => String(msg).includes('could not be found out'))) await new Promise(setImmediate)
+  while (!gateway.log.some(({ msg }) => String(msg).includes('could not be determined'))) await new Promise(setImmediate)
   await targets(gateway, url(2), url(3))
   t.strictSame(load.seen().filter(name => !['127.0.0.2', '127.0.0.3'].includes(name)), [], 'the last list is kept while the server is gone')
   await server.start()

@@ -39,7 +39,7 @@ const logged = async ({ log }: RunningGateway, text: string, times = 1): Promise
   }
 }
 const CHANGED = 'the targets of an upstream have changed'
-const FAULT = 'could not be found out'
+const FAULT = 'could not be determined'
 
 /** A gateway whose first list has been given. */
 async function discovering (t: Test, first: unknown, upstream: Partial<UpstreamOptions> = {}): Promise<{ gateway: RunningGateway, lists: Lists, address: string }> {
@@ -172,7 +172,7 @@ t.test('a reload with the same options goes on with what was found', async t => 
   await end
 })
 
-t.test('a gateway starts when its targets cannot be found out, and says so', async t => {
+t.test('a gateway starts when its targets cannot be determined, and says so', async t => {
   const file = join(await temporaryFolder(t), 'missing.json')
   const gateway = await startGateway(t, { targets: { file } })
   t.equal((await ask(`http://127.0.0.1:${gateway.port}`)).status, 503)

@@ -86,7 +86,7 @@ t.test('what goes wrong is reported, and the next list is taken', async t => {
     [(_response, { socket }) => { socket.end('garbage\r\n\r\n') }, /^Parse Error/]
   ]
   const { url, state } = await registry(t, json([]))
-  const prefix = `the targets at '${url}' could not be found out: `
+  const prefix = `the targets at '${url}' could not be determined: `
   for (const [respond, expected] of cases) {
     state.respond = respond
     const { lists, fault, end } = follow(t, httpSource({ url: `${url.replace('//', '//user:secret@')}?token=secret`, refresh: REFRESH }))
@@ -125,7 +125,7 @@ t.test('a server that is not there', async t => {
   // Another one keeps the test going: a source that waits does not.
   await registry(t, json([]))
   const { fault } = follow(t, httpSource({ url: `http://127.0.0.1:${await refusingPort()}`, refresh: REFRESH }))
-  t.match(await fault(), /^the targets at 'http:\/\/127\.0\.0\.1:\d+\/' could not be found out: connect ECONNREFUSED/)
+  t.match(await fault(), /^the targets at 'http:\/\/127\.0\.0\.1:\d+\/' could not be determined: connect ECONNREFUSED/)
   t.match(await fault(), /ECONNREFUSED/)
 })
 

@@ -265,7 +265,7 @@ t.test('where a new list does not help, that is a failure', async t => {
   const api = await kubernetesApi(t)
   api.override = request => request.isWatch && api.refuse(request, 410, 'Expired', 'too old resource version: 1 (2)')
   const { fault } = follow(t, sourceFor(api))
-  t.match(await fault(), /^the endpoints of the Kubernetes Service 'app' in the namespace 'shop' at https:.* could not be found out: status 410, too old resource version: 1 \(2\)$/)
+  t.match(await fault(), /^the endpoints of the Kubernetes Service 'app' in the namespace 'shop' at https:.* could not be determined: status 410, too old resource version: 1 \(2\)$/)
 })
 
 t.test('the token of a next page that has expired', async t => {
@@ -288,7 +288,7 @@ t.test('what is refused, and what helps', async t => {
   const { fault, end } = follow(t, sourceFor(api))
   const message = await fault()
   await end()
-  t.match(message, /^the endpoints of the Kubernetes Service 'app' in the namespace 'shop' at https:\/\/127\.0\.0\.1:\d+\/ could not be found out: the service account may not list and watch endpointslices\.discovery\.k8s\.io in the namespace 'shop'; give it a Role with the verbs list and watch for them/)
+  t.match(message, /^the endpoints of the Kubernetes Service 'app' in the namespace 'shop' at https:\/\/127\.0\.0\.1:\d+\/ could not be determined: the service account may not list and watch endpointslices\.discovery\.k8s\.io in the namespace 'shop'; give it a Role with the verbs list and watch for them/)
   t.ok(message.endsWith(`(status 403, ${forbidden})`))
   const cases: Array<[(request: ApiRequest) => void, RegExp]> = [
     [request => api.refuse(request, 401, 'Unauthorized', 'Unauthorized'), /the service account may not list .* \(status 401, Unauthorized\)$/],
@@ -319,7 +319,7 @@ t.test('an API server that cannot be reached', async t => {
   const api = await kubernetesApi(t)
   const { fault } = follow(t, sourceFor(api, { api: `https://user:secret@127.0.0.1:${await refusingPort()}/?secret` }))
   const message = await fault()
-  t.match(message, /at https:\/\/127\.0\.0\.1:\d+\/ could not be found out: connect ECONNREFUSED/)
+  t.match(message, /at https:\/\/127\.0\.0\.1:\d+\/ could not be determined: connect ECONNREFUSED/)
   t.notMatch(message, /secret/)
 })
 
@@ -327,8 +327,8 @@ t.test('an API server that goes and comes back', async t => {
   const { api, lists, fault } = await watched(t)
   api.isGone = true
   api.breakWatches()
-  t.match(await fault(), /could not be found out: the connection broke before the end of the response$/)
-  for (let number = 0; number < 3; number++) t.match(await fault(), /could not be found out: /)
+  t.match(await fault(), /could not be determined: the connection broke before the end of the response$/)
+  for (let number = 0; number < 3; number++) t.match(await fault(), /could not be determined: /)
   api.delete('app-1')
   api.put('app-2', { endpoints: [endpoint('10.0.0.2')] })
   t.equal(lists.rest, 0)
@@ -497,7 +497,7 @@ t.test('the API server of the cluster', async t => {
   }
   delete process.env.KUBERNETES_SERVICE_HOST
   const { fault } = follow(t, kubernetesSource({ service: 'app', namespace: 'shop' }))
-  t.equal(await fault(), "the endpoints of the Kubernetes Service 'app' in the namespace 'shop' could not be found out: KUBERNETES_SERVICE_HOST is not set; run the gateway in a pod, or give the URL of the API server in 'api'")
+  t.equal(await fault(), "the endpoints of the Kubernetes Service 'app' in the namespace 'shop' could not be determined: KUBERNETES_SERVICE_HOST is not set; run the gateway in a pod, or give the URL of the API server in 'api'")
 })
 
 t.test('what is wrong with the options is said at once', async t => {
