@@ -1,3 +1,4 @@
+import { setTimeout as wait } from 'node:timers/promises'
 import { isDeepStrictEqual } from 'node:util'
 import type { DiscoveryOptions, TargetLists, TargetOptions } from '../../options/index.js'
 import { sourceOf } from './index.js'
@@ -19,6 +20,8 @@ export interface Following {
   stop (): void
 }
 
+/** Milliseconds from one list to the next at least: a generator that never waits would leave no time for anything else. */
+const PAUSE = 50
 /** Milliseconds after which a fault that stays is reported again. */
 const REPEATED = 60_000
 
@@ -98,6 +101,7 @@ class Discovery {
         if (signal.aborted) Promise.resolve(lists.return?.()).catch(() => {})
         if (signal.aborted || next.done === true) return
         this.#take(next.value)
+        await wait(PAUSE, undefined, { signal, ref: false }).catch(() => {})
       }
     } catch (error) {
       this.#report(error instanceof Error ? error : new Error(String(error)))
@@ -141,7 +145,10 @@ function nextOf (lists: AsyncIterator<unknown>, signal: AbortSignal): Promise<It
     const end = (): void => resolve({ done: true, value: undefined })
     if (signal.aborted) end()
     signal.addEventListener('abort', end, { once: true })
-    lists.next().then(resolve, reject).finally(() => signal.removeEventListener('abort', end))
+    lists.next().then(result => {
+      if (typeof result === 'object' && result !== null) resolve(result)
+      else reject(new TypeError('next() of the async iterable gave no iterator result'))
+    }, reject).finally(() => signal.removeEventListener('abort', end))
   })
 }
 

@@ -95,6 +95,17 @@ t.test('lists that fail, end, or never begin', async t => {
   t.equal((await ask(`http://127.0.0.1:${none.port}`)).status, 503)
   const throwing = await startGateway(t, { targets: { [Symbol.asyncIterator] () { throw new Error('at once') } } })
   t.match(await logged(throwing, FAULT), { err: { message: 'at once' } })
+  const broken = await startGateway(t, { targets: { [Symbol.asyncIterator]: () => ({ next: async () => 5 as never }) } })
+  t.match(await logged(broken, FAULT), { err: { message: /gave no iterator result/ } })
+})
+
+t.test('lists without end leave time for requests', async t => {
+  const a = await namedBackend(t, 'a')
+  let given = 0
+  const gateway = await startGateway(t, { targets: (async function * () { for (;;) yield [{ url: a, labels: { number: String(given++) } }] })() })
+  t.equal((await ask(`http://127.0.0.1:${gateway.port}`)).body.toString(), 'a')
+  await logged(gateway, CHANGED, 3)
+  t.ok(given < 1_000, `${given} lists`)
 })
 
 t.test('lists are asked for no more when the app closes', async t => {
