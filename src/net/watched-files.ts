@@ -1,9 +1,14 @@
 import { stat, unwatchFile, watchFile, type Stats } from 'node:fs'
 
-/** How often files are looked at, in milliseconds. */
-const INTERVAL = 500
-/** How long files must stay unchanged after a change: editors and certificate renewals write in several steps. */
-const QUIET = 200
+/** Milliseconds. */
+export interface WatchTimes {
+  /** How often files are looked at. */
+  interval: number
+  /** How long files must stay unchanged after a change: editors and certificate renewals write in several steps. */
+  quiet: number
+}
+
+const TIMES: WatchTimes = { interval: 500, quiet: 200 }
 /** How far the time of a file may be behind the clock, in milliseconds. */
 const CLOCK_TICK = 20
 
@@ -13,20 +18,21 @@ const CLOCK_TICK = 20
  *
  * @param since When they were read, as `Date.now()` counts: what has changed since then counts, too.
  * @param onChange Is called when a file has changed, appeared or gone, and then nothing more for a moment.
+ * @param times For tests.
  * @returns Ends it.
  */
-export function watchFiles (paths: readonly string[], since: number, onChange: () => void): () => void {
+export function watchFiles (paths: readonly string[], since: number, onChange: () => void, { interval, quiet } = TIMES): () => void {
   let timer: NodeJS.Timeout | undefined
   let over = false
   const changed = (): void => {
     clearTimeout(timer)
-    if (!over) timer = setTimeout(onChange, QUIET)
+    if (!over) timer = setTimeout(onChange, quiet)
   }
   const listeners = paths.map(path => {
     const listener = (now: Stats, before: Stats): void => {
       if (now.mtimeMs !== before.mtimeMs || now.ino !== before.ino || now.size !== before.size) changed()
     }
-    watchFile(path, { interval: INTERVAL, persistent: false }, listener)
+    watchFile(path, { interval, persistent: false }, listener)
     stat(path, (error, { mtimeMs } = {} as Stats) => { if (error === null && mtimeMs > since - CLOCK_TICK) changed() })
     return { path, listener }
   })

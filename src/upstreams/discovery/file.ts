@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
-import { watchFiles } from '../../net/watched-files.js'
+import { watchFiles, type WatchTimes } from '../../net/watched-files.js'
 import type { TargetOptions } from '../../options/index.js'
 import { sourceBy, type Lists, type SourceContext, type TargetSource } from './source.js'
 import { targetsIn } from './target-list.js'
@@ -10,15 +10,16 @@ import { targetsIn } from './target-list.js'
  * The targets in a JSON file, which is an array of them. It is watched: there is a list when they have changed.
  *
  * @param path Is relative to the working directory.
+ * @param times For tests.
  */
-export function fileSource (path: string): TargetSource {
+export function fileSource (path: string, times?: WatchTimes): TargetSource {
   const file = resolve(path)
-  return sourceBy(context => listsIn(file, context))
+  return sourceBy(context => listsIn(file, context, times))
 }
 
-async function * listsIn (file: string, { signal, report }: SourceContext): Lists {
+async function * listsIn (file: string, { signal, report }: SourceContext, times: WatchTimes | undefined): Lists {
   if (signal.aborted) return
-  const changes = new Changes(file, signal)
+  const changes = new Changes(file, signal, times)
   let last: readonly TargetOptions[] | undefined
   while (!signal.aborted) {
     const targets = await read(file, signal).catch((error: Error) => error)
@@ -46,12 +47,12 @@ class Changes {
   #isDue = false
   #wake: (() => void) | undefined
 
-  constructor (file: string, signal: AbortSignal) {
+  constructor (file: string, signal: AbortSignal, times: WatchTimes | undefined) {
     this.#signal = signal
     const unwatch = watchFiles([file], Date.now(), () => {
       this.#isDue = true
       this.#wake?.()
-    })
+    }, times)
     signal.addEventListener('abort', () => {
       unwatch()
       this.#wake?.()

@@ -13,6 +13,8 @@ const TWO = { url: 'https://10.0.0.2:8443/base', weight: 2, priority: 1, host: '
 const alive = setInterval(() => {}, 2 ** 31 - 1)
 t.teardown(() => clearInterval(alive))
 
+const source = (path: string) => fileSource(path, { interval: 20, quiet: 20 })
+
 /** A file of targets that is there with the given value, or is not there. */
 async function targetsFile (t: Test, value?: unknown) {
   const folder = await temporaryFolder(t)
@@ -24,12 +26,12 @@ async function targetsFile (t: Test, value?: unknown) {
 
 /** The lists of a file, one at a time. */
 function iterate (path: string, signal = new AbortController().signal) {
-  return fileSource(path)({ signal, report: error => { throw error } })[Symbol.asyncIterator]()
+  return source(path)({ signal, report: error => { throw error } })[Symbol.asyncIterator]()
 }
 
 t.test('a file that is changed, replaced and emptied', async t => {
   const { folder, path, write } = await targetsFile(t, [ONE])
-  const { lists, faults } = follow(t, fileSource(relative(process.cwd(), path)))
+  const { lists, faults } = follow(t, source(relative(process.cwd(), path)))
   t.same(await lists.next(), [ONE])
   await write([ONE, TWO])
   t.same(await lists.next(), [ONE, TWO])
@@ -48,7 +50,7 @@ t.test('a link that leads to another file', async t => {
   const { folder, path, write } = await targetsFile(t, [ONE])
   const [link, next] = [join(folder, 'link.json'), join(folder, 'next.json')]
   await symlink(path, link)
-  const { lists } = follow(t, fileSource(link))
+  const { lists } = follow(t, source(link))
   t.same(await lists.next(), [ONE])
   await write([TWO])
   t.same(await lists.next(), [TWO])
@@ -60,7 +62,7 @@ t.test('a link that leads to another file', async t => {
 
 t.test('what is not valid is reported, and the list stays', async t => {
   const { path, write } = await targetsFile(t, [ONE])
-  const { lists, fault, faults } = follow(t, fileSource(path))
+  const { lists, fault, faults } = follow(t, source(path))
   t.same(await lists.next(), [ONE])
   await writeFile(path, '[ "http://10.0.0.1:8080", ]')
   const message = await fault()
@@ -89,7 +91,7 @@ t.test('what is not valid is reported, and the list stays', async t => {
 
 t.test('a file that is missing is reported, and read once it is there', async t => {
   const { path, write } = await targetsFile(t)
-  const { lists, fault, faults } = follow(t, fileSource(path))
+  const { lists, fault, faults } = follow(t, source(path))
   const missing = `the targets in '${path}' could not be read: ENOENT: no such file or directory, open '${path}'`
   t.equal(await fault(), missing)
   await write([ONE])
@@ -108,7 +110,7 @@ t.test('a file that is missing is reported, and read once it is there', async t 
 
 t.test('a list that is the same is not given again', async t => {
   const { path, write } = await targetsFile(t, [TWO])
-  const { lists, fault, faults } = follow(t, fileSource(path))
+  const { lists, fault, faults } = follow(t, source(path))
   t.same(await lists.next(), [TWO])
   const change = new Promise<void>(resolve => t.teardown(watchFiles([path], Infinity, resolve)))
   await writeFile(path, JSON.stringify([Object.fromEntries(Object.entries(TWO).reverse())], undefined, 2))
@@ -144,7 +146,7 @@ t.test('it ends while it waits, and while it reads', async t => {
     t.match(await iterate(path, ending.signal).next(), { done: true }, 'it does not begin after its end')
   }
   t.match(await iterate(path).return?.(), { done: true })
-  const { lists, end } = follow(t, fileSource(path))
+  const { lists, end } = follow(t, source(path))
   await lists.next()
   await end()
 })
