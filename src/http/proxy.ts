@@ -98,6 +98,8 @@ class ProxiedRequest implements ResponseListener {
 
   /** @throws Before anything is sent. */
   start (): void {
+    // While a hook was waiting. The response may have closed already, or never will: Node closes only the one in turn.
+    if (this.#isGone) return this.#leave()
     try {
       checkRequest(this.#request.raw)
       this.#route.check(this.#request)
@@ -120,7 +122,8 @@ class ProxiedRequest implements ResponseListener {
   /** As `#begin()`, where nobody below would catch what it throws. */
   #startLate (upstream: Upstream): void {
     // The client has left, or a timeout of Fastify's has responded, while the upstream was being chosen.
-    if (this.#reply.sent || this.#reply.raw.destroyed) return
+    if (this.#isGone) return this.#leave()
+    if (this.#reply.sent) return
     try {
       this.#begin(upstream)
     } catch (error) {
@@ -148,7 +151,8 @@ class ProxiedRequest implements ResponseListener {
    */
   #onTurn (): void {
     // The client has left, or a timeout of Fastify's has responded meanwhile.
-    if (this.#reply.sent || this.#reply.raw.destroyed) {
+    if (this.#isGone) return this.#leave()
+    if (this.#reply.sent) {
       this.#body?.stop()
       return
     }
@@ -309,8 +313,20 @@ class ProxiedRequest implements ResponseListener {
     }
   }
 
+  get #isGone (): boolean {
+    return this.#reply.raw.destroyed || this.#request.raw.socket.destroyed
+  }
+
+  /** There is nobody to respond to, and nothing was sent to a target. */
+  #leave (): void {
+    const error = new ClientLeftError()
+    this.#abandon(error)
+    this.#exchange.end('client', 'left', undefined, error)
+  }
+
   /** Responds with an error. */
   #fail (error: Error): void {
+    if (this.#sent === undefined && this.#isGone) return this.#leave()
     this.#abandon(error)
     if (!this.#hasResponse) this.#reply.send(error)
   }

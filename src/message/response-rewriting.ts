@@ -61,15 +61,19 @@ function publicLocation (name: string, value: string, prefix: string, basePath: 
   const [origin, scheme, authority] = ORIGIN.exec(url) ?? []
   if (origin === undefined) {
     const inside = isPath(url) ? withoutBase(url, basePath) : undefined
-    return inside === undefined ? value : before + prefix + inside
+    return inside === undefined ? value : before + ownPath(prefix + inside)
   }
   if (!hosts.some(host => isSameHost(authority!.toLowerCase(), host, scheme!.toLowerCase()))) return value
   // Relative to the client's own URL, so that scheme, host and port are those it has used (RFC 9110 §10.2.2).
   const rest = withoutBase(url.slice(origin.length), basePath)
   if (rest === undefined) return value
   const path = `${prefix}${/^[/\\]/.test(rest) ? '' : '/'}${rest}`
-  // Two slashes would begin another host. Browsers leave out the tabs between them.
-  return before + (/^[/\\]\s*[/\\]/.test(path) ? `/.${path}` : path)
+  return before + ownPath(path)
+}
+
+/** A path that stays one. Two slashes would begin another host; browsers leave out the tabs between them. */
+function ownPath (path: string): string {
+  return /^[/\\]\s*[/\\]/.test(path) ? `/.${path}` : path
 }
 
 /** What is behind the base path of the target; undefined for a path outside, which no client can reach. */

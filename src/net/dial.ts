@@ -1,5 +1,5 @@
 import { connect as connectTcp, isIP, type OnReadOpts, type Socket } from 'node:net'
-import { connect as connectTls, type TLSSocket } from 'node:tls'
+import { checkServerIdentity, connect as connectTls, type PeerCertificate, type TLSSocket } from 'node:tls'
 import { TargetUnreachableError } from '../errors.js'
 import { addressesOf, turned } from './addresses.js'
 import type { Cancellation } from './cancellation.js'
@@ -42,6 +42,11 @@ export function dial (address: TargetAddress, options: DialOptions): Promise<Soc
     if (reason !== undefined) reject(reason)
     else new Dialling(address, options, resolve, reject).start()
   })
+}
+
+/** Node would check for the address that is dialled. */
+function identityOf (name: string): (host: string, certificate: PeerCertificate) => Error | undefined {
+  return (_host, certificate) => checkServerIdentity(name, certificate)
 }
 
 /** What is wrong with a certificate where only some are accepted; undefined for nothing. */
@@ -107,7 +112,7 @@ class Dialling {
     const connection = { ...where, port, allowHalfOpen: true, noDelay: true, keepAlive: true }
     const socket = secure
       // An IP address is no name for SNI (RFC 6066 §3).
-      ? connectTls({ ...connection, ALPNProtocols: ['http/1.1'], ...(isIP(serverName) === 0 && { servername: serverName }), ...tls, ...(session !== undefined && { session }) })
+      ? connectTls({ ...connection, ALPNProtocols: ['http/1.1'], ...(isIP(serverName) === 0 ? { servername: serverName } : { checkServerIdentity: identityOf(tls.servername ?? serverName) }), ...tls, ...(session !== undefined && { session }) })
       : connectTcp({ ...connection, ...(onread !== undefined && { onread }) })
     if (secure && onSession !== undefined) socket.on('session', onSession)
 

@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net'
-import { isRetryable, NoTargetError, TargetBusyError } from '../errors.js'
+import { AttemptTimeoutError, isRetryable, NoTargetError, TargetBusyError } from '../errors.js'
 import type { Target } from '../upstreams/target.js'
 import type { Upstream } from '../upstreams/upstream.js'
 import type { Exchange } from './exchange.js'
@@ -72,17 +72,26 @@ export class Attempts {
     const exchange = this.#exchange
     const failed = exchange.target!
     exchange.failAttempt(error)
-    this.#upstream.fail(failed, error, attempt.reused)
+    // That all of its connections are in use says nothing of the target's health.
+    const hasOnlyWaited = attempt.queued && !attempt.sent && error instanceof AttemptTimeoutError
+    if (!hasOnlyWaited) this.#upstream.fail(failed, error, attempt.reused)
+    exchange.retry(undefined)
     if (!isRetryable(error) || !this.#mayFollow(attempt) || (attempt.queued && error instanceof TargetBusyError)) return undefined
     const { sent, kept } = attempt
-    exchange.isResent = sent
-    if (sent) this.#resent++
+    if (sent) {
+      this.#resent++
+      exchange.retry(this.#upstream.load)
+    }
     if (sent && kept && this.#upstream.targets.length === 1 && this.#resent === 1) {
       exchange.choose(failed)
       return failed
     }
     this.#failed.add(failed)
-    return this.#upstream.find(exchange, this.#failed, this.#client)
+    // Its place comes first to itself: it must not wait for the one that it has.
+    exchange.leaveTarget()
+    const next = this.#upstream.find(exchange, this.#failed, this.#client)
+    failed.endpoint.queues.serve()
+    return next
   }
 
   /** Whether another target could be tried in the place of the one that is being tried. */

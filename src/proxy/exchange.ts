@@ -1,6 +1,6 @@
 import type { FastifyBaseLogger, FastifyRequest } from 'fastify'
 import type { EndedBy, EndReason, SessionEnd, SessionRequest } from '../types.js'
-import type { Load } from '../upstreams/load.js'
+import type { Load, UpstreamLoad } from '../upstreams/load.js'
 import type { Target } from '../upstreams/target.js'
 
 /**
@@ -84,8 +84,6 @@ export class Exchange {
   cookieTarget: Target | undefined
   /** While it waits for a place at a target: ends that. */
   stopWaiting: ((reason: Error) => void) | undefined
-  /** Whether the attempt that follows sends again what another target may have received. */
-  isResent = false
   session: OpenedSession | undefined
   /** Bytes of bodies; of a session, those on the wire. */
   fromClient = 0
@@ -99,8 +97,10 @@ export class Exchange {
   endedAt = 0
   outcome: Outcome | undefined
   readonly #observers: ExchangeEvents
-  /** It counts as a retry. */
-  #isRetry = false
+  /** The target where it counts. */
+  #counted: Target | undefined
+  /** Where it counts as a retry. */
+  #retry: UpstreamLoad | undefined
   #leases: Array<() => void> | undefined
 
   constructor (kind: Exchange['kind'], route: string, request: FastifyRequest, observers: ExchangeEvents) {
@@ -120,17 +120,34 @@ export class Exchange {
 
   /** An attempt begins: what it puts on the target counts there until the next one, or until the end. */
   choose (target: Target): void {
-    this.#leaveTarget()
+    const before = this.#counted
     this.target = target
     this.attempts++
     this.chosenAt = performance.now()
     this.connectedAt = this.sentAt = this.firstByteAt = 0
-    this.#count(this.kind === 'request' ? 'requests' : 'handshakes', 1)
-    if (this.isResent) {
-      this.#isRetry = true
-      target.total.retries++
+    // Nobody would take back what counts behind the end.
+    if (this.outcome === undefined && before !== target) {
+      this.#count(target, this.#kindOfLoad, 1)
+      this.#counted = target
+      if (before !== undefined) this.#count(before, this.#kindOfLoad, -1)
     }
     if (this.#observers.active) this.#observers.onAttempt(this)
+    // Once all of it is counted: what waits must not be given a place twice.
+    if (before !== undefined && before !== target) before.endpoint.queues.serve()
+  }
+
+  /** It does not count at the target that has failed any more. Its place there is given to nobody yet. */
+  leaveTarget (): void {
+    if (this.#counted === undefined) return
+    this.#count(this.#counted, this.#kindOfLoad, -1)
+    this.#counted = undefined
+  }
+
+  /** It is sent again, and counts as a retry from now on; or with undefined, it does not any more. */
+  retry (load: UpstreamLoad | undefined): void {
+    if (this.#retry !== undefined) this.#retry.retries--
+    this.#retry = this.outcome === undefined ? load : undefined
+    if (this.#retry !== undefined) this.#retry.retries++
   }
 
   /** An attempt has failed. */
@@ -141,9 +158,11 @@ export class Exchange {
 
   /** The handshake has opened a session, which counts in its place from now on. */
   open (session: OpenedSession, request: SessionRequest): void {
-    this.#count('handshakes', -1)
-    this.#count('sessions', 1)
-    this.#endRetry()
+    if (this.#counted !== undefined) {
+      this.#count(this.#counted, 'handshakes', -1)
+      this.#count(this.#counted, 'sessions', 1)
+    }
+    this.retry(undefined)
     this.session = session
     this.request = request
     if (this.#observers.active) this.#observers.onSession(this)
@@ -160,9 +179,12 @@ export class Exchange {
     this.endedAt = performance.now()
     this.outcome = { by, reason, status, closeCode: session?.code, error, session }
     this.stopWaiting?.(error ?? new Error('it is over'))
-    this.#leaveTarget()
+    const left = this.#counted
+    this.leaveTarget()
+    this.retry(undefined)
     if (this.#leases !== undefined) for (const release of this.#leases) release()
     if (this.#observers.active) this.#observers.onEnd(this, this.outcome)
+    left?.endpoint.queues.serve()
   }
 
   get timings (): Timings {
@@ -170,23 +192,13 @@ export class Exchange {
     return { chosen: since(this.chosenAt), connected: since(this.connectedAt), sent: since(this.sentAt), firstByte: since(this.firstByteAt), end: since(this.endedAt) }
   }
 
-  #leaveTarget (): void {
-    const { target } = this
-    if (target === undefined) return
-    this.#count(this.session !== undefined ? 'sessions' : this.kind === 'request' ? 'requests' : 'handshakes', -1)
-    this.#endRetry()
-    target.endpoint.queues.serve()
+  get #kindOfLoad (): keyof Load {
+    if (this.session !== undefined) return 'sessions'
+    return this.kind === 'request' ? 'requests' : 'handshakes'
   }
 
-  #count (what: keyof Load, by: 1 | -1): void {
-    const { endpoint, total } = this.target!
+  #count ({ endpoint, total }: Target, what: keyof Load, by: 1 | -1): void {
     endpoint.load[what] += by
     total[what] += by
-  }
-
-  #endRetry (): void {
-    if (!this.#isRetry) return
-    this.#isRetry = false
-    this.target!.total.retries--
   }
 }

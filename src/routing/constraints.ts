@@ -19,8 +19,12 @@ class Rule {
   readonly hosts: readonly string[]
   readonly headers: ReadonlyArray<readonly [name: string, value: string]>
 
-  constructor ({ host = [], headers = {} }: RouteConstraints) {
-    this.hosts = [host].flat().map(pattern => pattern.toLowerCase())
+  /** Whether the route has constraints of other kinds beside these. */
+  readonly hasOthers: boolean
+
+  constructor ({ host = [], headers = {} }: RouteConstraints, hasOthers: boolean) {
+    this.hasOthers = hasOthers
+    this.hosts = [host].flat().map(pattern => pattern.toLowerCase().replace(/\.$/, ''))
     this.headers = Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value])
   }
 
@@ -56,10 +60,14 @@ class RuleStore {
     let found = 0
     let best = -1
     for (const { rule, matches } of this.#rules) {
-      const rank = rule.rank(host, asked)
+      const rank = rule.hasOthers ? undefined : rule.rank(host, asked)
       if (rank === undefined || rank <= best) continue
       found = matches
       best = rank
+    }
+    // Whether one with further constraints, such as a version, matches these too, is the router's to decide.
+    for (const { rule, matches } of this.#rules) {
+      if (rule.hasOthers && (rule.rank(host, asked) ?? -1) >= best) found |= matches
     }
     return found
   }
@@ -107,13 +115,13 @@ export function constraintsFor (app: FastifyInstance, given: GivenConstraints, w
     ...headers !== undefined && !('headers' in own) && { headers }
   }
   if (Object.keys(own).length === 0) return left
-  const rule = new Rule(validated(RouteConstraints, own, `The constraints of ${where}`))
+  const rule = new Rule(validated(RouteConstraints, own, `The constraints of ${where}`), Object.keys(left).length > 0)
   return rule.hosts.length === 0 && rule.headers.length === 0 ? left : { ...left, [STRATEGY]: rule }
 }
 
 /** What names a port, or is an expression, is compared as Fastify does. */
 function isForFastify (host: unknown): boolean {
-  return host instanceof RegExp || (typeof host === 'string' && /:\d+$/.test(host) && !host.startsWith('['))
+  return host instanceof RegExp || (typeof host === 'string' && /:\d+$/.test(host))
 }
 
 /** What tells the constraints of two routes apart. */

@@ -38,7 +38,6 @@ export class Endpoint {
   readonly #pool = new ConnectionPool((cancellation, timeout) => this.connect(cancellation, timeout))
   /** Of the last TLS connection. */
   #session: Buffer | undefined
-  readonly #onSession = (session: Buffer): void => { this.#session = session }
 
   constructor (key: string, address: TargetAddress, tls: TlsClientOptions, queues: Queues) {
     this.key = key
@@ -53,7 +52,7 @@ export class Endpoint {
     if (isDeepStrictEqual(tls, this.#tls)) return
     this.#tls = tls
     this.#session = undefined
-    this.#pool.leave(() => true)
+    this.#pool.leaveAll()
   }
 
   /**
@@ -66,7 +65,9 @@ export class Endpoint {
   connect (cancellation: Cancellation, timeout: number): Promise<Socket> {
     const turn = this.#isName ? this.#turn++ : 0
     if (this.#isName) this.#resolving ??= setInterval(() => this.#resolve(), resolver.interval).unref()
-    return connectShared(onread => dial(this.address, { timeout, tls: this.#tls, onread, cancellation, session: this.#session, onSession: this.#onSession, turn }))
+    const tls = this.#tls
+    const onSession = (session: Buffer): void => { if (tls === this.#tls) this.#session = session }
+    return connectShared(onread => dial(this.address, { timeout, tls, onread, cancellation, session: this.#session, onSession, turn }))
   }
 
   /** Leaves addresses that its name does not have any more: connections that are always in use would stay there. */

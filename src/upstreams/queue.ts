@@ -20,6 +20,7 @@ export interface Wish<Asking, Target> {
 interface Entry<Asking, Target> extends Wish<Asking, Target> {
   readonly timer: NodeJS.Timeout
   readonly resolve: (target: Target) => void
+  readonly giveUp: (reason: Error) => void
 }
 
 /** All queues of a gateway in which something waits. */
@@ -49,7 +50,7 @@ export class Queue<Target, Asking extends Waiter<Target>> {
   readonly #waiting = { request: new Set<Entry<Asking, Target>>(), handshake: new Set<Entry<Asking, Target>>() }
 
   /**
-   * @param find The target for one, where there is a place.
+   * @param find The target for one, where there is a place. What it throws is why there never will be one.
    * @param isOrdered Whether any of them would take any place, so that those behind the first need not be asked.
    */
   constructor (queues: Queues, limits: { maxQueue: number, queueTimeout: number }, find: (wish: Wish<Asking, Target>) => Target | undefined, isOrdered: boolean) {
@@ -80,7 +81,7 @@ export class Queue<Target, Asking extends Waiter<Target>> {
         reject(reason)
       }
       const timer = setTimeout(() => giveUp(new TargetBusyError({ cause: new Error(`no place became free within ${queueTimeout} ms`) })), queueTimeout).unref()
-      const entry = { ...wish, timer, resolve }
+      const entry = { ...wish, timer, resolve, giveUp }
       waiting.add(entry)
       waiter.stopWaiting = giveUp
       this.#queues.add(this)
@@ -91,12 +92,19 @@ export class Queue<Target, Asking extends Waiter<Target>> {
   serve (): void {
     for (const waiting of [this.#waiting.request, this.#waiting.handshake]) {
       for (const entry of waiting) {
-        const target = this.#find(entry)
+        let target
+        try {
+          target = this.#find(entry)
+        } catch (error) {
+          // A function of the app has thrown, and whoever made room must not hear of it.
+          entry.giveUp(error as Error)
+          continue
+        }
         if (target !== undefined) {
           this.#remove(entry)
           entry.waiter.choose(target)
           entry.resolve(target)
-        } else if (this.#isOrdered) {
+        } else if (this.#isOrdered && entry.excluded === undefined) {
           break
         }
       }

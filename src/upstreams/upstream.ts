@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net'
 import type { FastifyRequest } from 'fastify'
+import { NoTargetError } from '../errors.js'
 import { parseTarget } from '../net/target-address.js'
 import { TlsClient } from '../net/tls.js'
 import { watchFiles } from '../net/watched-files.js'
@@ -84,7 +85,10 @@ export class Upstream {
     if (sticky !== false) this.sticky = new Sticky(name, sticky === true ? {} : sticky, endpoints.stickyKey)
     this.#loadLimits = LoadLimits.of(options, this.load)
     if (this.#loadLimits !== undefined) {
-      this.#queue = new Queue(endpoints.queues, this.#limits, ({ waiter, excluded, client }) => this.#select(waiter, excluded, client), this.sticky === undefined)
+      this.#queue = new Queue(endpoints.queues, this.#limits, ({ waiter, excluded, client }) => {
+        if (this.#candidates(excluded).length === 0) throw new NoTargetError()
+        return this.#select(waiter, excluded, client)
+      }, this.sticky === undefined)
     }
     const { targets } = options
     if (Array.isArray(targets)) {
@@ -202,7 +206,9 @@ export class Upstream {
     const limits = this.#loadLimits
     if (limits?.hasRoom(kind) === false) return undefined
     if (this.sticky !== undefined) {
-      const known = asking.cookieTarget ??= this.sticky.targetOf(asking.request)
+      // Other targets may have come while it waited.
+      if (asking.cookieTarget === undefined || !targets.includes(asking.cookieTarget)) asking.cookieTarget = this.sticky.targetOf(asking.request)
+      const known = asking.cookieTarget
       // One that is being drained still serves its own clients.
       if (known !== undefined && known.state !== 'maintenance' && known.health === 'healthy' && excluded?.has(known) !== true) {
         return limits?.hasRoomAt(known, kind) === false ? undefined : known

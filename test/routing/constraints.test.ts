@@ -124,6 +124,20 @@ t.test('from code they stand beside those of Fastify', async t => {
   t.throws(() => app.proxy('/y', { upstream: a!, constraints: { host: 'http://x' } }), { code: 'SLUICE_OPTIONS_INVALID', message: /The constraints of route '\/y': option 'host'/ })
 })
 
+t.test('routes of one host that differ in their version', async t => {
+  const [a, b, c] = await Promise.all(['a', 'b', 'c'].map(name => namedBackend(t, name)))
+  const app = await gatewayApp(t)
+  app.proxy('/*', { upstream: a!, constraints: { host: 'app.test', version: '2.0.0' } })
+  app.proxy('/*', { upstream: b!, constraints: { host: 'app.test.' } })
+  app.proxy('/*', { upstream: c!, constraints: { host: 'app.test', version: '3.0.0', headers: { 'x-c': '1' } } })
+  const address = await app.listen({ port: 0, host: '127.0.0.1' })
+  const reach = async (headers: Record<string, string>) => (await ask(address, { headers: { host: 'app.test', ...headers } })).body.toString().slice(0, 1)
+  t.equal(await reach({ 'accept-version': '2.x' }), 'a')
+  t.equal(await reach({}), 'b', 'the dot at the end of a name counts in neither')
+  t.equal(await reach({ 'accept-version': '3.x', 'x-c': '1' }), 'c')
+  t.equal(await reach({ 'x-c': '1' }), 'b')
+})
+
 t.test('what is wrong with constraints', async t => {
   const upstream = 'http://127.0.0.1:1'
   const fails = (routes: unknown[], message: RegExp) => t.throws(() => createGateway({ routes } as GatewayConfig), { code: 'SLUICE_CONFIG_INVALID', message })

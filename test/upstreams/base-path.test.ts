@@ -62,6 +62,9 @@ t.test('rewritten locations and cookies are those of the client', async t => {
   t.same(await told('/app', '/base?z', '/'), ['/app/?z', '/app'])
   t.same(await told('/app', '/elsewhere', '/elsewhere'), ['/elsewhere', '/elsewhere'])
   t.same(await told('/app', '/basement', '/base/'), ['/basement', '/app'])
+  for (const to of ['/base//evil.example/x', '/base/\\evil.example', '/base/\t/evil.example', `${url}/base//evil.example`]) {
+    t.match((await told('', to))[0], /^\/\.[/\\]/, 'what is left begins no other host')
+  }
   t.same(await told('', '/base/y', '/base'), ['/y', '/'])
   t.same(await told('', `${url}/base`, '/base/x'), ['/', '/x'])
   t.same(await told('', `${url}/other`, '/'), [`${url}/other`, '/'])

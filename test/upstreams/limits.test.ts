@@ -1,5 +1,6 @@
 import { once } from 'node:events'
 import { request, type ClientRequest, type IncomingMessage, type ServerResponse } from 'node:http'
+import { connect } from 'node:net'
 import t, { type Test } from 'tap'
 import type { UpstreamOptions } from '../../src/index.js'
 import { createGateway } from '../../src/service/index.js'
@@ -280,4 +281,131 @@ t.test('what is under way counts across a reload', async t => {
   socket.terminate()
   while (gateway.upstreams.get('main')!.load.sessions > 0) await new Promise(setImmediate)
   await openSocket(address)
+})
+
+for (const [name, route] of Object.entries({
+  onRequest: { onRequest: async () => { await new Promise(resolve => setTimeout(resolve, 60)) } },
+  preHandler: { preHandler: async () => { await new Promise(resolve => setTimeout(resolve, 60)) } },
+  'the upstream function': { upstream: async () => { await new Promise(resolve => setTimeout(resolve, 60)); return 'main' } }
+})) {
+  t.test(`clients that leave during ${name} take no place`, async t => {
+    const target = await echoBackend(t)
+    const gateway = await startGateway(t, { targets: [target.url], upstream: { maxRequests: 2, maxSessions: 2, queueTimeout: 500 }, route: route as never, plugin: { accessLog: true } })
+    const get = 'GET / HTTP/1.1\r\nHost: x\r\n\r\n'
+    const upgrade = 'GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n'
+    const post = 'POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nabc'
+    for (const [bytes, requests] of [[get, 1], [get + get + get, 3], [post, 1], [upgrade, 1]] as const) {
+      for (const leave of ['destroy', 'resetAndDestroy'] as const) {
+        let seen = 0
+        const all = new Promise<void>(resolve => {
+          const onRequest = (): void => { if (++seen === (bytes === upgrade ? 1 : requests)) resolve() }
+          gateway.app.server.on(bytes === upgrade ? 'upgrade' : 'request', onRequest)
+          t.teardown(() => { gateway.app.server.off('request', onRequest).off('upgrade', onRequest) })
+        })
+        const socket = connect(gateway.port, '127.0.0.1')
+        socket.on('error', () => {}).write(bytes)
+        await all
+        socket[leave]()
+      }
+    }
+    await gateway.idle()
+    // Behind theirs, a request goes through the same hooks.
+    for (let count = 0; count < 3; count++) t.equal((await fetch(`http://127.0.0.1:${gateway.port}`)).status, 200)
+    t.match(control(gateway).load, { requests: 0, handshakes: 0, sessions: 0, waiting: 0 })
+    await openSocket(`http://127.0.0.1:${gateway.port}`)
+    await openSocket(`http://127.0.0.1:${gateway.port}`)
+  })
+}
+
+t.test('a function of the app that throws while somebody waits concerns nobody else', async t => {
+  const target = await holding(t)
+  const other = await holding(t)
+  const hash = ({ url }: { url: string }): string => {
+    if (url === '/bad') throw new Error('no key')
+    return url
+  }
+  const gateway = await startGateway(t, { targets: [target.url, other.url], upstream: { total: { maxRequests: 1 }, balance: { hash: hash as never } } })
+  const first = begin(gateway, '/ok').response
+  await Promise.race([target.has(1), other.has(1)])
+  const bad = begin(gateway, '/bad').response
+  await waiting(gateway, 1)
+  const last = begin(gateway, '/ok3').response
+  await waiting(gateway, 2)
+  const release = (): void => { target.release(); other.release() }
+  release()
+  t.equal((await first).statusCode, 200)
+  t.equal((await bad).statusCode, 502)
+  await Promise.race([target.has(1), other.has(1)])
+  release()
+  t.equal((await last).statusCode, 200)
+})
+
+t.test('a retry has the place of the attempt that has failed', async t => {
+  const breaking = await rawTarget(t)
+  const other = await holding(t)
+  const gateway = await startGateway(t, { targets: [breaking.url, other.url], upstream: { total: { maxRequests: 1 }, balance: 'first', passiveHealth: false } })
+  const response = begin(gateway).response
+  const wire = await breaking.next()
+  await wire.head()
+  wire.reset()
+  await other.has(1)
+  other.release()
+  t.equal((await response).statusCode, 200)
+})
+
+t.test('a request that is sent again to the same target keeps its place', async t => {
+  const target = await rawTarget(t)
+  const gateway = await startGateway(t, { targets: [target.url], upstream: { maxRequests: 1, passiveHealth: false } })
+  const ok = 'HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n'
+  const first = begin(gateway).response
+  const wire = await target.next()
+  await wire.head()
+  const second = begin(gateway).response
+  await waiting(gateway, 1)
+  wire.reset()
+  const again = await target.next()
+  await again.head()
+  t.match(control(gateway).load, { requests: 1, waiting: 1, retries: 1 })
+  again.write(ok)
+  t.equal((await first).statusCode, 200)
+  const last = await target.next()
+  await last.head()
+  last.write(ok)
+  t.equal((await second).statusCode, 200)
+})
+
+t.test('those that wait for a target that is gone do so no longer', async t => {
+  const [one, other] = [await holding(t), await holding(t)]
+  const gateway = await startGateway(t, { targets: [one.url], upstream: { maxRequests: 1, sticky: true } })
+  const known = begin(gateway)
+  await one.has(1)
+  one.release()
+  const cookie = (await known.response).headers['set-cookie']![0]!.split(';')[0]!
+  const holder = begin(gateway).response
+  await one.has(1)
+  const sticky = once(request({ port: gateway.port, agent: false, headers: { cookie } }).end(), 'response')
+  await waiting(gateway, 1)
+  control(gateway).setTargets([other.url])
+  await other.has(1)
+  const next = begin(gateway).response
+  await waiting(gateway, 1)
+  control(gateway).setTarget(other.url, { state: 'drain' })
+  t.equal((await next).statusCode, 503, 'at once, where none is left')
+  one.release()
+  other.release()
+  t.equal((await holder).statusCode, 200)
+  t.equal((await sticky)[0].statusCode, 200)
+})
+
+t.test('waiting for a connection of its own pool ejects no target', async t => {
+  const target = await holding(t)
+  const other = await echoBackend(t)
+  const gateway = await startGateway(t, { targets: [target.url, other.url], upstream: { maxConnections: 1, attemptTimeout: 20, balance: 'first', passiveHealth: { failures: 1 } } })
+  const posted = request({ port: gateway.port, method: 'POST', agent: false }).end('x')
+  await target.has(1)
+  t.equal((await begin(gateway).response).statusCode, 200)
+  t.same(control(gateway).targets.map(({ health }) => health), ['healthy', 'healthy'])
+  const done = once(posted, 'response')
+  target.release()
+  await done
 })

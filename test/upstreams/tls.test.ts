@@ -85,6 +85,14 @@ t.test('a name of its own is that of SNI and of the certificate', async t => {
   t.equal(await status(await startGateway(t, { targets: [{ url, host: 'other.example' }], upstream })), 502)
 })
 
+t.test('a name that is an address is what the certificate must bear', async t => {
+  for (const [names, expected] of [['IP:127.0.0.1', 502], ['IP:10.9.9.9', 200]] as const) {
+    const certificate = await selfSigned(t, names)
+    const { url } = await secureTarget(t, certificate)
+    t.equal(await status(await startGateway(t, { targets: [{ url, host: '10.9.9.9' }], upstream: { tls: { ca: certificate.cert }, passiveHealth: false } })), expected, names)
+  }
+})
+
 t.test('certificates are read again when their files change', async t => {
   const folder = await temporaryFolder(t)
   const [before, after] = [await selfSigned(t, 'IP:127.0.0.1'), await selfSigned(t, 'IP:127.0.0.1')]

@@ -111,12 +111,12 @@ class Discovery {
   #take (given: unknown): void {
     let list
     try {
-      list = checkedTargets(given, this.#where)
+      list = structuredClone(checkedTargets(given, this.#where))
     } catch (error) {
       return this.#report(error as Error)
     }
     if (isDeepStrictEqual(list, this.#last)) return
-    this.#last = structuredClone(list)
+    this.#last = list
     for (const follower of this.#followers) this.#give(follower, list)
     this.#onFirst()
   }
@@ -145,7 +145,7 @@ function nextOf (lists: AsyncIterator<unknown>, signal: AbortSignal): Promise<It
     const end = (): void => resolve({ done: true, value: undefined })
     if (signal.aborted) end()
     signal.addEventListener('abort', end, { once: true })
-    lists.next().then(result => {
+    Promise.resolve(lists.next()).then(result => {
       if (typeof result === 'object' && result !== null) resolve(result)
       else reject(new TypeError('next() of the async iterable gave no iterator result'))
     }, reject).finally(() => signal.removeEventListener('abort', end))

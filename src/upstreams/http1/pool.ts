@@ -41,6 +41,8 @@ export class ConnectionPool implements ConnectionKeeper {
   /** Requests that wait until another connection may be made, or one is free. */
   readonly #waiting = new WaitingRequests()
   #sweeper: NodeJS.Timeout | undefined
+  /** Connections that were begun in an earlier one carry no further request. */
+  #era = 0
   #keeps = true
   #closed = false
 
@@ -118,6 +120,12 @@ export class ConnectionPool implements ConnectionKeeper {
       if (connection.usable) connection.destroy()
     }
     this.#idle = this.#idle.filter(connection => !connection.outdated)
+  }
+
+  /** The same for all that there are, and those that are being made. */
+  leaveAll (): void {
+    this.#era++
+    this.leave(() => true)
   }
 
   onIdle (connection: TargetConnection, keepAlive: number | undefined, settled: boolean): void {
@@ -220,9 +228,11 @@ export class ConnectionPool implements ConnectionKeeper {
   }
 
   #connect (exchange: PendingExchange): void {
+    const era = this.#era
     this.#dialTarget(exchange.cancellation, exchange.limits.connectTimeout)
       .then(socket => {
         const connection = new TargetConnection(socket, this)
+        connection.outdated = era !== this.#era
         this.#dialling.delete(exchange)
         this.#connections.add(connection)
         if (exchange.over) connection.destroy()

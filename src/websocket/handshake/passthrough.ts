@@ -112,6 +112,8 @@ class Handshake implements AcceptedHandshake {
     if (admitted !== undefined) await admitted
     const path = route.rewriting.path(request)
     const upstream = await route.chooseHandshakeUpstream(request)
+    // The client has left while it was being chosen.
+    if (cancellation.reason !== undefined) throw cancellation.reason
     const { result, headers } = await this.#firstResponse(upstream, admission, path, cancellation)
     try {
       if (cancellation.reason !== undefined) throw cancellation.reason
