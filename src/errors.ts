@@ -44,6 +44,12 @@ export function isRetryable (error: unknown): boolean {
   return (error as Partial<GatewayError> | null | undefined)?.retryable === true
 }
 
+/** Whether the client may come back: the gateway, or all that it may use, is busy or stopping. Such a response has Retry-After. */
+export function isTemporary (error: unknown): boolean {
+  const { code, statusCode } = (error ?? {}) as Partial<GatewayError>
+  return code?.startsWith('SLUICE_') === true && (statusCode === 503 || statusCode === 429)
+}
+
 // ---- For those who configure or embed the gateway
 
 /** `app.upstream()` was called twice with one name. */

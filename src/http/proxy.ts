@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import { AttemptTimeoutError, BodyTimeoutError, ClientLeftError, HttpVersionError, NoTargetError, RequestInvalidError, sourceOf, TargetBusyError, TargetTimeoutError, TargetUnreachableError } from '../errors.js'
+import { BodyTimeoutError, ClientLeftError, HttpVersionError, isTemporary, RequestInvalidError, sourceOf, TargetTimeoutError, TargetUnreachableError } from '../errors.js'
+import { RETRY_AFTER } from '../listener/draining.js'
 import { claimExpectation, type Expectation } from '../listener/expectation.js'
 import { isInTurn, whenInTurn } from '../listener/response-order.js'
 import { headerIndex, headerValues, responseHeaders, trailerHeaders, withoutHeaders, type HeaderList } from '../message/headers.js'
@@ -38,9 +39,6 @@ export function proxyRequest (request: FastifyRequest, reply: FastifyReply, rout
 
 /** Why a request is given up whose client has a response already, of other code of the app. It is sent to no client. */
 const REPLACED = new ClientLeftError()
-
-/** Seconds after which a client that found its upstream busy, or without a target, may come back. */
-const RETRY_AFTER = '1'
 
 /** RFC 8297. */
 const EARLY_HINTS = 103
@@ -86,8 +84,6 @@ class ProxiedRequest implements ResponseListener {
   /** The response of the target has come to its end. */
   #complete = false
   #watchesReader = false
-  /** Ends an attempt that takes too long, while another could follow. */
-  #attemptTimer: NodeJS.Timeout | undefined
 
   constructor (request: FastifyRequest, reply: FastifyReply, route: ProxiedRoute) {
     this.#request = request
@@ -200,16 +196,10 @@ class ProxiedRequest implements ResponseListener {
       trailers: trailersOf(raw)
     }, this)
     if (raw.socket.destroyed) this.#sent.cancel(new ClientLeftError())
-    const { attemptTimeout } = this.#upstream
-    if (attemptTimeout !== undefined) this.#limitAttempt(this.#sent, attemptTimeout)
-  }
-
-  #limitAttempt (sent: TargetExchange, timeout: number): void {
-    clearTimeout(this.#attemptTimer)
-    this.#attemptTimer = setTimeout(() => {
-      if (this.#writer !== undefined || this.#hasResponse || !this.#nextAttempts().mayMoveOn(this.#attemptSoFar())) return
-      sent.cancel(new AttemptTimeoutError({ cause: new Error(`no head of a response within ${timeout} ms`) }))
-    }, timeout).unref()
+    if (this.#upstream.attemptTimeout !== undefined) {
+      const sent = this.#sent
+      this.#nextAttempts().limit(() => this.#attemptSoFar(), error => sent.cancel(error))
+    }
   }
 
   onInterim ({ status, headers }: ResponseHead): void {
@@ -219,7 +209,7 @@ class ProxiedRequest implements ResponseListener {
 
   onHead (head: ResponseHead): void {
     this.#exchange.firstByteAt = performance.now()
-    if (this.#attemptTimer !== undefined) clearTimeout(this.#attemptTimer)
+    this.#attempts?.unlimit()
     this.#upstream.succeed(this.#exchange.target!, head.status)
     if (this.#reply.sent) {
       // A timeout of Fastify's has responded already.
@@ -309,7 +299,7 @@ class ProxiedRequest implements ResponseListener {
       reused,
       queued,
       repeatable: this.#body === undefined && IDEMPOTENT.has(this.#request.method),
-      sendable: this.#body?.failure === undefined
+      sendable: this.#body?.failure === undefined && !this.#hasResponse
     }
   }
 
@@ -334,7 +324,7 @@ class ProxiedRequest implements ResponseListener {
   /** It goes no further. */
   #abandon (error: Error): void {
     this.#error ??= error
-    if (error instanceof TargetBusyError || error instanceof NoTargetError) this.#reply.header('retry-after', RETRY_AFTER)
+    if (isTemporary(error)) this.#reply.header('retry-after', RETRY_AFTER)
     this.#body?.stop()
   }
 
@@ -357,7 +347,7 @@ class ProxiedRequest implements ResponseListener {
   #end (): void {
     const exchange = this.#exchange
     const { raw } = this.#reply
-    if (this.#attemptTimer !== undefined) clearTimeout(this.#attemptTimer)
+    this.#attempts?.unlimit()
     const status = raw.headersSent ? raw.statusCode : undefined
     if (this.#sent !== undefined) {
       exchange.connectedAt = this.#sent.connectedAt

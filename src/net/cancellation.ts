@@ -19,3 +19,11 @@ export class Cancellation {
     this.listener?.(reason)
   }
 }
+
+/** One that is cancelled with another, and can be alone. It takes the place of the other's listener. */
+export function cancelledWith (other: Cancellation): Cancellation {
+  const cancellation = new Cancellation()
+  if (other.reason !== undefined) cancellation.cancel(other.reason)
+  other.listener = reason => cancellation.cancel(reason)
+  return cancellation
+}

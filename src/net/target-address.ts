@@ -92,7 +92,7 @@ function parseUnixTarget (text: string): TargetAddress {
   return { url: `unix:${socketPath}`, basePath: '', socketPath, secure: false, hostname: 'localhost', port: 80, host: 'localhost', serverName: 'localhost' }
 }
 
-/** The path of a request, as a target gets it. What is no path, as in `OPTIONS *`, stays as it is. */
+/** The path of a request as sent to a target: behind its base path. The `*` of `OPTIONS *` stays as it is. */
 export function pathAt ({ basePath }: TargetAddress, path: string): string {
   return basePath === '' || !path.startsWith('/') ? path : basePath + path
 }

@@ -52,6 +52,7 @@ export class Attempts {
   readonly #client: Socket | undefined
   readonly #failed = new Set<Target>()
   #resent = 0
+  #timer: NodeJS.Timeout | undefined
 
   constructor (exchange: Exchange, upstream: Upstream, client?: Socket) {
     this.#exchange = exchange
@@ -71,6 +72,7 @@ export class Attempts {
   next (error: Error, attempt: FailedAttempt): Target | Promise<Target> | undefined {
     const exchange = this.#exchange
     const failed = exchange.target!
+    this.unlimit()
     exchange.failAttempt(error)
     // That all of its connections are in use says nothing of the target's health.
     const hasOnlyWaited = attempt.queued && !attempt.sent && error instanceof AttemptTimeoutError
@@ -94,8 +96,26 @@ export class Attempts {
     return next
   }
 
-  /** Whether another target could be tried in the place of the one that is being tried. */
-  mayMoveOn (attempt: FailedAttempt): boolean {
+  /**
+   * Gives the attempt that has begun up when the upstream's `attemptTimeout` is over, if another could follow it then.
+   *
+   * @param soFar What is known of it by then.
+   */
+  limit (soFar: () => FailedAttempt, giveUp: (error: Error) => void): void {
+    const timeout = this.#upstream.attemptTimeout
+    this.unlimit()
+    if (timeout === undefined) return
+    this.#timer = setTimeout(() => {
+      if (this.#mayMoveOn(soFar())) giveUp(new AttemptTimeoutError({ cause: new Error(`no response within ${timeout} ms`) }))
+    }, timeout).unref()
+  }
+
+  /** It has a response, or has ended. */
+  unlimit (): void {
+    clearTimeout(this.#timer)
+  }
+
+  #mayMoveOn (attempt: FailedAttempt): boolean {
     return this.#mayFollow(attempt) && this.#upstream.hasOther(new Set([...this.#failed, this.#exchange.target!]))
   }
 

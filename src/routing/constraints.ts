@@ -101,7 +101,7 @@ interface AnyConstraints {
 /**
  * Constraints as Fastify takes them.
  *
- * @throws {OptionsInvalidError} for a host or a header that is none.
+ * @throws {OptionsInvalidError} for an invalid host or header.
  */
 export function constraintsFor (app: FastifyInstance, given: GivenConstraints, where: string): Record<string, unknown> {
   const { host, headers, ...others } = given as AnyConstraints

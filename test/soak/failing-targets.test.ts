@@ -60,11 +60,7 @@ async function begin (t: Test, count: number, upstream: Partial<UpstreamConfig> 
 async function end (t: Test, { gateway, load, sessions }: Run): Promise<void> {
   await load.stop()
   for (const { socket } of sessions) socket.terminate()
-  const isIdle = async (): Promise<boolean> => {
-    const { requests, handshakes, sessions, retries, waiting } = await gateway.ask('load')
-    return requests + handshakes + sessions + retries + waiting === 0
-  }
-  for (let attempt = 0; attempt < 100 && !await isIdle(); attempt++) await pause(50)
+  await gateway.ask('idle')
   t.match(await gateway.ask('load'), { requests: 0, handshakes: 0, sessions: 0, retries: 0, waiting: 0 }, 'all counters are 0')
   t.same((await gateway.ask('targets')).map(({ requests, sessions, handshakes }) => requests + sessions + handshakes).filter(load => load > 0), [])
 }
@@ -87,7 +83,7 @@ t.test(`one of three targets is killed under ${RATE} requests a second and ${SES
   const cpu = await gateway.ask('cpu')
   targets.push(await startTarget(t, targets[1]!.port))
   const startedAt = Date.now()
-  while ((await gateway.ask('targets'))[1]!.health !== 'healthy') await pause(100)
+  await gateway.ask('until', { index: 1, health: 'healthy' })
   await pause(2_000)
   const after = await load.served()
   t.match(Object.keys(after.outcomes), ['200'], 'nor when it is back')
@@ -106,10 +102,7 @@ for (const [name, upstream] of [
     const held = await program.ask('sessions')
     const stoppedAt = Date.now()
     program.process.kill('SIGSTOP')
-    for (;;) {
-      if ((await gateway.ask('targets'))[1]!.health === 'down') break
-      await pause(50)
-    }
+    await gateway.ask('until', { index: 1, health: 'down' })
     const downAt = Date.now() - stoppedAt
     t.ok(downAt <= 10_500, `found to be down after ${downAt} ms`)
     await pause(2_000)
@@ -120,10 +113,7 @@ for (const [name, upstream] of [
     program.process.kill('SIGCONT')
     const { count, slowest, outcomes } = await load.served()
     t.same(Object.keys(outcomes), ['200'])
-    for (;;) {
-      if ((await gateway.ask('targets'))[1]!.health === 'healthy') break
-      await pause(50)
-    }
+    await gateway.ask('until', { index: 1, health: 'healthy' })
     t.comment(`stopped, ${name}: ${url} down after ${downAt} ms, ${stuck} requests were stuck there, the slowest of ${count} took ${Math.round(slowest)} ms; ${held} sessions ended with 1012, the last after ${latest} ms`)
     await end(t, run)
   })

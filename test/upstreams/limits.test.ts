@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import { request, type ClientRequest, type IncomingMessage, type ServerResponse } from 'node:http'
 import { connect } from 'node:net'
+import type { FastifyRequest } from 'fastify'
 import t, { type Test } from 'tap'
 import type { UpstreamOptions } from '../../src/index.js'
 import { createGateway } from '../../src/service/index.js'
@@ -283,17 +284,28 @@ t.test('what is under way counts across a reload', async t => {
   await openSocket(address)
 })
 
+/** Ends when the client of a request on `/leaving` has left. */
+async function untilLeft ({ url }: FastifyRequest): Promise<void> {
+  if (url === '/leaving') await leaving.promise
+}
+let leaving = { promise: Promise.resolve(), left: () => {} }
+
 for (const [name, route] of Object.entries({
-  onRequest: { onRequest: async () => { await new Promise(resolve => setTimeout(resolve, 60)) } },
-  preHandler: { preHandler: async () => { await new Promise(resolve => setTimeout(resolve, 60)) } },
-  'the upstream function': { upstream: async () => { await new Promise(resolve => setTimeout(resolve, 60)); return 'main' } }
+  onRequest: { onRequest: untilLeft },
+  preHandler: { preHandler: untilLeft },
+  'the upstream function': {
+    upstream: async (request: FastifyRequest) => {
+      await untilLeft(request)
+      return 'main'
+    }
+  }
 })) {
   t.test(`clients that leave during ${name} take no place`, async t => {
     const target = await echoBackend(t)
     const gateway = await startGateway(t, { targets: [target.url], upstream: { maxRequests: 2, maxSessions: 2, queueTimeout: 500 }, route: route as never, plugin: { accessLog: true } })
-    const get = 'GET / HTTP/1.1\r\nHost: x\r\n\r\n'
-    const upgrade = 'GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n'
-    const post = 'POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nabc'
+    const get = 'GET /leaving HTTP/1.1\r\nHost: x\r\n\r\n'
+    const upgrade = 'GET /leaving HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n'
+    const post = 'POST /leaving HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nabc'
     for (const [bytes, requests] of [[get, 1], [get + get + get, 3], [post, 1], [upgrade, 1]] as const) {
       for (const leave of ['destroy', 'resetAndDestroy'] as const) {
         let seen = 0
@@ -302,10 +314,18 @@ for (const [name, route] of Object.entries({
           gateway.app.server.on(bytes === upgrade ? 'upgrade' : 'request', onRequest)
           t.teardown(() => { gateway.app.server.off('request', onRequest).off('upgrade', onRequest) })
         })
+        const promise = new Promise<void>(resolve => { leaving.left = resolve })
+        leaving = { ...leaving, promise }
         const socket = connect(gateway.port, '127.0.0.1')
         socket.on('error', () => {}).write(bytes)
         await all
+        const closed = once(socket, 'close')
         socket[leave]()
+        await closed
+        // By the time of this response, the gateway has heard of it.
+        await begin(gateway, '/other').response
+        leaving.left()
+        await begin(gateway, '/other').response
       }
     }
     await gateway.idle()

@@ -1,33 +1,11 @@
 import type { LookupAddress } from 'node:dns'
 import { once } from 'node:events'
-import { createServer, type Server } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import t, { type Test } from 'tap'
-import { WebSocketServer } from 'ws'
 import { resolver, turned } from '../../src/net/addresses.js'
 import { ask } from '../helpers/ask.js'
 import { startGateway } from '../helpers/gateway.js'
+import { serversAt } from '../helpers/servers-at.js'
 import { nextMessage, openSocket } from '../helpers/sockets.js'
-
-/** Servers at addresses of loopback, all on one port, that respond with their addresses. */
-async function servers (t: Test, ...addresses: string[]): Promise<{ port: number, at: Record<string, Server> }> {
-  const at: Record<string, Server> = {}
-  let port = 0
-  for (const address of addresses) {
-    const server = createServer((_request, response) => { response.end(address) }).listen(port, address)
-    const sockets = new WebSocketServer({ server })
-    sockets.on('connection', socket => { socket.on('message', () => socket.send(address)) })
-    t.teardown(() => {
-      for (const socket of sockets.clients) socket.terminate()
-      server.closeAllConnections()
-      server.close()
-    })
-    await once(server, 'listening')
-    port = (server.address() as AddressInfo).port
-    at[address] = server
-  }
-  return { port, at }
-}
 
 /** Names that resolve to what `found` holds. */
 function names (t: Test, found: { addresses: string[] | Error, asked: number }): void {
@@ -47,7 +25,7 @@ const asked = async (found: { asked: number }, times: number): Promise<void> => 
 }
 
 t.test('connections are spread over all addresses of a name', async t => {
-  const { port } = await servers(t, '127.0.0.1', '127.0.0.2', '127.0.0.3')
+  const { port } = await serversAt(t, '127.0.0.1', '127.0.0.2', '127.0.0.3')
   names(t, { addresses: ['127.0.0.1', '127.0.0.2', '127.0.0.3'], asked: 0 })
   const gateway = await startGateway(t, { targets: [`http://app.test:${port}`] })
   const seen = []
@@ -62,7 +40,7 @@ t.test('connections are spread over all addresses of a name', async t => {
 })
 
 t.test('kept connections leave an address that the name has no more; sessions stay', async t => {
-  const { port, at } = await servers(t, '127.0.0.1', '127.0.0.2')
+  const { port, at } = await serversAt(t, '127.0.0.1', '127.0.0.2')
   const found = { addresses: ['127.0.0.1'] as string[] | Error, asked: 0 }
   names(t, found)
   const gateway = await startGateway(t, { targets: [`http://app.test:${port}`] })
@@ -82,7 +60,7 @@ t.test('kept connections leave an address that the name has no more; sessions st
 })
 
 t.test('an address that is missing now and then is kept', async t => {
-  const { port, at } = await servers(t, '127.0.0.1', '127.0.0.2')
+  const { port, at } = await serversAt(t, '127.0.0.1', '127.0.0.2')
   const found = { addresses: ['127.0.0.1'] as string[] | Error, asked: 0 }
   names(t, found)
   const gateway = await startGateway(t, { targets: [`http://app.test:${port}`] })

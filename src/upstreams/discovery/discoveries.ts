@@ -7,7 +7,7 @@ import { checkedTargets } from './target-list.js'
 
 /** An upstream whose targets are found. */
 export interface Follower {
-  /** These are the targets now. @throws For a target that is not valid; then those before stay. */
+  /** These are the targets now; all of them are valid. */
   onTargets (targets: readonly TargetOptions[]): void
   /** They could not be determined. */
   onFault (error: Error): void
@@ -76,7 +76,7 @@ class Discovery {
 
   add (follower: Follower): void {
     this.#followers.add(follower)
-    if (this.#last !== undefined) this.#give(follower, this.#last)
+    if (this.#last !== undefined) follower.onTargets(this.#last)
   }
 
   /** @returns Whether it was the last one, so that it has ended. */
@@ -117,16 +117,8 @@ class Discovery {
     }
     if (isDeepStrictEqual(list, this.#last)) return
     this.#last = list
-    for (const follower of this.#followers) this.#give(follower, list)
+    for (const follower of this.#followers) follower.onTargets(list)
     this.#onFirst()
-  }
-
-  #give (follower: Follower, list: readonly TargetOptions[]): void {
-    try {
-      follower.onTargets(list)
-    } catch (error) {
-      follower.onFault(error as Error)
-    }
   }
 
   #report (error: Error): void {

@@ -49,7 +49,7 @@ interface Service extends Addresses {
  * the targets have changed. Neither failures nor one or two responses without records take targets away.
  *
  * @param floor Milliseconds from one query to the next at least, for tests.
- * @throws {OptionsInvalidError} for what is no name, and for a server that is no address.
+ * @throws {OptionsInvalidError} for an invalid name or server address.
  */
 export function dnsSource (options: DnsOptions, floor = FLOOR): TargetSource {
   const query = withDefaults(DnsOptions, options, ['type', 'scheme', 'refresh'])
@@ -60,9 +60,9 @@ export function dnsSource (options: DnsOptions, floor = FLOOR): TargetSource {
 function check ({ name, servers = [] }: Query): void {
   const where = `Discovery by the DNS name '${name}'`
   if (isIP(name) !== 0) throw new OptionsInvalidError(where, 'it is an IP address; give it as the URL of a target')
-  if (!NAME.test(name)) throw new OptionsInvalidError(where, "it is no name in the DNS, such as app.internal; a port is given by the option 'port'")
+  if (!NAME.test(name)) throw new OptionsInvalidError(where, "it is not a valid DNS name, such as app.internal; a port is given by the option 'port'")
   const wrong = servers.find(server => !isServer(server))
-  if (wrong !== undefined) throw new OptionsInvalidError(where, `the server '${wrong}' is no IP address with an optional port, such as 127.0.0.1:5353 or [::1]:5353`)
+  if (wrong !== undefined) throw new OptionsInvalidError(where, `the server '${wrong}' is not an IP address with an optional port, such as 127.0.0.1:5353 or [::1]:5353`)
 }
 
 /** Node checks no port: 0 ends its process, and what is above 65535 becomes another one. */
@@ -135,7 +135,7 @@ class Lookup {
     const { name, scheme } = this.#query
     const records = (await this.#ask(resolver => resolver.resolveSrv(name))).filter(({ name }) => bare(name) !== '')
     // RFC 2782: the name '.' says so.
-    if (records.length === 0) return { targets: [], life: Infinity, reason: 'its record says that there is no such service' }
+    if (records.length === 0) return { targets: [], life: Infinity, reason: 'its record says that the service is not available' }
     const results = await Promise.allSettled(records.map(async record => ({ ...record, ...await this.#addressesOf(record) })))
     const services = results.flatMap(result => result.status === 'fulfilled' ? [result.value] : [])
     if (services.length === 0) throw (results[0] as PromiseRejectedResult).reason
@@ -145,7 +145,7 @@ class Lookup {
   async #addressesOf ({ name, port }: SrvRecord): Promise<Addresses> {
     if (port === 0) throw new Error(`the record of '${name}' has port 0`)
     if (isIP(name) !== 0) return { addresses: [name], life: Infinity }
-    if (!NAME.test(name)) throw new Error(`the record has '${name}', which is no name of a host`)
+    if (!NAME.test(name)) throw new Error(`the record has '${name}', which is not a valid host name`)
     try {
       const found = await this.#resolve(name, 'a').catch((error: unknown) => {
         if (!EMPTY.has(codeOf(error))) throw error

@@ -24,7 +24,7 @@ export interface RequestPlan {
 export function get (url: URL, { headers, ca, signal, timeout, idle }: RequestPlan): Promise<IncomingMessage> {
   return new Promise((resolve, reject) => {
     signal.throwIfAborted()
-    // It throws for a header or a certificate that is none.
+    // It throws for an invalid header or certificate.
     const request = (url.protocol === 'https:' ? secureRequest : plainRequest)(url, { agent: false, headers, ca, timeout: idle })
     let response: IncomingMessage | undefined
     const giveUp = (error: Error): void => { (response ?? request).destroy(error) }

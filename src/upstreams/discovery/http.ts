@@ -24,7 +24,7 @@ export function httpSource (options: HttpTargetsOptions): TargetSource {
   const { url: text, refresh, headers = {} } = withDefaults(HttpTargetsOptions, options, ['refresh'])
   const url = URL.canParse(text) ? new URL(text) : undefined
   // The text may have credentials in it.
-  if (url === undefined) throw new OptionsInvalidError('The URL of a list of targets', 'it is no valid URL; write it as in https://registry.example/targets.json')
+  if (url === undefined) throw new OptionsInvalidError('The URL of a list of targets', 'it is not a valid URL; write it as in https://registry.example/targets.json')
   for (const [name, value] of Object.entries(headers)) {
     if (!isToken(name) || !isHeaderValue(value)) throw new OptionsInvalidError(`The request for '${shownUrl(url)}'`, `'${name}' is not a valid header`)
   }
@@ -87,7 +87,7 @@ class Document {
   }
 
   #redirection (location: string): string {
-    const to = URL.canParse(location, this.#url.href) ? `'${shownUrl(new URL(location, this.#url))}'` : 'what is no URL'
+    const to = URL.canParse(location, this.#url.href) ? `'${shownUrl(new URL(location, this.#url))}'` : 'an invalid URL'
     return ` to ${to}, and redirects are not followed; give the URL of the list itself`
   }
 }

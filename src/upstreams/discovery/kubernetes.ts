@@ -59,16 +59,16 @@ class GoneError extends Error {}
  * list when the targets have changed. After a failure they are listed again; until then, those before stay.
  *
  * @param times For tests.
- * @throws {OptionsInvalidError} for what is no name of a Service or a namespace, or no URL.
+ * @throws {OptionsInvalidError} for an invalid name of a Service or a namespace, or an invalid URL.
  */
 export function kubernetesSource (options: KubernetesOptions, times: Partial<Times> = {}): TargetSource {
   const query = withDefaults(KubernetesOptions, options, ['serviceAccount'])
   const { service, namespace, api } = query
   const where = `The targets of the Kubernetes Service '${service}'`
   for (const name of [service, namespace]) {
-    if (name !== undefined && !NAME.test(name)) throw new OptionsInvalidError(where, `'${name}' is no name of a Service or a namespace: these have lower-case letters, digits and hyphens`)
+    if (name !== undefined && !NAME.test(name)) throw new OptionsInvalidError(where, `'${name}' is not a valid name of a Service or a namespace: these have lower-case letters, digits and hyphens`)
   }
-  if (api !== undefined && !URL.canParse(api)) throw new OptionsInvalidError(where, "option 'api' is no valid URL; write it as in https://10.96.0.1:443")
+  if (api !== undefined && !URL.canParse(api)) throw new OptionsInvalidError(where, "option 'api' is not a valid URL; write it as in https://10.96.0.1:443")
   return sourceBy(context => listsOf(query, { ...TIMES, ...times }, context))
 }
 
@@ -236,7 +236,7 @@ function parsed<Schema extends TSchema> (schema: Schema, text: string, what: str
   try {
     value = JSON.parse(text)
   } catch (error) {
-    throw new Error(`${what} is no valid JSON: ${(error as Error).message}`)
+    throw new Error(`${what} is not valid JSON: ${(error as Error).message}`)
   }
   const [problem] = problems(schema, value)
   if (problem === undefined) return value as Static<Schema>

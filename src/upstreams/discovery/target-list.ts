@@ -30,7 +30,7 @@ export function targetsIn (text: string): readonly TargetOptions[] {
   try {
     value = JSON.parse(text)
   } catch (error) {
-    throw new Error(`it is no valid JSON: ${(error as Error).message}`)
+    throw new Error(`it is not valid JSON: ${(error as Error).message}`)
   }
   return checkedTargets(value, 'its list')
 }

@@ -1,11 +1,11 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import { ClientFullError, ClientLeftError, DrainingError, HandshakeInvalidError, HandshakeVersionError, NoTargetError, RouteFullError, sourceOf, TargetBusyError } from '../../errors.js'
+import { ClientLeftError, DrainingError, HandshakeInvalidError, HandshakeVersionError, isTemporary, sourceOf } from '../../errors.js'
 import { RETRY_AFTER } from '../../listener/draining.js'
 import type { PendingUpgrade } from '../../listener/pending-upgrade.js'
 import type { Upgrades } from '../../listener/upgrades.js'
 import type { HeaderList } from '../../message/headers.js'
 import type { Offer } from '../../message/offer.js'
-import type { Cancellation } from '../../net/cancellation.js'
+import { cancelledWith, type Cancellation } from '../../net/cancellation.js'
 import { pathAt } from '../../net/target-address.js'
 import { Attempts, firstTarget } from '../../proxy/attempts.js'
 import { Exchange } from '../../proxy/exchange.js'
@@ -15,7 +15,6 @@ import type { Target } from '../../upstreams/target.js'
 import type { Upstream } from '../../upstreams/upstream.js'
 import type { PassthroughRoute } from '../route.js'
 import type { Sessions } from '../sessions.js'
-import { LimitedAttempt } from './limited-attempt.js'
 import { makeOffer, type OfferResult } from './make-offer.js'
 import { openSession, type AcceptedHandshake } from './open-session.js'
 import { nameUpgrade, relayRefusal } from './responses.js'
@@ -69,9 +68,7 @@ class Handshake implements AcceptedHandshake {
       return reply
     } catch (error) {
       this.#error = error as Error
-      if (error instanceof DrainingError || error instanceof RouteFullError || error instanceof ClientFullError || error instanceof NoTargetError || error instanceof TargetBusyError) {
-        reply.header('retry-after', RETRY_AFTER)
-      }
+      if (isTemporary(error)) reply.header('retry-after', RETRY_AFTER)
       throw error
     }
   }
@@ -153,13 +150,15 @@ class Handshake implements AcceptedHandshake {
     const nextAttempts = (): Attempts => (attempts ??= new Attempts(exchange, upstream))
     for (;;) {
       const attempt = { sent: false, kept: false, reused: false, queued: false, repeatable: true, sendable: true }
-      const limited = upstream.attemptTimeout === undefined ? undefined : new LimitedAttempt(cancellation, upstream.attemptTimeout, () => nextAttempts().mayMoveOn(attempt))
+      // With a limit of its own, an attempt can be given up alone.
+      const ownCancellation = upstream.attemptTimeout === undefined ? cancellation : cancelledWith(cancellation)
+      if (ownCancellation !== cancellation) nextAttempts().limit(() => attempt, error => ownCancellation.cancel(error))
       try {
         const headers = handshakeToTarget(route, request, target.address, admission.narrow)
-        const connection = await target.connect(limited?.cancellation ?? cancellation, connectTimeout)
+        const connection = await target.connect(ownCancellation, connectTimeout)
         exchange.connectedAt = exchange.sentAt = performance.now()
         attempt.sent = true
-        const result = await makeOffer(connection, { path: pathAt(target.address, path), headers, offer: admission.offer, strict, limits: { ...target.limits, headersTimeout }, cancellation: limited?.cancellation ?? cancellation })
+        const result = await makeOffer(connection, { path: pathAt(target.address, path), headers, offer: admission.offer, strict, limits: { ...target.limits, headersTimeout }, cancellation: ownCancellation })
         exchange.firstByteAt = performance.now()
         upstream.succeed(target, result.accepted ? 101 : result.response.status)
         return { result, headers }
@@ -169,7 +168,8 @@ class Handshake implements AcceptedHandshake {
         if (next === undefined) throw error
         target = next instanceof Promise ? await this.#place(next, cancellation) : next
       } finally {
-        limited?.end()
+        attempts?.unlimit()
+        if (ownCancellation !== cancellation) cancellation.listener = undefined
       }
     }
   }

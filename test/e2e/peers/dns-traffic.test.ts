@@ -1,28 +1,8 @@
-import { once } from 'node:events'
-import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
-import t, { type Test } from 'tap'
-import { WebSocketServer } from 'ws'
+import t from 'tap'
 import { startDnsmasq } from '../../helpers/dnsmasq.js'
 import { startGateway, type RunningGateway } from '../../helpers/gateway.js'
+import { serversAt } from '../../helpers/servers-at.js'
 import { closed, openSocket } from '../../helpers/sockets.js'
-
-/** Targets at addresses of loopback, all on one port. */
-async function targetsAt (t: Test, ...addresses: string[]): Promise<number> {
-  let port = 0
-  for (const address of addresses) {
-    const server = createServer((_request, response) => { response.end(address) }).listen(port, address)
-    const sockets = new WebSocketServer({ server })
-    t.teardown(() => {
-      for (const socket of sockets.clients) socket.terminate()
-      server.closeAllConnections()
-      server.close()
-    })
-    await once(server, 'listening')
-    port = (server.address() as AddressInfo).port
-  }
-  return port
-}
 
 /** Requests one after another until it is stopped: by whom they were served, or what went wrong. */
 function traffic (port: number) {
@@ -54,7 +34,7 @@ async function targets ({ app }: RunningGateway, ...urls: string[]): Promise<voi
 }
 
 t.test('records that change, disappear and come back are followed without a failed request', async t => {
-  const port = await targetsAt(t, '127.0.0.1', '127.0.0.2', '127.0.0.3')
+  const { port } = await serversAt(t, '127.0.0.1', '127.0.0.2', '127.0.0.3')
   const url = (last: number) => `http://127.0.0.${last}:${port}`
   const server = await startDnsmasq(t, ['127.0.0.1 app.test', '127.0.0.2 app.test'])
   const gateway = await startGateway(t, {
@@ -93,7 +73,7 @@ t.test('records that change, disappear and come back are followed without a fail
 })
 
 t.test('services with weights and priorities', async t => {
-  const port = await targetsAt(t, '127.0.0.1', '127.0.0.2', '127.0.0.3')
+  const { port } = await serversAt(t, '127.0.0.1', '127.0.0.2', '127.0.0.3')
   const server = await startDnsmasq(t, ['127.0.0.1 a.test', '127.0.0.2 b.test', '127.0.0.3 spare.test'], [
     `--srv-host=_http._tcp.app.test,a.test,${port},10,1`, `--srv-host=_http._tcp.app.test,b.test,${port},10,3`, `--srv-host=_http._tcp.app.test,spare.test,${port},20,1`
   ])

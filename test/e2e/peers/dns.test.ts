@@ -119,7 +119,7 @@ t.test('services that are not there', async t => {
   ])
   const options = { type: 'srv', servers: server.servers, refresh: LONG } as const
   const none = follow(t, source({ name: '_none._tcp.test', ...options }))
-  t.equal(await none.fault(), "'_none._tcp.test' has no SRV records: its record says that there is no such service")
+  t.equal(await none.fault(), "'_none._tcp.test' has no SRV records: its record says that the service is not available")
   t.same(await none.lists.next(), [])
   const missing = follow(t, source({ name: '_missing._tcp.test', ...options }))
   t.equal(await missing.fault(), "'_missing._tcp.test' has no SRV records: ENOTFOUND")

@@ -1,6 +1,6 @@
 import type { GatewayConfig } from '../../../src/options/index.js'
 import { createGateway, type GatewayServer } from '../../../src/service/index.js'
-import type { TargetChange } from '../../../src/index.js'
+import type { TargetChange, TargetHealth } from '../../../src/index.js'
 import { serve } from '../program.js'
 
 /** A gateway whose targets fail. */
@@ -19,6 +19,23 @@ const responses = {
   },
   targets: () => gateway.upstreams.get('main')!.targets.map(({ url, health, requests, sessions, handshakes, failures }) => ({ url, health, requests, sessions, handshakes, failures })),
   load: () => gateway.upstreams.get('main')!.load,
+  /** Resolves when a target has this health, by its place in the list. */
+  async until ({ index, health }: { index: number, health: TargetHealth }): Promise<void> {
+    const { upstreams } = gateway.app.gateway
+    while (upstreams.get('main')!.targets[index]!.health !== health) {
+      await new Promise<void>(resolve => {
+        const stop = upstreams.onChange(() => {
+          stop()
+          resolve()
+        })
+      })
+    }
+  },
+  /** Resolves when nothing is under way. */
+  async idle (): Promise<void> {
+    const isBusy = (): boolean => Object.values(gateway.upstreams.get('main')!.load).some(count => count > 0)
+    while (isBusy()) await new Promise(setImmediate)
+  },
   changes: () => changes,
   /** Share of a core since it was asked for last. */
   cpu (): number {

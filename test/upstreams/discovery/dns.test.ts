@@ -90,9 +90,9 @@ t.test('options that cannot be right', t => {
   for (const server of ['10.0.0.1', '10.0.0.1:53', '::1', '[::1]', '[::1]:5353']) t.type(source({ servers: [server] }), 'function')
   // With port 0, the process of Node would end.
   for (const server of ['127.0.0.1:0', '127.0.0.1:65536', 'dns.example', '[127.0.0.1]:53', '1.2.3:53', '127.0.0.1:', '']) {
-    t.throws(() => source({ servers: ['10.0.0.1', server] }), { code: 'SLUICE_OPTIONS_INVALID', message: `Discovery by the DNS name 'app.test': the server '${server}' is no IP address with an optional port, such as 127.0.0.1:5353 or [::1]:5353` })
+    t.throws(() => source({ servers: ['10.0.0.1', server] }), { code: 'SLUICE_OPTIONS_INVALID', message: `Discovery by the DNS name 'app.test': the server '${server}' is not an IP address with an optional port, such as 127.0.0.1:5353 or [::1]:5353` })
   }
-  for (const name of ['app.test:80', 'http://app.test', 'app..test', '.', 'a b']) t.throws(() => source({ name }), { message: `Discovery by the DNS name '${name}': it is no name in the DNS, such as app.internal; a port is given by the option 'port'` })
+  for (const name of ['app.test:80', 'http://app.test', 'app..test', '.', 'a b']) t.throws(() => source({ name }), { message: `Discovery by the DNS name '${name}': it is not a valid DNS name, such as app.internal; a port is given by the option 'port'` })
   t.throws(() => source({ name: '10.0.0.1' }), { message: "Discovery by the DNS name '10.0.0.1': it is an IP address; give it as the URL of a target" })
   t.end()
 })

@@ -66,7 +66,7 @@ t.test('what is not valid is reported, and the list stays', async t => {
   t.same(await lists.next(), [ONE])
   await writeFile(path, '[ "http://10.0.0.1:8080", ]')
   const message = await fault()
-  t.match(message, `the targets in '${path}' could not be determined: it is no valid JSON: `)
+  t.match(message, `the targets in '${path}' could not be determined: it is not valid JSON: `)
   t.match(message, /Unexpected token.*]/, 'and what the parser says')
   const invalid = [
     [{ [ONE]: {} }, /its list: must be an array, got /],
@@ -82,7 +82,7 @@ t.test('what is not valid is reported, and the list stays', async t => {
     t.match(message, path)
   }
   await writeFile(path, '')
-  t.equal(await fault(), `the targets in '${path}' could not be determined: it is no valid JSON: Unexpected end of JSON input`)
+  t.equal(await fault(), `the targets in '${path}' could not be determined: it is not valid JSON: Unexpected end of JSON input`)
   await writeFile(path, ` [ "${ONE}" ]\n`)
   await write([TWO])
   t.same(await lists.next(), [TWO])
@@ -101,7 +101,7 @@ t.test('a file that is missing is reported, and read once it is there', async t 
   await write([ONE])
   await writeFile(`${path}.other`, '[')
   await rename(`${path}.other`, path)
-  t.match(await fault(), /no valid JSON/)
+  t.match(await fault(), /not valid JSON/)
   t.equal(lists.rest, 0, 'the list was the same')
   await write([TWO])
   t.same(await lists.next(), [TWO])

@@ -72,9 +72,9 @@ t.test('what goes wrong is reported, and the next list is taken', async t => {
     [response => response.writeHead(204).end(), 'it responded with status 204'],
     [response => response.writeHead(302, { Location: '/other?token=secret' }).end(), /^it responded with status 302 to 'http:\/\/127\.0\.0\.1:\d+\/other', and redirects are not followed; give the URL of the list itself$/],
     [response => response.writeHead(307, { Location: 'http://user:secret@registry.example/list' }).end(), /^it responded with status 307 to 'http:\/\/registry\.example\/list', and/],
-    [response => response.writeHead(301, { Location: 'http://[' }).end(), /^it responded with status 301 to what is no URL, and/],
-    [response => response.end('<html>'), /^it is no valid JSON: /],
-    [response => response.end(), /^it is no valid JSON: /],
+    [response => response.writeHead(301, { Location: 'http://[' }).end(), /^it responded with status 301 to an invalid URL, and/],
+    [response => response.end('<html>'), /^it is not valid JSON: /],
+    [response => response.end(), /^it is not valid JSON: /],
     [json({ targets: [] }), /^its list: must be an array, got /],
     [json([{ url: ONE, wieght: 1 }]), /^its list: option '0\.wieght': there is no such option; did you mean 'weight'\?/],
     [json(['10.0.0.1:8080']), /^'10\.0\.0\.1:8080' is not a valid target: it has no scheme/],
@@ -131,7 +131,7 @@ t.test('a server that is not there', async t => {
 
 t.test('what is wrong with the options is said at once', async t => {
   for (const [options, message] of [
-    [{ url: 'http://user:secret@' }, 'The URL of a list of targets: it is no valid URL; write it as in https://registry.example/targets.json'],
+    [{ url: 'http://user:secret@' }, 'The URL of a list of targets: it is not a valid URL; write it as in https://registry.example/targets.json'],
     [{ url: 'http://a.example/x?secret', headers: { 'bad name': 'x' } }, "The request for 'http://a.example/x': 'bad name' is not a valid header"],
     [{ url: 'http://a.example', headers: { name: 'a\r\nb' } }, "The request for 'http://a.example/': 'name' is not a valid header"]
   ] as const) t.throws(() => httpSource(options), { code: 'SLUICE_OPTIONS_INVALID', message })

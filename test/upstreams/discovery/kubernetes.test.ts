@@ -297,7 +297,7 @@ t.test('what is refused, and what helps', async t => {
     [({ response }) => response.writeHead(503).end('<html>'), /: the API server responded with status 503$/],
     [({ response }) => response.writeHead(500).end(Buffer.alloc(65_537)), /: the API server responded with status 500$/],
     [({ response }) => response.writeHead(302, { location: '/' }).end(), /: the API server responded with status 302$/],
-    [({ response }) => response.end('<html>'), /: the list is no valid JSON: /],
+    [({ response }) => response.end('<html>'), /: the list is not valid JSON: /],
     [({ response }) => response.end('{"items":[]}'), /: the list is not as in discovery\.k8s\.io\/v1: metadata must be an object, but is missing$/],
     [({ response }) => response.end('{"metadata":{"resourceVersion":"1"},"items":[{"metadata":{"name":"a","resourceVersion":"1"},"addressType":"IPv4","endpoints":[{}]}]}'), /: the list is not as in discovery\.k8s\.io\/v1: items\.0\.endpoints\.0\.addresses must be an array, but is missing$/],
     [({ response }) => response.end(Buffer.alloc(16 * 1_048_576 + 1, ' ')), /: the response is longer than 16777216 bytes$/],
@@ -348,7 +348,7 @@ t.test('after a list that brings nothing new, watching goes on', async t => {
 
 t.test('events that are none', async t => {
   const cases: Array<[string, RegExp]> = [
-    ['garbage\n', /: an event is no valid JSON: /],
+    ['garbage\n', /: an event is not valid JSON: /],
     ['{"type":"ADDED","object":{}}\n', /: an event is not as in discovery\.k8s\.io\/v1: object\./],
     ['{"type":"RENAMED","object":{"metadata":{"name":"a","resourceVersion":"1"}}}\n', /: an event is not as in discovery\.k8s\.io\/v1: /],
     ['{"type":"ERROR","object":{"kind":"Status","code":500,"message":"etcd is gone"}}\n', /: the API server responded with status 500, etcd is gone$/],
@@ -374,7 +374,7 @@ t.test('an event that is cut off, and one without its newline', async t => {
   t.match(await api.requests.next(), { isWatch: true, query: { resourceVersion: '1001' } })
   api.write('{"type":"ADDED"')
   api.endWatches()
-  t.match(await fault(), /: an event is no valid JSON: /)
+  t.match(await fault(), /: an event is not valid JSON: /)
 })
 
 t.test('a watch that ends at once is a failure', async t => {
@@ -502,9 +502,9 @@ t.test('the API server of the cluster', async t => {
 
 t.test('what is wrong with the options is said at once', async t => {
   const cases: Array<[Partial<KubernetesOptions>, RegExp]> = [
-    [{ service: 'shop/app' }, /^The targets of the Kubernetes Service 'shop\/app': 'shop\/app' is no name of a Service or a namespace/],
-    [{ namespace: '..' }, /'\.\.' is no name/],
-    [{ api: 'https://' }, /option 'api' is no valid URL/]
+    [{ service: 'shop/app' }, /^The targets of the Kubernetes Service 'shop\/app': 'shop\/app' is not a valid name of a Service or a namespace/],
+    [{ namespace: '..' }, /'\.\.' is not a valid name/],
+    [{ api: 'https://' }, /option 'api' is not a valid URL/]
   ]
   for (const [options, message] of cases) t.throws(() => kubernetesSource({ service: 'app', ...options }), { code: 'SLUICE_OPTIONS_INVALID', message })
 })
