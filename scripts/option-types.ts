@@ -31,6 +31,7 @@ const NAMED: Record<string, TSchema> = {
   LogLevel: options.LogLevel,
   ListenTlsOptions: options.ListenTlsOptions,
   ListenOptions: options.ListenOptions,
+  AdminOptions: options.AdminOptions,
   GatewayConfig: options.GatewayConfig
 }
 

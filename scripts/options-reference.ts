@@ -21,6 +21,7 @@ interface Section {
 
 const SECTIONS: Section[] = [
   { name: 'GatewayConfig', schema: options.GatewayConfig, use: 'The content of `sluice.yaml`, and the first argument of `createGateway(config)`.' },
+  { name: 'AdminOptions', schema: options.AdminOptions, use: 'The object form of `admin` in `sluice.yaml`, and the second argument of `app.register(admin, options)`.' },
   { name: 'RouteConfig', schema: options.RouteConfig, use: 'An item of `routes` in `sluice.yaml`.' },
   { name: 'UpstreamOptions', schema: options.UpstreamOptions, use: 'A value of `upstreams` in `sluice.yaml`, and the second argument of `app.upstream(name, options)`.' },
   { name: 'StickyOptions', schema: options.StickyOptions, use: 'The object form of `sticky`.' },
@@ -154,6 +155,10 @@ const CLIENT_ERRORS: Record<string, ErrorEntry> = {
   ExpectationFailedError: { placeholders: [], fix: 'Correct the client.' },
   ClientLeftError: { placeholders: [], fix: 'Nothing is sent: this stands in the log, and in the outcome of the exchange.' },
   BodyFailedError: { placeholders: [], fix: 'Look into the log for the cause; it is the error of the stream that a hook has put in the place of the body.' },
+  AdminForbiddenError: { placeholders: ['REASON'], fix: 'Open the admin listener by its address or as localhost, from no page of another origin; or set `admin.token`.' },
+  AdminUnauthorizedError: { placeholders: [], fix: 'Send `Authorization: Bearer TOKEN` with `admin.token`; a browser asks for it as a password.' },
+  AdminInvalidError: { placeholders: ['PROBLEM'], fix: 'Correct what the message names.' },
+  AdminNotFoundError: { placeholders: ['NAME'], fix: 'Ask for the list first: a session may have ended.' },
   NoTargetError: { placeholders: [], fix: 'Set a target of the upstream to `ready` again, or add one.' }
 }
 

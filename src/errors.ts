@@ -155,3 +155,18 @@ export const BodyFailedError = createError(
 /** No target of the upstream takes anything new: all of them are being drained. */
 export const NoTargetError = createError(
   'SLUICE_NO_TARGET', 'The upstream takes no requests at the moment', 503)
+
+// ---- For clients of the admin listener
+
+/** A page of another origin asks, or a name that may have been made to point here (DNS rebinding). */
+export const AdminForbiddenError = createError<[string]>(
+  'SLUICE_ADMIN_FORBIDDEN', 'Refused: %s', 403, 'client')
+/** The token is missing, or is another one. */
+export const AdminUnauthorizedError = createError(
+  'SLUICE_ADMIN_UNAUTHORIZED', 'The admin listener needs its token', 401, 'client')
+/** What was asked for cannot be done. */
+export const AdminInvalidError = createError<[string]>(
+  'SLUICE_ADMIN_INVALID', '%s', 400, 'client')
+/** There is no such session, upstream or target. */
+export const AdminNotFoundError = createError<[string]>(
+  'SLUICE_ADMIN_NOT_FOUND', 'There is no %s', 404, 'client')

@@ -1,13 +1,15 @@
 import type { FastifyBaseLogger } from 'fastify'
 import { AccessLog } from './observers/access-log.js'
+import { Counters } from './observers/counters.js'
 import { diagnostics } from './observers/diagnostics.js'
 import { withDefaults } from './options/defaults.js'
 import { GatewayOptions } from './options/index.js'
 import { SessionCounts } from './policies/session-limits.js'
-import { Observers } from './proxy/observer.js'
+import { Observers, safely, type Observer } from './proxy/observer.js'
 import type { Endpoint } from './upstreams/endpoint.js'
 import { Endpoints } from './upstreams/endpoints.js'
 import type { ControlHost, UpstreamControl } from './upstreams/control.js'
+import type { RouteStatus } from './types.js'
 import type { TargetChange } from './upstreams/standing.js'
 import type { LiveSession } from './websocket/live-session.js'
 import { Sessions, type DrainOptions, type Removal } from './websocket/sessions.js'
@@ -15,9 +17,19 @@ import { Sessions, type DrainOptions, type Removal } from './websocket/sessions.
 /** `app.gateway`. */
 export interface Gateway {
   /** The open WebSocket sessions. */
-  readonly sessions: Pick<Sessions, 'size' | 'list' | 'close'>
+  readonly sessions: Pick<Sessions, 'size' | 'list' | 'close' | 'stopping'>
   /** The declared upstreams, to be changed while the app runs. */
   readonly upstreams: Upstreams
+  /** The routes that the gateway serves. */
+  readonly routes: { list (): readonly RouteStatus[] }
+  /** What the gateway has counted since it began. `sluice/metrics` gives it to Prometheus. */
+  readonly counters: Counters
+  /**
+   * Hears what becomes of requests and sessions. What it throws is logged.
+   *
+   * @returns A function that ends it.
+   */
+  observe (observer: Observer): () => void
   /**
    * Refuses new handshakes with 503, ends every session with Close 1012 between two messages, and resolves when all
    * have ended. What is left after the timeout is destroyed. `app.close()` does the same.
@@ -75,6 +87,7 @@ export class GatewayState {
   readonly sessions = new Sessions()
   readonly endpoints = new Endpoints()
   readonly observers = new Observers()
+  readonly counters = new Counters()
   readonly accessLog: AccessLog
   readonly #sessionCounts = new Map<string, WeakRef<SessionCounts>>()
   readonly #changeListeners = new Set<(change: TargetChange) => void>()
@@ -86,6 +99,7 @@ export class GatewayState {
   constructor (accessLog: boolean) {
     this.accessLog = new AccessLog(accessLog)
     this.observers.add(this.accessLog)
+    this.observers.add(this.counters)
     this.observers.add(diagnostics)
     this.endpoints.onChange = (change, endpoint) => this.#onTargetChange(change, endpoint)
     this.endpoints.onTargets = () => { this.reconcile() }
@@ -96,6 +110,13 @@ export class GatewayState {
     this.#scopes = scopes
     this.#removal = removalOf(options)
     this.#log = this.endpoints.log = log
+  }
+
+  /** Hears what becomes of exchanges. Gives what ends it. */
+  observe (observer: Observer): () => void {
+    const safe = safely(observer, err => this.#log?.error({ err }, 'an observer failed'))
+    this.observers.add(safe)
+    return () => this.observers.remove(safe)
   }
 
   /** Hears of the states and the health of targets. Gives what ends it. */

@@ -10,6 +10,7 @@ export type { ErrorSource, GatewayError } from './errors.js'
 export type { ProxyRouteOptions } from './routing/proxied-route.js'
 export type { RebalanceOptions, TargetStatus, UpstreamControl } from './upstreams/control.js'
 export type { TargetChange, TargetHealth, TargetState } from './upstreams/standing.js'
+export type { Observer } from './proxy/observer.js'
 export type { Exchange, Outcome, OutcomeReason, Timings } from './proxy/exchange.js'
 export * as errors from './errors.js'
 export {
@@ -25,5 +26,5 @@ export {
   type UntilFunction,
   type UpstreamFunction
 } from './options/index.js'
-export type { CloseSent, EndedBy, EndReason, SessionEnd, SessionRequest, Traffic, WebSocketSession } from './types.js'
+export type { CloseSent, EndedBy, EndReason, SessionEnd, RouteStatus, SessionRequest, Traffic, WebSocketSession } from './types.js'
 export type { DrainOptions, SessionFilter } from './websocket/sessions.js'

@@ -5,16 +5,18 @@ import { GatewayState, MEMBERSHIP, type Gateway, type Membership } from './gatew
 import type { ClosingPart } from './listener/closing.js'
 import { Listener } from './listener/listener.js'
 import { isHost } from './message/host.js'
+import { asksForWebSocket } from './message/upgrade-request.js'
 import { requestTarget } from './message/request-target.js'
 import { withDefaults } from './options/defaults.js'
 import { GatewayOptions, PassthroughOptions, type UpstreamOptions } from './options/index.js'
 import { validated } from './options/validate.js'
-import { EXCHANGE } from './proxy/exchange.js'
+import { EXCHANGE, hasExchange } from './proxy/exchange.js'
 import { CompiledRoutes } from './routing/compile-route.js'
 import { addConstraints } from './routing/constraints.js'
 import { watchOptIns } from './routing/opt-in.js'
 import { finishProxiedRoute, registerProxiedRoute, type ProxyRouteOptions, type RouteServing } from './routing/proxied-route.js'
 import { RouteTable } from './routing/route-table.js'
+import type { RouteStatus } from './types.js'
 import { UpstreamRegistry } from './upstreams/registry.js'
 import { passThrough } from './websocket/handshake/passthrough.js'
 
@@ -62,8 +64,15 @@ const plugin: FastifyPluginAsync<GatewayOptions> = async (app, givenOptions) => 
 
   const registry = new UpstreamRegistry(state.endpoints)
   const routes = new CompiledRoutes(registry, options, state, checkReadings)
+  const routeList: RouteStatus[] = []
   const serving: RouteServing = {
     routes,
+    onRoute: status => routeList.push(status),
+    onResponse: (route, request, reply) => {
+      // One that reached its handler is counted as an exchange.
+      if (hasExchange(request)) return
+      state.counters.countHookResponse(route, request.method, reply.statusCode, asksForWebSocket(request.raw), reply.elapsedTime)
+    },
     prepareResponse: (request, reply) => upgrades.prepare(request.raw, reply.raw),
     passUpgrades: route => ({
       strict: route.websocket.strict,
@@ -78,21 +87,24 @@ const plugin: FastifyPluginAsync<GatewayOptions> = async (app, givenOptions) => 
   })
   if (membership === undefined) state.adopt(scopes, options, app.log)
   // What a plugin of this app has asked for ends with it: the state may outlive it.
-  const changeListeners = new Set<() => void>()
+  const stops = new Set<() => void>()
+  const endingWithApp = (stop: () => void): () => void => {
+    stops.add(stop)
+    return () => {
+      stops.delete(stop)
+      stop()
+    }
+  }
 
   app.decorate('gateway', {
     sessions,
     upstreams: {
       ...registry.controls(state.controlHost),
-      onChange: listener => {
-        const stop = state.onTargetChange(listener)
-        changeListeners.add(stop)
-        return () => {
-          changeListeners.delete(stop)
-          stop()
-        }
-      }
+      onChange: listener => endingWithApp(state.onTargetChange(listener))
     },
+    routes: { list: () => routeList },
+    counters: state.counters,
+    observe: observer => endingWithApp(state.observe(observer)),
     drain: drainOptions => sessions.drain(drainOptions)
   })
   app.decorate('upstream', function (this: FastifyInstance, name: string, upstreamOptions: UpstreamOptions) {
@@ -111,6 +123,8 @@ const plugin: FastifyPluginAsync<GatewayOptions> = async (app, givenOptions) => 
   watchOptIns(app, route => {
     const checked = validated(PassthroughOptions, route.options, `config.passthrough of route '${route.url}'`)
     route.handshake = serving.passUpgrades(routes.compile(route.url, checked, true))
+    const { upstream } = checked
+    routeList.push({ url: route.url, methods: undefined, constraints: undefined, upstream: typeof upstream === 'string' ? upstream : undefined, websocket: true })
   })
 
   // Ahead of the hooks that make something of it (RFC 9112 §3.2). The router has, but this request goes no further.
@@ -145,7 +159,7 @@ const plugin: FastifyPluginAsync<GatewayOptions> = async (app, givenOptions) => 
   app.addHook('preClose', async () => { if (membership?.serving !== false) await listener.close() })
   app.addHook('onClose', async () => {
     await listener.closed(part)
-    for (const stop of changeListeners) stop()
+    for (const stop of stops) stop()
     registry.release()
     if (membership === undefined) state.close()
   })

@@ -30,6 +30,8 @@ export interface Traffic {
   messages: number
   /** Bytes on the wire, frame headers included. */
   bytes: number
+  /** Milliseconds in which no more was read from the sender, because the receiver did not read. */
+  stalled: number
 }
 
 /**
@@ -102,4 +104,18 @@ export interface WebSocketSession {
    * @throws {RangeError} for another code, or a longer reason.
    */
   close (code?: number, reason?: string): void
+}
+
+/** A route of the gateway, as it was registered. */
+export interface RouteStatus {
+  /** Its URL pattern, with the prefix of its scope. */
+  readonly url: string
+  /** Undefined for all. */
+  readonly methods: readonly string[] | undefined
+  /** What a request must have beside its URL and method, in words; undefined for nothing. */
+  readonly constraints: string | undefined
+  /** The name or the URL of its upstream; undefined for one that code chooses. */
+  readonly upstream: string | undefined
+  /** Whether it lets WebSockets through. */
+  readonly websocket: boolean
 }

@@ -1,4 +1,5 @@
 import { Type } from '@sinclair/typebox'
+import { AdminOptions } from './admin.js'
 import { accessLog, drainOptions, forwardingOptions } from './gateway.js'
 import { RouteConfig } from './route.js'
 import { closed, milliseconds, pem } from './units.js'
@@ -55,6 +56,13 @@ export const GatewayConfig = Type.Object({
   logLevel: Type.Optional(LogLevel),
   redactQuery: Type.Optional(Type.Array(Type.String({ minLength: 1 }), {
     description: 'Names of query parameters whose values are not logged; one also stands for names that end in it behind -, _ or a dot. In the place of the default list: token, access_token, code, key, password, secret, session, signature and the like.'
+  })),
+  admin: Type.Optional(Type.Union([Type.Boolean(), AdminOptions], {
+    default: false,
+    description: 'Whether there is an admin listener, with /healthz, /readyz, /metrics, an API and a status page: true for one at 127.0.0.1:9901.'
+  })),
+  drainDelay: Type.Optional(Type.Integer({
+    minimum: 0, maximum: 2 ** 31 - 1, default: 0, description: 'How long the service goes on as before when it is asked to stop, with /readyz at 503, so that balancers in front of it send no more before it refuses anything. Milliseconds.'
   })),
   ...drainOptions,
   accessLog,

@@ -3,6 +3,7 @@
  * these schemas. `npm run docs` writes what is made of them; a test fails where that was forgotten.
  */
 
+export { AdminOptions } from './admin.js'
 export { GatewayConfig, ListenOptions, ListenTlsOptions, LogLevel } from './config.js'
 export type { HashFunction, HeaderFunction, IgnoreUpgradeFunction, RewriteFunction, SessionEndFunction, SessionFunction, UntilFunction, UpstreamFunction } from './functions.js'
 export { GatewayOptions } from './gateway.js'

@@ -815,6 +815,21 @@ export interface ListenOptions {
   maxConnections?: number
 }
 
+/** The admin listener: health, metrics, API and status page. */
+export interface AdminOptions {
+  /** Address to listen on. One that is not loopback needs a token. Default: "127.0.0.1". */
+  host?: string
+  /** Port to listen on; 0 takes a free one. Default: 9901. */
+  port?: number
+  /** Path of a Unix socket to listen on, in the place of host and port; only the user of the process may connect. */
+  socketPath?: string
+  /**
+   * What a request must show, as Authorization: Bearer TOKEN, or as the password of Basic, which browsers ask for.
+   * /healthz and /readyz need none. Default: none.
+   */
+  token?: string
+}
+
 /** The configuration of the service. */
 export interface GatewayConfig {
   /** Where the gateway listens, and the limits for its clients. */
@@ -827,6 +842,16 @@ export interface GatewayConfig {
    * the like.
    */
   redactQuery?: string[]
+  /**
+   * Whether there is an admin listener, with /healthz, /readyz, /metrics, an API and a status page: true for one at
+   * 127.0.0.1:9901. Default: false.
+   */
+  admin?: boolean | AdminOptions
+  /**
+   * How long the service goes on as before when it is asked to stop, with /readyz at 503, so that balancers in front
+   * of it send no more before it refuses anything. Milliseconds. Default: 0.
+   */
+  drainDelay?: number
   /**
    * How long app.close() may wait for open sessions and for responses under way to end; what is left is destroyed.
    * Milliseconds. Default: 30000.

@@ -55,6 +55,11 @@ export interface ExchangeEvents {
 /** Under this key, a request has its exchange. */
 export const EXCHANGE = Symbol('sluice.exchange')
 
+/** Whether a request has reached the handler of a proxied route. */
+export function hasExchange (request: FastifyRequest): boolean {
+  return ((request as FastifyRequest & { [EXCHANGE]?: unknown })[EXCHANGE] ?? null) !== null
+}
+
 /** The session that an exchange has opened. */
 export interface OpenedSession {
   readonly id: string
@@ -95,6 +100,8 @@ export class Exchange {
   sentAt = 0
   firstByteAt = 0
   endedAt = 0
+  /** Its response was a stream of events, which lasts as long as somebody listens. */
+  isEventStream = false
   outcome: Outcome | undefined
   readonly #observers: ExchangeEvents
   /** The target where it counts. */

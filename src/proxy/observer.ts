@@ -27,6 +27,12 @@ export class Observers implements ExchangeEvents {
     this.active = true
   }
 
+  remove (observer: Observer): void {
+    const index = this.#observers.indexOf(observer)
+    if (index !== -1) this.#observers.splice(index, 1)
+    this.active = this.#observers.length > 0
+  }
+
   onStart (exchange: Exchange): void {
     for (const observer of this.#observers) observer.onStart?.(exchange)
   }
@@ -50,4 +56,21 @@ export class Observers implements ExchangeEvents {
   onTargetChange (change: TargetChange): void {
     for (const observer of this.#observers) observer.onTargetChange?.(change)
   }
+}
+
+/** The same observer, where what it throws goes to a function. */
+export function safely (observer: Observer, onError: (error: unknown) => void): Observer {
+  const safe = <Args extends unknown[]>(method: ((...args: Args) => void) | undefined): ((...args: Args) => void) | undefined => method === undefined
+    ? undefined
+    : (...args) => {
+        try {
+          method.apply(observer, args)
+        } catch (error) {
+          onError(error)
+        }
+      }
+  const { onStart, onAttempt, onAttemptFailed, onSession, onEnd, onTargetChange } = observer
+  return Object.fromEntries(Object.entries({
+    onStart: safe(onStart), onAttempt: safe(onAttempt), onAttemptFailed: safe(onAttemptFailed), onSession: safe(onSession), onEnd: safe(onEnd), onTargetChange: safe(onTargetChange)
+  }).filter(([, method]) => method !== undefined))
 }

@@ -132,3 +132,10 @@ export function constraintsKey (given: GivenConstraints = {}): string {
   if (hosts.length === 0 && Object.keys(headers).length === 0 && rest.length === 0) return ''
   return JSON.stringify([hosts, Object.entries(headers).map(([name, value]) => `${name.toLowerCase()}: ${value}`).sort(), rest])
 }
+
+/** Constraints in words. */
+export function constraintsText (given: GivenConstraints = {}): string | undefined {
+  const { headers = {}, ...others } = given as AnyConstraints
+  const parts = [...Object.entries(others), ...Object.entries(headers)].map(([name, value]) => `${name}: ${[value].flat().map(String).join(', ')}`)
+  return parts.length === 0 ? undefined : parts.join('; ')
+}

@@ -1,10 +1,11 @@
-import type { FastifyContextConfig, FastifyInstance, FastifyReply, FastifyRequest, RouteOptions, RouteShorthandOptions } from 'fastify'
+import type { FastifyContextConfig, FastifyInstance, FastifyReply, FastifyRequest, onResponseHookHandler, RouteOptions, RouteShorthandOptions } from 'fastify'
 import { RouteInvalidError } from '../errors.js'
 import { proxyRequest } from '../http/proxy.js'
 import { ProxyOptions, type PassthroughOptions } from '../options/index.js'
 import { validated } from '../options/validate.js'
+import type { RouteStatus } from '../types.js'
 import type { CompiledRoutes } from './compile-route.js'
-import { constraintsFor, constraintsKey, type GivenConstraints } from './constraints.js'
+import { constraintsFor, constraintsKey, constraintsText, type GivenConstraints } from './constraints.js'
 import { keepLast, leaveBodyUnparsed, serveHandshakes, type HandshakeHandler, type RouteHandler } from './route.js'
 import type { PassthroughRoute } from '../websocket/route.js'
 
@@ -30,6 +31,10 @@ export interface RouteServing {
   prepareResponse (request: FastifyRequest, reply: FastifyReply): void
   /** Serves the handshakes of a route. */
   passUpgrades (route: PassthroughRoute): HandshakeHandler
+  /** A route has been registered. */
+  onRoute (status: RouteStatus): void
+  /** A request of a route has been responded to, by its handler or by a hook before it. */
+  onResponse (route: string, request: FastifyRequest, reply: FastifyReply): void
 }
 
 /** Under this key, a proxied route's config holds what serves its requests for WebSockets. */
@@ -40,13 +45,13 @@ const HANDSHAKE = Symbol('sluice.handshake')
  *
  * @throws {OptionsInvalidError | RouteInvalidError | TargetMalformedError}
  */
-export function registerProxiedRoute (scope: FastifyInstance, path: string, given: ProxyRouteOptions, { routes, prepareResponse, passUpgrades }: RouteServing): void {
+export function registerProxiedRoute (scope: FastifyInstance, path: string, given: ProxyRouteOptions, { routes, prepareResponse, passUpgrades, onRoute, onResponse: onRouteResponse }: RouteServing): void {
   const url = `${scope.prefix}${path}`
   checkRoute(url, given)
   const constraints = constraintsFor(scope, given.constraints ?? {}, `route '${url}'`)
   const {
     upstream, stripPrefix, host, rewrite, headers, rewriteLocation, rewriteCookies, websocket, bodyLimit,
-    method = methodsFor(scope, url, constraints), config, preParsing = [], constraints: _given, ...fastifyOptions
+    method = methodsFor(scope, url, constraints), config, preParsing = [], onResponse = [], constraints: _given, ...fastifyOptions
   } = given
   const passes = websocket !== undefined && websocket !== false
   const options = defined<PassthroughOptions>({ upstream, stripPrefix, host, rewrite, headers, rewriteLocation, rewriteCookies, websocket: passes ? websocket : undefined })
@@ -56,6 +61,10 @@ export function registerProxiedRoute (scope: FastifyInstance, path: string, give
     proxyRequest(request, reply, route)
   }
   const handshake = passes ? passUpgrades(route) : { strict: true, serve }
+  const noteResponse: onResponseHookHandler = (request, reply, done) => {
+    onRouteResponse(url, request, reply)
+    done()
+  }
   scope.route({
     ...fastifyOptions,
     ...Object.keys(constraints).length > 0 && { constraints },
@@ -64,7 +73,15 @@ export function registerProxiedRoute (scope: FastifyInstance, path: string, give
     url: path,
     config: { ...config, [HANDSHAKE]: handshake } as FastifyContextConfig,
     preParsing: [...[preParsing].flat(), leaveBodyUnparsed],
+    onResponse: [...[onResponse].flat(), noteResponse],
     handler: serve
+  })
+  onRoute({
+    url,
+    methods: given.method === undefined ? undefined : [given.method].flat(),
+    constraints: constraintsText(given.constraints),
+    upstream: typeof upstream === 'string' ? upstream : undefined,
+    websocket: passes
   })
 }
 

@@ -18,6 +18,8 @@ export interface Arguments {
   plugins?: string
   /** Folder of the user's routes. */
   routes?: string
+  /** Whether there is an admin listener. */
+  admin?: boolean
   /** Whether a configuration file that changes is put in force. */
   watch?: boolean
   /** File for the process id of the service. */
@@ -35,6 +37,7 @@ const OPTIONS = {
   'log-level': { type: 'string' },
   plugins: { type: 'string' },
   routes: { type: 'string' },
+  admin: { type: 'boolean' },
   watch: { type: 'boolean', short: 'w' },
   'pid-file': { type: 'string' },
   pid: { type: 'string' },
@@ -93,6 +96,7 @@ export function parseArguments (argv: string[]): Arguments {
     logLevel: given.has('log-level') ? readLogLevel(given.get('log-level')!) : undefined,
     plugins: given.get('plugins'),
     routes: given.get('routes'),
+    admin: given.has('admin') ? true : undefined,
     watch: given.has('watch') ? true : undefined,
     pidFile: given.get('pid-file'),
     pid: given.has('pid') ? readPid(given.get('pid')!) : undefined,

@@ -11,6 +11,7 @@ export const Environment = Type.Object({
   HOST: Type.Optional(Type.String({ description: 'an address' })),
   PORT: Type.Optional(Type.Integer({ minimum: 0, maximum: 65535, description: 'an integer from 0 to 65535' })),
   UPSTREAM_URL: Type.Optional(Type.String({ description: 'the URL of a target' })),
+  ADMIN_TOKEN: Type.Optional(Type.String({ minLength: 16, description: 'at least 16 characters long' })),
   CONFIG_FILE: Type.Optional(Type.String({ description: 'the path of a configuration file' })),
   // Not LogLevel itself: its default would win over the configuration file.
   LOG_LEVEL: Type.Optional(Type.Union(LogLevel.anyOf, {
@@ -34,8 +35,11 @@ export async function readEnvironment (environment: NodeJS.ProcessEnv, directory
   const wrong = problems(Environment, values).map(({ path: [name] }) => name as keyof Environment)
   if (wrong.length === 0) return values
   throw new ConfigInvalidError(wrong.map(name =>
-    `Environment variable ${name} must be ${Environment.properties[name].description}, got '${all[name]}'.`).join('\n'))
+    `Environment variable ${name} must be ${Environment.properties[name].description}${SECRETS.has(name) ? '' : `, got '${all[name]}'`}.`).join('\n'))
 }
+
+/** Their values are not repeated. */
+const SECRETS: ReadonlySet<string> = new Set(['ADMIN_TOKEN'])
 
 const NAMES_WHAT_IS_SERVED: ReadonlySet<string> = new Set(['UPSTREAM_URL', 'CONFIG_FILE'])
 

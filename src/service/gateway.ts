@@ -1,9 +1,13 @@
+import { setTimeout } from 'node:timers/promises'
 import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
 import { ConfigInvalidError } from '../errors.js'
+import type { ServingState } from '../admin/host.js'
 import { GatewayState } from '../gateway.js'
 import { pemFiles } from '../net/tls.js'
-import type { GatewayConfig } from '../options/index.js'
+import { withDefaults } from '../options/defaults.js'
+import { GatewayConfig } from '../options/index.js'
 import type { UpstreamControl } from '../upstreams/control.js'
+import { adminOptions, ServiceAdmin } from './admin.js'
 import { frontOptions, type AppParts } from './app.js'
 import { differences, summaryOf, type Reloaded } from './changes.js'
 import { checkedConfig, locateInObject } from './config.js'
@@ -36,6 +40,8 @@ export interface GatewayServer {
   readonly app: FastifyInstance
   /** The configuration that is in force. */
   readonly config: GatewayConfig
+  /** The address of the admin listener, such as http://127.0.0.1:9901; undefined if `config.admin` asks for none, or before `listen()`. */
+  readonly adminAddress: string | undefined
   /** Adds, replaces and removes routes of the configuration while it runs. */
   readonly routes: GatewayRoutes
   /** Adds, changes and removes upstreams of the configuration while it runs. */
@@ -56,7 +62,7 @@ export interface GatewayServer {
    *   that cannot be had; then nothing has changed.
    */
   reload (config: GatewayConfig): Promise<Reloaded>
-  /** Ends the open WebSocket sessions and stops listening. */
+  /** Ends the open WebSocket sessions and stops listening, `config.drainDelay` later. */
   close (): Promise<void>
 }
 
@@ -76,6 +82,7 @@ export function createGateway (config: GatewayConfig, options: CreateGatewayOpti
   const server: GatewayServer = {
     get app () { return gateway.app },
     get config () { return gateway.parts.config },
+    get adminAddress () { return gateway.adminAddress },
     routes: routesOf(reload),
     upstreams: upstreamsOf(gateway, reload),
     listen: () => gateway.listen(),
@@ -109,14 +116,39 @@ export class RunningGateway {
   #work: Promise<unknown> = Promise.resolve()
   #closed: Promise<void> | undefined
   #unwatch: (() => void) | undefined
+  readonly #admin: ServiceAdmin
+  readonly #reloadListeners = new Set<(ok: boolean, text: string) => void>()
+  /** Whether it serves: not yet, now, or no more. */
+  state: ServingState = 'starting'
+  /** Puts the configuration in force again, where it can be read again. */
+  readAgain: (() => Promise<{ ok: boolean, text: string }>) | undefined
 
   constructor (parts: AppParts) {
-    // Certificates that cannot be used are worth knowing at once.
+    // Certificates that cannot be used are worth knowing at once, and so is an admin listener for everybody.
     frontOptions(parts)
+    adminOptions(parts)
     this.#state = new GatewayState(parts.config.accessLog !== false)
     this.#current = new Generation(parts, this.#front, this.#state)
     this.#current.serve()
     this.#front.serve(this.#current.server)
+    const running = this
+    this.#admin = new ServiceAdmin({
+      get gateway () { return running.app.gateway },
+      get log () { return running.app.log },
+      get state () { return running.state },
+      get config () { return running.parts.config },
+      get reload () { return running.readAgain },
+      observe: observer => this.#state.observe(observer),
+      onReload: listener => {
+        this.#reloadListeners.add(listener)
+        return () => { this.#reloadListeners.delete(listener) }
+      }
+    })
+  }
+
+  /** Where the admin listener listens; undefined if there is none. */
+  get adminAddress (): string | undefined {
+    return this.#admin.address
   }
 
   get app (): FastifyInstance {
@@ -150,8 +182,11 @@ export class RunningGateway {
       const generation = this.#current
       await generation.ready()
       const since = Date.now()
+      const admin = await this.#admin.prepare(generation.parts)
+      admin.commit()
       const change = await this.#front.prepare(frontOptions(generation.parts))
       change.commit()
+      this.state = 'serving'
       this.#watchCertificates(since)
       const address = await generation.start(address => `Server listening at ${address}`)
       for (const other of this.#front.addresses().slice(1)) {
@@ -163,7 +198,21 @@ export class RunningGateway {
 
   /** @param make Gives the parts of the next generation, once it is its turn. */
   reload (make: () => AppParts | Promise<AppParts>): Promise<Reloaded> {
-    return this.#then(async () => this.#replace(await make()))
+    return this.#then(async () => {
+      try {
+        const reloaded = await this.#replace(await make())
+        this.#noteReload(true, summaryOf(reloaded))
+        return reloaded
+      } catch (error) {
+        this.#noteReload(false, (error as Error).message)
+        throw error
+      }
+    })
+  }
+
+  #noteReload (ok: boolean, text: string): void {
+    this.#state.counters.countReload(ok)
+    for (const listener of this.#reloadListeners) listener(ok, text)
   }
 
   close (): Promise<void> {
@@ -172,11 +221,20 @@ export class RunningGateway {
   }
 
   async #close (): Promise<void> {
+    // What listened may be asked for a while yet.
+    const { drainDelay } = withDefaults(GatewayConfig, this.parts.config, ['drainDelay'])
+    const delay = this.state === 'serving' ? drainDelay : 0
+    this.state = 'stopping'
+    if (delay > 0) {
+      this.app.log.info(`stopping in ${delay} ms, so that balancers in front can notice`)
+      await setTimeout(delay)
+    }
     this.#unwatch?.()
     await this.#current.stop()
     await this.#work
     await Promise.all(this.#retiring)
     this.#state.close()
+    await this.#admin.close()
   }
 
   async #replace (parts: AppParts): Promise<Reloaded> {
@@ -189,19 +247,24 @@ export class RunningGateway {
     const next = new Generation(parts, this.#front, this.#state)
     await next.ready()
     let change
+    let admin
     try {
+      admin = this.#front.listening ? await this.#admin.prepare(parts) : undefined
       change = this.#front.listening ? await this.#front.prepare(options) : undefined
     } catch (error) {
+      admin?.discard()
       await next.app.close()
       throw error
     }
     if (this.#closed !== undefined) {
+      admin?.discard()
       change?.discard()
       await next.app.close()
       throw new ConfigInvalidError('The gateway is stopping, so its configuration is not reloaded.')
     }
     // From here on nothing waits and nothing fails.
     change?.commit()
+    admin?.commit()
     this.#current = next
     next.serve()
     this.#front.serve(next.server)

@@ -88,6 +88,7 @@ async function serve (args: Arguments, read: () => Promise<Settings>): Promise<v
   await gateway.filled
   for (const note of settings.notes) gateway.app.log.warn(note)
   const reload = reloader(gateway, read)
+  gateway.readAgain = () => reload('the admin API')
   const ends: Array<() => unknown> = []
   const grace = stopOnSignals(gateway, ends)
   reloadOnHangup(gateway, () => reload('SIGHUP'))
@@ -157,7 +158,8 @@ function stopOnSignals (gateway: RunningGateway, ends: ReadonlyArray<() => unkno
     if (err === undefined) gateway.app.log.info(`${signal} received, stopping`)
     else gateway.app.log.fatal({ err }, 'Uncaught error, stopping')
     // As long as the configuration says that is in force by now.
-    const limit = withDefaults(GatewayConfig, gateway.parts.config, ['drainTimeout']).drainTimeout + STOP_MARGIN
+    const { drainDelay, drainTimeout } = withDefaults(GatewayConfig, gateway.parts.config, ['drainDelay', 'drainTimeout'])
+    const limit = drainDelay + drainTimeout + STOP_MARGIN
     setTimeout(() => {
       gateway.app.log.error(`not stopped within ${limit} ms, exiting`)
       process.exit(1)

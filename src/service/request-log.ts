@@ -1,11 +1,6 @@
 import * as fastifyModule from 'fastify'
 import type { FastifyReply, FastifyRequest, FastifyServerOptions } from 'fastify'
-import { EXCHANGE } from '../proxy/exchange.js'
-
-/** Whether the access log has, or will have, a line for a request. */
-function hasExchange (request: FastifyRequest): boolean {
-  return ((request as FastifyRequest & { [EXCHANGE]?: unknown })[EXCHANGE] ?? null) !== null
-}
+import { hasExchange } from '../proxy/exchange.js'
 
 /**
  * Fastify's own lines, one a request, for those that reach no proxied route; the others have a line of ours. Where

@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs'
-import { isIP } from 'node:net'
 import { resolve } from 'node:path'
+import { isLoopback } from '../admin/options.js'
 import { ConfigInvalidError, TargetMalformedError, UsageError } from '../errors.js'
 import type { GatewayConfig } from '../options/index.js'
 import { parseTarget } from '../net/target-address.js'
@@ -48,12 +48,14 @@ export async function resolveSettings (args: Arguments, environment: Environment
     host = undefined
   }
   const port = args.port ?? environment.PORT ?? config.listen?.port
+  const admin = adminOf(args, environment, config.admin)
   const logLevel = args.logLevel ?? environment.LOG_LEVEL ?? config.logLevel
   return {
     config: {
       ...config,
       listen: { ...config.listen, ...host !== undefined && { host }, ...port !== undefined && { port } },
-      ...logLevel !== undefined && { logLevel }
+      ...logLevel !== undefined && { logLevel },
+      ...admin !== undefined && { admin }
     },
     locate,
     demo,
@@ -61,6 +63,13 @@ export async function resolveSettings (args: Arguments, environment: Environment
     ...source?.file !== undefined && { file: source.file },
     ...folders
   }
+}
+
+/** The command line opens the admin listener, and the environment gives it a token. */
+function adminOf ({ admin: asked }: Arguments, { ADMIN_TOKEN: token }: Environment, configured: GatewayConfig['admin']): GatewayConfig['admin'] {
+  const admin = asked === true && typeof configured !== 'object' ? true : configured
+  if (token === undefined || admin === undefined || admin === false) return admin
+  return { token, ...admin !== true && admin }
 }
 
 /** A configuration and where it comes from. */
@@ -100,10 +109,6 @@ const DEFAULT_FILE = 'sluice.yaml'
 async function fileOfFolder (directory: string): Promise<Served | undefined> {
   if (!existsSync(resolve(directory, DEFAULT_FILE))) return undefined
   return { ...await served(DEFAULT_FILE, false, directory), found: DEFAULT_FILE }
-}
-
-function isLoopback (host: string): boolean {
-  return host === 'localhost' || host === '::1' || (isIP(host) === 4 && host.startsWith('127.'))
 }
 
 /** The configuration of `sluice URL`. */

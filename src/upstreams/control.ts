@@ -26,6 +26,8 @@ export interface TargetStatus extends Load {
   readonly reason: string | undefined
   /** Attempts that have failed. */
   readonly failures: number
+  /** How often passive health checks have ejected it. */
+  readonly ejections: number
 }
 
 /** An upstream while it runs, for code of the app. */
@@ -138,6 +140,6 @@ export function controlOf (upstream: Upstream, host: ControlHost): UpstreamContr
 }
 
 function statusOf ({ address, weight, priority, labels, state, health, standing, endpoint }: Target): TargetStatus {
-  const { since, reason, failed } = standing
-  return { url: address.url, weight, priority, labels, state, health, since, reason, failures: failed, ...endpoint.load }
+  const { since, reason, failed, ejected } = standing
+  return { url: address.url, weight, priority, labels, state, health, since, reason, failures: failed, ejections: ejected, ...endpoint.load }
 }

@@ -50,6 +50,8 @@ export class Standing {
   #failures = 0
   /** Attempts that failed, in all. */
   failed = 0
+  /** How often it was ejected, in all. */
+  ejected = 0
   /** Since when it has its state and health. */
   since = new Date()
   /** Why it has them; undefined for a target that has always been ready and healthy. */
@@ -109,6 +111,7 @@ export class Standing {
     if (this.#failures < rules.failures || this.#ejection !== undefined || !mayEject()) return
     const time = Math.min(rules.ejectFor * (this.#ejections + 1), rules.maxEjectFor) * (1 - JITTER + 2 * JITTER * Math.random())
     this.#ejections++
+    this.ejected++
     this.#change(`${this.#failures} failures in a row, the last one: ${reason}; ejected for ${Math.round(time)} ms`, () => {
       this.#ejection = setTimeout(() => this.#comeBack(rules, time), time).unref()
     })

@@ -42,14 +42,14 @@ t.test('onSession and onSessionEnd are called once each, with what there is to k
   t.equal(live.target, target.url)
   t.equal(live.subprotocol, 'chat')
   t.ok(live.openedAt instanceof Date && live.openedAt.getTime() >= before && live.openedAt.getTime() <= Date.now())
-  t.strictSame([live.fromClient, live.fromTarget], [{ frames: 0, messages: 0, bytes: 0 }, { frames: 0, messages: 0, bytes: 0 }])
+  t.strictSame([live.fromClient, live.fromTarget], [{ frames: 0, messages: 0, bytes: 0, stalled: 0 }, { frames: 0, messages: 0, bytes: 0, stalled: 0 }])
 
   client.write(masked(0x81, 'hello'))
   await server.frame()
   server.write(Buffer.concat([frame(0x89), frame(0x02, 'a'), frame(0x80, 'b')]))
   for (let count = 0; count < 3; count++) await client.frame()
-  t.strictSame(live.fromClient, { frames: 1, messages: 1, bytes: 11 }, 'the counters are live')
-  t.strictSame(live.fromTarget, { frames: 3, messages: 1, bytes: 8 })
+  t.strictSame(live.fromClient, { frames: 1, messages: 1, bytes: 11, stalled: 0 }, 'the counters are live')
+  t.strictSame(live.fromTarget, { frames: 3, messages: 1, bytes: 8, stalled: 0 })
 
   const { signal } = live
   t.equal(signal, live.signal, 'there is one signal')
@@ -61,7 +61,7 @@ t.test('onSession and onSessionEnd are called once each, with what there is to k
   server.write(frame(0x88, closing(1000))).end()
   await client.close()
   client.end()
-  const counted = { fromClient: { frames: 2, messages: 1, bytes: 22 }, fromTarget: { frames: 4, messages: 1, bytes: 12 } }
+  const counted = { fromClient: { frames: 2, messages: 1, bytes: 22, stalled: 0 }, fromTarget: { frames: 4, messages: 1, bytes: 12, stalled: 0 } }
   await checkEnd(t, session, { by: 'client', reason: 'close', code: 1000, ...counted })
   t.ok(signal.aborted)
   t.strictSame(calls.map(([name]) => name), ['open', 'end'])

@@ -56,6 +56,7 @@ export class Direction {
   readonly #sinkIsServer: boolean
   readonly #shared: boolean
   #blockedAt = 0
+  #stalled = 0
   #delayed: NodeJS.Timeout | undefined
   #pendingClose: { code: number | undefined, reason: string } | undefined
   /** The beginning of a frame header, or a Pong that may be the gateway's, whose rest has not arrived. */
@@ -70,6 +71,11 @@ export class Direction {
     this.#events = events
   }
 
+  /** Milliseconds in which the source was not read, because the sink did not read. */
+  get stalled (): number {
+    return this.blocked ? this.#stalled + performance.now() - this.#blockedAt : this.#stalled
+  }
+
   start (): void {
     readChunks(this.source, chunk => this.#read(chunk))
     this.source.on('end', () => {
@@ -81,7 +87,7 @@ export class Direction {
         const now = performance.now()
         if (now - this.#blockedAt >= WAIT) this.takenAt = now
       }
-      this.blocked = false
+      this.#unblock()
       this.#resume()
     })
   }
@@ -207,8 +213,14 @@ export class Direction {
   #readOn (): void {
     clearTimeout(this.#delayed)
     this.#delayed = undefined
-    this.blocked = false
+    this.#unblock()
     this.source.resume()
+  }
+
+  #unblock (): void {
+    if (!this.blocked) return
+    this.blocked = false
+    this.#stalled += performance.now() - this.#blockedAt
   }
 
   #resume (): void {

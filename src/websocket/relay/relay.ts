@@ -290,8 +290,8 @@ export class Session implements DirectionEvents, WatchEvents {
   }
 }
 
-function traffic ({ scanner, wireBytes }: Direction): Traffic {
-  return { frames: scanner.frames, messages: scanner.messages, bytes: wireBytes }
+function traffic ({ scanner, wireBytes, stalled }: Direction): Traffic {
+  return { frames: scanner.frames, messages: scanner.messages, bytes: wireBytes, stalled: Math.round(stalled) }
 }
 
 /** A second end() is no harm, but Node makes an error for it. */

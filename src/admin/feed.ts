@@ -1,0 +1,115 @@
+import type { WebSocket } from '@fastify/websocket'
+import { Type, type Static } from '@sinclair/typebox'
+import { Value } from '@sinclair/typebox/value'
+import type { AdminHost } from './host.js'
+import type { RecentEvent, RecentEvents } from './recent-events.js'
+import { routeRow } from './route-list.js'
+import type { Sampler } from './sampler.js'
+import { listSessions, SessionFilter, SessionOrder, type SessionView } from './session-list.js'
+import { upstreamRow } from './upstream-list.js'
+
+/** What a page asks to see of the sessions. */
+const View = Type.Object({
+  type: Type.Literal('view'),
+  sessions: Type.Object({
+    filter: SessionFilter,
+    sort: SessionOrder,
+    descending: Type.Boolean(),
+    offset: Type.Integer({ minimum: 0 }),
+    limit: Type.Integer({ minimum: 1, maximum: 100 })
+  })
+})
+
+/** Bytes that may wait for a page that does not read; until it does, it is sent nothing more. */
+const MOST_WAITING = 1_048_576
+
+/** What all feeds read from. */
+export interface FeedSources {
+  readonly host: AdminHost
+  readonly sampler: Sampler
+  readonly events: RecentEvents
+  readonly version: string
+}
+
+/** A status page that is open, and what it is sent: everything once, and then what is new, once a second. */
+export class Feed {
+  readonly #socket: WebSocket
+  readonly #sources: FeedSources
+  #view: SessionView = { filter: {}, sort: 'age', descending: true, offset: 0, limit: 50 }
+  /** What was sent of each kind that is sent only when it has changed. */
+  readonly #last = new Map<string, string>()
+  #listing = false
+  #again = false
+
+  constructor (socket: WebSocket, sources: FeedSources) {
+    this.#socket = socket
+    this.#sources = sources
+    socket.on('message', data => { this.#onMessage(String(data)) })
+    // 'close' follows.
+    socket.on('error', () => {})
+    const { sampler, events, version, host } = sources
+    this.#send({ type: 'hello', version, startedAt: host.gateway.counters.startedAt, points: sampler.points, events: events.list() })
+    this.sample()
+  }
+
+  /** A second is over. */
+  sample (): void {
+    const { host, sampler } = this.#sources
+    const point = sampler.points.at(-1)
+    const { lastAt, ok, succeeded, failed } = host.gateway.counters.reloads
+    if (point !== undefined) this.#send({ type: 'tick', point, state: host.state, reload: succeeded + failed === 0 ? null : { at: lastAt, ok } })
+    this.#sendIfNew('routes', host.gateway.routes.list().map(route => routeRow(route, sampler.routes.get(route.url))))
+    this.#sendIfNew('upstreams', host.gateway.upstreams.list().map(upstreamRow))
+    this.#listSessions()
+  }
+
+  event (event: RecentEvent): void {
+    this.#send({ type: 'event', event })
+  }
+
+  #onMessage (text: string): void {
+    let view: unknown
+    try {
+      view = JSON.parse(text)
+    } catch {
+      // Refused below, as whatever else is not a view.
+    }
+    if (!Value.Check(View, view)) {
+      this.#send({ type: 'error', text: 'The message is not a valid view.' })
+      return
+    }
+    this.#view = (view as Static<typeof View>).sessions
+    this.#listSessions()
+  }
+
+  /** One list at a time; of the views that come meanwhile, the last one counts. */
+  #listSessions (): void {
+    this.#again = this.#listing
+    if (this.#listing) return
+    this.#listing = true
+    const { host: { gateway, log }, sampler } = this.#sources
+    const view = this.#view
+    const all = gateway.sessions.list()
+    listSessions(all, sampler.rates, view).then(({ matching, sessions }) => {
+      this.#send({ type: 'sessions', total: all.length, matching, offset: view.offset, sessions })
+    }).catch((err: unknown) => log.error({ err }, 'the sessions for the status page could not be listed')).finally(() => {
+      this.#listing = false
+      if (this.#again) this.#listSessions()
+    })
+  }
+
+  #sendIfNew (name: 'routes' | 'upstreams', rows: object[]): void {
+    const text = JSON.stringify({ type: name, [name]: rows })
+    if (text === this.#last.get(name) || !this.#isReading) return
+    this.#last.set(name, text)
+    this.#socket.send(text)
+  }
+
+  #send (message: object): void {
+    if (this.#isReading) this.#socket.send(JSON.stringify(message))
+  }
+
+  get #isReading (): boolean {
+    return this.#socket.readyState === this.#socket.OPEN && this.#socket.bufferedAmount < MOST_WAITING
+  }
+}

@@ -1,0 +1,53 @@
+import { createHash, timingSafeEqual } from 'node:crypto'
+import { isIP } from 'node:net'
+import type { FastifyRequest } from 'fastify'
+import { AdminForbiddenError, AdminUnauthorizedError } from '../errors.js'
+
+/** What probes ask, which have no token. */
+const OPEN_PATHS = new Set(['/healthz', '/readyz'])
+
+/**
+ * Lets in whoever may use the admin listener.
+ *
+ * @param token Undefined for none: then only this machine can connect, and names are checked.
+ * @throws {AdminForbiddenError} for a page of another origin, and for a name that may have been made to point here:
+ *   its pages would be of this origin (DNS rebinding). A page cannot know the token.
+ * @throws {AdminUnauthorizedError} without the token.
+ */
+export function checkAccess (request: FastifyRequest, token: string | undefined): void {
+  const { host = '', origin } = request.headers
+  if (token === undefined && !isOfThisMachine(host)) {
+    throw new AdminForbiddenError(`Host '${host}' is neither an address nor localhost. Open it as localhost, or set admin.token`)
+  }
+  if (origin !== undefined && !isOriginOf(origin, host)) throw new AdminForbiddenError('a page of another origin may not ask')
+  if (token !== undefined && !OPEN_PATHS.has(request.url.split('?', 1)[0]!) && !shows(request.headers.authorization, token)) throw new AdminUnauthorizedError()
+}
+
+/** An address cannot be rebound, and nobody else can answer for localhost (RFC 6761 §6.3). */
+function isOfThisMachine (host: string): boolean {
+  const name = host.replace(/:\d+$/, '').toLowerCase()
+  return name === 'localhost' || name.endsWith('.localhost') || isIP(name.replace(/^\[|\]$/g, '')) !== 0
+}
+
+/** Whatever the scheme: TLS may end in front of this. */
+function isOriginOf (origin: string, host: string): boolean {
+  return origin.replace(/^https?:\/\//, '') === host
+}
+
+function shows (authorization: string | undefined, token: string): boolean {
+  const [, scheme = '', value = ''] = /^(\S+) +(\S+)$/.exec(authorization ?? '') ?? []
+  switch (scheme.toLowerCase()) {
+    case 'bearer': return isSame(value, token)
+    case 'basic': {
+      const credentials = Buffer.from(value, 'base64').toString()
+      return isSame(credentials.slice(credentials.indexOf(':') + 1), token)
+    }
+    default: return false
+  }
+}
+
+/** In a time that tells nothing. */
+function isSame (given: string, token: string): boolean {
+  const digest = (text: string): Buffer => createHash('sha256').update(text).digest()
+  return timingSafeEqual(digest(given), digest(token))
+}

@@ -1,0 +1,88 @@
+import type { Exchange, Outcome } from '../proxy/exchange.js'
+import type { Observer } from '../proxy/observer.js'
+import type { EndReason } from '../types.js'
+import type { TargetChange } from '../upstreams/standing.js'
+import { DrainingError, type GatewayError } from '../errors.js'
+
+/** Something that an operator may want to know of. */
+export interface RecentEvent {
+  /** When it last happened, in milliseconds since 1970. */
+  at: number
+  kind: 'error' | 'target' | 'reload' | 'session'
+  level: 'info' | 'warn' | 'error'
+  text: string
+  route?: string
+  upstream?: string
+  target?: string
+  /** How often it has happened, with the same text and at the same place. */
+  count: number
+}
+
+/** How long an event is kept, in milliseconds, and how many are. */
+const KEPT_FOR = 3_600_000
+const MOST = 500
+
+/** Ends of sessions that a peer or the network should not have made. */
+const NOTABLE: ReadonlySet<EndReason> = new Set<EndReason>(['protocol-error', 'too-big', 'rate', 'ping-timeout', 'stalled', 'unhealthy'])
+
+/** The errors, changes of targets and reloads of the last hour. What happens again and again is one event with a count. */
+export class RecentEvents implements Observer {
+  /** By what makes them the same; the one that happened last comes last. */
+  readonly #events = new Map<string, RecentEvent>()
+  readonly #onEvent: (event: RecentEvent) => void
+
+  constructor (onEvent: (event: RecentEvent) => void) {
+    this.#onEvent = onEvent
+  }
+
+  /** The newest first. */
+  list (): RecentEvent[] {
+    this.#forget()
+    return [...this.#events.values()].reverse()
+  }
+
+  onEnd ({ route, upstream, targetUrl, request: { method } }: Exchange, { by, reason, status, error, session }: Outcome): void {
+    const place = { route, ...upstream !== undefined && { upstream }, ...targetUrl !== undefined && { target: targetUrl } }
+    if (session !== undefined) {
+      if (NOTABLE.has(session.reason)) this.#note({ kind: 'session', level: 'warn', text: `a session ended by ${by}: ${reason} (${session.code})`, ...place })
+    } else if (error !== undefined && by !== 'client' && !(error instanceof DrainingError)) {
+      const { code = error.name } = error as Partial<GatewayError>
+      this.#note({ kind: 'error', level: by === 'target' ? 'warn' : 'error', text: `${method} ${status ?? 'no response'}: ${code}, ${causeOf(error)}`, ...place })
+    }
+  }
+
+  onTargetChange ({ upstream, target, state, health, before, reason }: TargetChange): void {
+    const level = health !== 'healthy' && health !== before.health ? 'warn' : 'info'
+    this.#note({ kind: 'target', level, text: `${before.state}, ${before.health} → ${state}, ${health}${reason === undefined ? '' : `: ${reason}`}`, upstream, target })
+  }
+
+  noteReload (ok: boolean, text: string): void {
+    this.#note({ kind: 'reload', level: ok ? 'info' : 'error', text })
+  }
+
+  #note (given: Omit<RecentEvent, 'at' | 'count'>): void {
+    const { kind, text, route, upstream, target } = given
+    const key = JSON.stringify([kind, text, route, upstream, target])
+    const count = (this.#events.get(key)?.count ?? 0) + 1
+    const event: RecentEvent = { at: Date.now(), ...given, count }
+    this.#events.delete(key)
+    this.#events.set(key, event)
+    this.#forget()
+    this.#onEvent(event)
+  }
+
+  #forget (): void {
+    const since = Date.now() - KEPT_FOR
+    for (const [key, { at }] of this.#events) {
+      if (at >= since && this.#events.size <= MOST) return
+      this.#events.delete(key)
+    }
+  }
+}
+
+/** The innermost reason that an error gives. */
+function causeOf (error: Error): string {
+  let found = error
+  for (let depth = 0; depth < 5 && found.cause instanceof Error; depth++) found = found.cause
+  return found.message
+}

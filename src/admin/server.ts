@@ -1,0 +1,134 @@
+import { createRequire } from 'node:module'
+import swagger from '@fastify/swagger'
+import websocket from '@fastify/websocket'
+import * as fastifyModule from 'fastify'
+import type { FastifyInstance } from 'fastify'
+import { AdminUnauthorizedError } from '../errors.js'
+import type { AdminOptions } from '../options/index.js'
+import { adminAddress, listenAt } from './address.js'
+import { serveApi } from './api.js'
+import { Feed } from './feed.js'
+import { checkAccess } from './guard.js'
+import { serveHealth } from './health.js'
+import type { AdminHost } from './host.js'
+import { serveMetrics } from './metrics.js'
+import { servePage } from './page-files.js'
+import { RecentEvents } from './recent-events.js'
+import { Sampler } from './sampler.js'
+
+/** Status pages at a time. */
+const MOST_FEEDS = 32
+
+/** Nothing of another origin is loaded, and no other page may show this one. */
+const HEADERS = {
+  'content-security-policy': "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+  'x-content-type-options': 'nosniff',
+  'x-frame-options': 'DENY',
+  'cross-origin-resource-policy': 'same-origin',
+  'referrer-policy': 'no-referrer',
+  'cache-control': 'no-store'
+}
+
+/** The admin listener of a gateway, with an app of its own. */
+export class AdminServer {
+  readonly address: string
+  readonly #app: FastifyInstance
+  readonly #admin: Admin
+
+  /** @throws {Error} when the address cannot be had. */
+  static async open (host: AdminHost, options: AdminOptions): Promise<AdminServer> {
+    const admin = new Admin(host, options.token)
+    const app = await adminApp(admin)
+    try {
+      return new AdminServer(await listenAt(app, adminAddress(options)), app, admin)
+    } catch (error) {
+      admin.close()
+      await app.close()
+      throw error
+    }
+  }
+
+  private constructor (address: string, app: FastifyInstance, admin: Admin) {
+    this.address = address
+    this.#app = app
+    this.#admin = admin
+  }
+
+  /** From now on, another token is asked for. */
+  setToken (token: string | undefined): void {
+    this.#admin.token = token
+  }
+
+  async close (): Promise<void> {
+    this.#admin.close()
+    await this.#app.close()
+  }
+}
+
+/** What the routes of an admin listener share. */
+class Admin {
+  readonly host: AdminHost
+  readonly version = (createRequire(import.meta.url)('sluice/package.json') as { version: string }).version
+  readonly events: RecentEvents
+  readonly sampler: Sampler
+  readonly feeds = new Set<Feed>()
+  token: string | undefined
+  readonly #stops: Array<() => void>
+
+  constructor (host: AdminHost, token: string | undefined) {
+    this.host = host
+    this.token = token
+    this.events = new RecentEvents(event => { for (const feed of this.feeds) feed.event(event) })
+    this.sampler = new Sampler(host, () => { for (const feed of this.feeds) feed.sample() })
+    this.#stops = [host.observe(this.events), host.onReload((ok, text) => this.events.noteReload(ok, text))]
+  }
+
+  close (): void {
+    this.sampler.close()
+    for (const stop of this.#stops) stop()
+  }
+}
+
+async function adminApp (admin: Admin): Promise<FastifyInstance> {
+  const { host } = admin
+  const { LogController } = fastifyModule as Partial<typeof fastifyModule>
+  const app = fastifyModule.fastify({
+    loggerInstance: host.log,
+    ...LogController === undefined ? { disableRequestLogging: true } : { logController: new LogController({ disableRequestLogging: true }) },
+    bodyLimit: 65_536,
+    requestTimeout: 10_000,
+    forceCloseConnections: true,
+    ajv: { customOptions: { removeAdditional: false } }
+  })
+  app.addHook('onRequest', async (request, reply) => {
+    reply.headers(HEADERS)
+    try {
+      checkAccess(request, admin.token)
+    } catch (error) {
+      if (error instanceof AdminUnauthorizedError) reply.header('www-authenticate', ['Basic realm="sluice admin", charset="UTF-8"', 'Bearer'])
+      throw error
+    }
+  })
+  await app.register(websocket, { options: { maxPayload: 65_536 } })
+  await app.register(swagger, { openapi: { info: { title: 'Sluice admin API', version: admin.version }, ...OPENAPI_SECURITY } })
+  // Behind the plugin that collects the schemas.
+  await app.register(async scope => {
+    serveHealth(scope, host)
+    serveMetrics(scope, host)
+    serveApi(scope, admin)
+    servePage(scope)
+    scope.get('/api/openapi.json', { schema: { hide: true } }, () => scope.swagger())
+    scope.get('/api/feed', { websocket: true, schema: { hide: true } }, socket => {
+      if (admin.feeds.size >= MOST_FEEDS) return socket.close(1013, 'too many status pages are open')
+      const feed = new Feed(socket, admin)
+      admin.feeds.add(feed)
+      socket.once('close', () => admin.feeds.delete(feed))
+    })
+  })
+  return app
+}
+
+const OPENAPI_SECURITY = {
+  components: { securitySchemes: { bearer: { type: 'http' as const, scheme: 'bearer' } } },
+  security: [{}, { bearer: [] }]
+}
