@@ -6,17 +6,24 @@ import { AdminForbiddenError, AdminUnauthorizedError } from '../errors.js'
 /** What probes ask, which have no token. */
 const OPEN_PATHS = new Set(['/healthz', '/readyz'])
 
+/** Who may use an admin listener. */
+export interface Access {
+  /** Undefined for none: then only this machine can connect. */
+  readonly token: string | undefined
+  /** Whether it listens on a Unix socket, to which no page of a browser can connect. */
+  readonly isSocket: boolean
+}
+
 /**
  * Lets in whoever may use the admin listener.
  *
- * @param token Undefined for none: then only this machine can connect, and names are checked.
  * @throws {AdminForbiddenError} for a page of another origin, and for a name that may have been made to point here:
  *   its pages would be of this origin (DNS rebinding). A page cannot know the token.
  * @throws {AdminUnauthorizedError} without the token.
  */
-export function checkAccess (request: FastifyRequest, token: string | undefined): void {
+export function checkAccess (request: FastifyRequest, { token, isSocket }: Access): void {
   const { host = '', origin } = request.headers
-  if (token === undefined && !isOfThisMachine(host)) {
+  if (token === undefined && !isSocket && !isOfThisMachine(host)) {
     throw new AdminForbiddenError(`Host '${host}' is neither an address nor localhost. Open it as localhost, or set admin.token`)
   }
   if (origin !== undefined && !isOriginOf(origin, host)) throw new AdminForbiddenError('a page of another origin may not ask')

@@ -8,7 +8,7 @@ import type { AdminOptions } from '../options/index.js'
 import { adminAddress, listenAt } from './address.js'
 import { serveApi } from './api.js'
 import { Feed } from './feed.js'
-import { checkAccess } from './guard.js'
+import { checkAccess, type Access } from './guard.js'
 import { serveHealth } from './health.js'
 import type { AdminHost } from './host.js'
 import { serveMetrics } from './metrics.js'
@@ -37,7 +37,7 @@ export class AdminServer {
 
   /** @throws {Error} when the address cannot be had. */
   static async open (host: AdminHost, options: AdminOptions): Promise<AdminServer> {
-    const admin = new Admin(host, options.token)
+    const admin = new Admin(host, options)
     const app = await adminApp(admin)
     try {
       return new AdminServer(await listenAt(app, adminAddress(options)), app, admin)
@@ -66,18 +66,20 @@ export class AdminServer {
 }
 
 /** What the routes of an admin listener share. */
-class Admin {
+class Admin implements Access {
   readonly host: AdminHost
   readonly version = (createRequire(import.meta.url)('sluice/package.json') as { version: string }).version
   readonly events: RecentEvents
   readonly sampler: Sampler
   readonly feeds = new Set<Feed>()
   token: string | undefined
+  readonly isSocket: boolean
   readonly #stops: Array<() => void>
 
-  constructor (host: AdminHost, token: string | undefined) {
+  constructor (host: AdminHost, { token, socketPath }: AdminOptions) {
     this.host = host
     this.token = token
+    this.isSocket = socketPath !== undefined
     this.events = new RecentEvents(event => { for (const feed of this.feeds) feed.event(event) })
     this.sampler = new Sampler(host, () => { for (const feed of this.feeds) feed.sample() })
     this.#stops = [host.observe(this.events), host.onReload((ok, text) => this.events.noteReload(ok, text))]
@@ -103,11 +105,15 @@ async function adminApp (admin: Admin): Promise<FastifyInstance> {
   app.addHook('onRequest', async (request, reply) => {
     reply.headers(HEADERS)
     try {
-      checkAccess(request, admin.token)
+      checkAccess(request, admin)
     } catch (error) {
       if (error instanceof AdminUnauthorizedError) reply.header('www-authenticate', ['Basic realm="sluice admin", charset="UTF-8"', 'Bearer'])
       throw error
     }
+  })
+  app.addHook('onResponse', async (request, reply) => {
+    // Nobody else ends the connection of a handshake that was refused, and the app could not close before its client does.
+    if (request.headers.upgrade !== undefined && reply.statusCode >= 400) request.raw.socket.destroySoon()
   })
   await app.register(websocket, { options: { maxPayload: 65_536 } })
   await app.register(swagger, { openapi: { info: { title: 'Sluice admin API', version: admin.version }, ...OPENAPI_SECURITY } })

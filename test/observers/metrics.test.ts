@@ -1,0 +1,133 @@
+import { spawnSync } from 'node:child_process'
+import { Registry } from 'prom-client'
+import t, { type Test } from 'tap'
+import { metrics, openMetricsOf, type MeasuredGateway } from '../../src/observers/metrics.js'
+import { Counters } from '../../src/observers/counters.js'
+import { echoBackend, gatewayApp, httpBackend } from '../helpers/backends.js'
+import { closed, nextMessage, openSocket, refusal } from '../helpers/sockets.js'
+import { samplesOf } from '../helpers/metrics.js'
+
+const nothing: MeasuredGateway = { counters: new Counters(), sessions: { list: () => [] }, upstreams: { list: () => [] } }
+
+async function start (t: Test) {
+  const backend = await echoBackend(t)
+  const app = await gatewayApp(t)
+  app.upstream('app', { targets: [backend.url] })
+  app.addHook('onRequest', async (request, reply) => { if (request.url === '/forbidden') await reply.code(401).send('no') })
+  app.proxy('/*', { upstream: 'app', websocket: { protocols: ['chat'] } })
+  const url = await app.listen({ port: 0 })
+  const registry = metrics(app.gateway)
+  return { app, url, read: async () => samplesOf(await registry.metrics()) }
+}
+
+t.test('requests by method class and status class, which clients do not choose', async t => {
+  const { url, read } = await start(t)
+  for (const method of ['GET', 'GET', 'POST', 'PATCH', 'PROPFIND']) await (await fetch(`${url}/a?b=${method}`, { method })).text()
+  await (await fetch(`${url}/forbidden`)).text()
+  const found = await read()
+  t.equal(found.value('sluice_requests_total', { route: '/*', upstream: 'app', method: 'GET', status: '2xx' }), 2)
+  t.equal(found.value('sluice_requests_total', { method: 'POST', status: '2xx' }), 1)
+  t.equal(found.value('sluice_requests_total', { method: 'PATCH' }), 1)
+  t.equal(found.value('sluice_requests_total', { upstream: '', status: '4xx' }), 1, 'a hook has responded')
+  t.equal(found.value('sluice_request_duration_seconds_count', { method: 'GET', status: '2xx' }), 2)
+  t.equal(found.value('sluice_request_duration_seconds_bucket', { method: 'GET', status: '2xx', le: '+Inf' }), 2)
+  t.ok(found.value('sluice_body_bytes_total', { direction: 'target_to_client', upstream: 'app' })! > 100)
+  t.equal(found.value('sluice_target_up', { upstream: 'app' }), 1)
+  t.notMatch(found.text, /PROPFIND|b=GET|forbidden/)
+})
+
+t.test('a session is no observation of request duration; the time to its 101 is', async t => {
+  const { url, read } = await start(t)
+  const socket = await openSocket(`${url}/chat`, ['chat'])
+  socket.send('hello')
+  t.equal(await nextMessage(socket), 'hello')
+  const open = await read()
+  t.equal(open.value('sluice_requests_total', { status: '1xx' }), 1)
+  t.equal(open.value('sluice_websocket_sessions', { route: '/*', upstream: 'app' }), 1)
+  t.equal(open.value('sluice_websocket_messages_total', { direction: 'client_to_target' }), 1, 'live')
+  t.equal(open.value('sluice_websocket_bytes_total', { direction: 'target_to_client' }), 7)
+  t.equal(open.value('sluice_target_load', { kind: 'session' }), 1)
+  t.equal(open.value('sluice_websocket_handshakes_total', { outcome: 'accepted', by: 'target' }), 1)
+  socket.close(4001)
+  await closed(socket)
+  const found = await t.resolves(ended(read)).then(read)
+  t.equal(found.value('sluice_requests_total', { status: '1xx' }), 1)
+  t.equal(found.value('sluice_request_duration_seconds_count', {}), 1)
+  t.equal(found.value('sluice_websocket_sessions', {}), 0)
+  t.equal(found.value('sluice_websocket_sessions_opened_total', {}), 1)
+  t.equal(found.value('sluice_websocket_sessions_ended_total', { by: 'client', reason: 'close', code: '4xxx' }), 1)
+  t.equal(found.value('sluice_websocket_session_duration_seconds_count', {}), 1)
+  t.equal(found.value('sluice_websocket_messages_total', { direction: 'client_to_target' }), 1, 'no less than before')
+})
+
+/** Asks until the session's end has been counted, which is when both its connections are gone. */
+async function ended (read: () => ReturnType<Awaited<ReturnType<typeof start>>['read']>): Promise<void> {
+  while ((await read()).value('sluice_websocket_sessions', {}) !== 0);
+}
+
+t.test('handshakes by outcome', async t => {
+  const { url, read } = await start(t)
+  t.equal((await refusal(`${url}/forbidden`)).status, 401)
+  t.equal((await refusal(`${url}/chat`, { headers: { 'sec-websocket-protocol': 'other' } })).status, 400)
+  const found = await read()
+  t.equal(found.value('sluice_websocket_handshakes_total', { outcome: 'hook', by: 'gateway' }), 1)
+  t.equal(found.value('sluice_websocket_handshakes_total', { outcome: 'error', by: 'client' }), 1)
+})
+
+t.test('an event stream is observed by the time to its head', async t => {
+  const backend = await httpBackend(t, (request, response) => {
+    response.writeHead(200, { 'content-type': 'text/event-stream; charset=utf-8' }).write('data: 1\n\n')
+    request.socket.once('data', () => {})
+    setTimeout(() => response.end(), 1_200)
+  })
+  const app = await gatewayApp(t)
+  app.proxy('/events', { upstream: backend.url })
+  const url = await app.listen({ port: 0 })
+  await (await fetch(`${url}/events`)).text()
+  const found = samplesOf(await metrics(app.gateway).metrics())
+  t.equal(found.value('sluice_request_duration_seconds_bucket', { le: '1' }), 1)
+})
+
+t.test('promtool is content with both formats', async t => {
+  const { url, app } = await start(t)
+  await (await fetch(url)).text()
+  const socket = await openSocket(`${url}/chat`, ['chat'])
+  t.teardown(() => socket.terminate())
+  const registry = metrics(app.gateway)
+  const { status, stdout, stderr } = spawnSync('promtool', ['check', 'metrics'], { input: await registry.metrics(), encoding: 'utf8' })
+  t.strictSame([status, stdout, stderr], [0, '', ''])
+  const text = await openMetricsOf(registry).metrics()
+  t.match(text, /# TYPE sluice_requests counter\nsluice_requests_total\{/)
+  t.match(text, /# EOF\n$/)
+  t.match(await registry.metrics(), /# TYPE sluice_requests_total counter/, 'and the first registry is as it was')
+})
+
+t.test("an app's own registry", async t => {
+  const registry = new Registry()
+  t.equal(metrics(nothing, { registry }), registry)
+  t.throws(() => metrics(nothing, { registry }), /already been registered/)
+  const text = await registry.metrics()
+  t.match(text, /sluice_config_last_reload_successful 1/)
+  t.notMatch(text, /nodejs_|process_/, 'the app has those itself')
+  t.match(await metrics(nothing).metrics(), /process_cpu_seconds_total/)
+})
+
+t.test('routes and upstreams that code makes up are bounded', async t => {
+  const counters = new Counters()
+  for (let index = 0; index < 5_000; index++) {
+    counters.of(`/${index}`)
+    counters.of('/one', `http://${index}.example`)
+  }
+  t.equal(new Set(counters.routes.map(({ route }) => route)).size, 4_097)
+  t.equal(counters.of('/one', 'http://4999.example').upstream, 'others')
+  t.equal(counters.of('/4999').route, 'others')
+})
+
+t.test('close codes that peers make up are folded', async t => {
+  const counts = new Counters().of('/')
+  const traffic = { frames: 0, messages: 0, bytes: 0, stalled: 0 }
+  for (const code of [1000, 1006, 1015, 3000, 3999, 4000, 4999, 2999, 0]) {
+    counts.countSessionEnd({ by: 'client', reason: 'close', code, closeSent: { client: undefined, target: undefined }, duration: 1, fromClient: traffic, fromTarget: traffic })
+  }
+  t.same(counts.ends.map(({ labels, count }) => [labels.code, count]), [['1000', 1], ['1006', 1], ['1015', 1], ['3xxx', 2], ['4xxx', 2], ['other', 2]])
+})
