@@ -26,7 +26,7 @@ export function problems (schema: TSchema, value: unknown): Problem[] {
     const at = keys(path)
     found.push(type === Fault.ObjectAdditionalProperties
       ? { path: at, message: unknownOption(at.at(-1)!, expected), unknownName: true }
-      : { path: at, message: explain(type, expected, actual) })
+      : { path: at, message: explain(type, expected, actual, at.some(key => SECRETS.has(key))) })
   }
   return found
 }
@@ -68,8 +68,11 @@ function keys (pointer: string): string[] {
   return pointer.split('/').slice(1).map(key => key.replaceAll('~1', '/').replaceAll('~0', '~'))
 }
 
-function explain (type: Fault, expected: TSchema, actual: unknown): string {
-  const got = actual === undefined ? 'but is missing' : `got ${show(actual)}`
+/** Options whose values go into no message. */
+const SECRETS: ReadonlySet<string> = new Set(['token', 'secret', 'passphrase'])
+
+function explain (type: Fault, expected: TSchema, actual: unknown, isSecret: boolean): string {
+  const got = actual === undefined ? 'but is missing' : isSecret ? `got ${typeof actual === 'string' ? `one of ${actual.length}` : typeof actual}` : `got ${show(actual)}`
   const hint = expected.description === undefined ? '' : ` (${expected.description})`
   return `must be ${kind(expected)}${limitOf(type)?.(expected) ?? ''}, ${got}${hint}`
 }
