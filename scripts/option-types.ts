@@ -32,6 +32,7 @@ const NAMED: Record<string, TSchema> = {
   ListenTlsOptions: options.ListenTlsOptions,
   ListenOptions: options.ListenOptions,
   AdminOptions: options.AdminOptions,
+  AccessLogOptions: options.AccessLogOptions,
   GatewayConfig: options.GatewayConfig
 }
 

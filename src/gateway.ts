@@ -1,5 +1,5 @@
 import type { FastifyBaseLogger } from 'fastify'
-import { AccessLog } from './observers/access-log.js'
+import { AccessLog, type AccessLogSettings } from './observers/access-log.js'
 import { Counters } from './observers/counters.js'
 import { diagnostics } from './observers/diagnostics.js'
 import { withDefaults } from './options/defaults.js'
@@ -95,9 +95,8 @@ export class GatewayState {
   #log: FastifyBaseLogger | undefined
   #scopes: readonly ScopeOfGeneration[] = []
 
-  /** @param accessLog Whether a line is logged for each request, beside that for each session. */
-  constructor (accessLog: boolean) {
-    this.accessLog = new AccessLog(accessLog)
+  constructor (log: AccessLogSettings) {
+    this.accessLog = new AccessLog(log)
     this.observers.add(this.accessLog)
     this.observers.add(this.counters)
     this.observers.add(diagnostics)

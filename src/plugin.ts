@@ -48,7 +48,7 @@ declare module 'fastify' {
 const plugin: FastifyPluginAsync<GatewayOptions> = async (app, givenOptions) => {
   const options = withDefaults(GatewayOptions, validated(GatewayOptions, givenOptions, 'The options of sluice'), ['drainTimeout', 'drainCode'])
   const membership = (app as { [MEMBERSHIP]?: Membership })[MEMBERSHIP]
-  const state = membership?.state ?? new GatewayState(options.accessLog ?? app.initialConfig.disableRequestLogging === true)
+  const state = membership?.state ?? new GatewayState({ accessLog: options.accessLog ?? app.initialConfig.disableRequestLogging === true, redactHeaders: options.redactHeaders })
   const { sessions } = state
 
   const paths = RouteTable.of(app.server)

@@ -1,6 +1,6 @@
 import { caddy, haproxy, nginx } from './native.js'
-import { baseline, fastifyHttpProxy, httpProxy, httpxy, pipe, sluice, sluiceWithLog } from './node.js'
+import { baseline, fastifyHttpProxy, httpProxy, httpxy, pipe, services, sluice } from './node.js'
 import type { Peer } from './peer.js'
 
 /** All that can be measured, in the order of the tables. */
-export const peers: readonly Peer[] = [sluice, sluiceWithLog, ...(process.env.BENCH_BASELINE === undefined ? [] : [baseline]), httpProxy, httpxy, fastifyHttpProxy, pipe, nginx, haproxy, caddy]
+export const peers: readonly Peer[] = [sluice, ...services, ...(process.env.BENCH_BASELINE === undefined ? [] : [baseline]), httpProxy, httpxy, fastifyHttpProxy, pipe, nginx, haproxy, caddy]

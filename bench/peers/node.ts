@@ -14,11 +14,11 @@ interface NodePeer {
   server: string
   /** URL of what the program imports. */
   entry: string | undefined
-  log?: boolean
+  service?: ServerSetup['service']
   version: () => string | undefined
 }
 
-function nodePeer ({ name, what, legs = ['ws', 'tls', 'http'], only, server, entry, log, version }: NodePeer): Peer {
+function nodePeer ({ name, what, legs = ['ws', 'tls', 'http'], only, server, entry, service, version }: NodePeer): Peer {
   return {
     name,
     what,
@@ -27,7 +27,7 @@ function nodePeer ({ name, what, legs = ['ws', 'tls', 'http'], only, server, ent
     isNode: true,
     version,
     async command ({ port, targetPort, tls }) {
-      const setup: ServerSetup = { port, targetPort, tls, entry, log }
+      const setup: ServerSetup = { port, targetPort, tls, entry, service }
       return [process.execPath, '--expose-gc', compiledServer(server), JSON.stringify(setup)]
     }
   }
@@ -45,7 +45,7 @@ function versionOf (name: string, entry: string): string {
 }
 
 /** A build of sluice, by the path of its index.js. */
-function sluicePeer (name: string, what: string, path: string | undefined, variant: Pick<NodePeer, 'legs' | 'only' | 'log'> = {}): Peer {
+function sluicePeer (name: string, what: string, path: string | undefined, variant: Pick<NodePeer, 'legs' | 'only' | 'service'> = {}): Peer {
   const entry = path === undefined ? undefined : pathToFileURL(resolve(path))
   return nodePeer({ ...variant, name, what, server: 'sluice', entry: entry?.href, version: () => entry !== undefined && existsSync(entry) ? ownVersion() : undefined })
 }
@@ -58,7 +58,11 @@ function ownVersion (): string {
 const { BENCH_SLUICE: build = 'dist/src/index.js', BENCH_BASELINE: baselineBuild } = process.env
 
 export const sluice = sluicePeer('sluice', 'the plugin in a Fastify app', build)
-export const sluiceWithLog = sluicePeer('sluice + log', 'the same with its access log, to /dev/null', build, { legs: ['http'], only: 'http-get', log: true })
+export const services = [
+  sluicePeer('service', 'sluice as a service, without a log', build, { legs: ['http'], only: 'http-get', service: { accessLog: false, admin: false } }),
+  sluicePeer('service + log', 'the same with its access log, to /dev/null', build, { legs: ['http'], only: 'http-get', service: { accessLog: true, admin: false } }),
+  sluicePeer('service + admin', 'the same without a log, with its admin listener, which samples metrics', build, { legs: ['http'], only: 'http-get', service: { accessLog: false, admin: true } })
+]
 export const baseline = sluicePeer('baseline', 'another build of sluice', baselineBuild)
 export const httpProxy = packagePeer('http-proxy', 'on http.createServer(), with a keep-alive agent')
 export const httpxy = packagePeer('httpxy', 'on http.createServer(), with a keep-alive agent')

@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import { BodyTimeoutError, ClientLeftError, HttpVersionError, isTemporary, RequestInvalidError, sourceOf, TargetTimeoutError, TargetUnreachableError } from '../errors.js'
+import { BodyTimeoutError, ClientLeftError, DrainingError, HttpVersionError, isTemporary, RequestInvalidError, sourceOf, TargetTimeoutError, TargetUnreachableError } from '../errors.js'
 import { RETRY_AFTER } from '../listener/draining.js'
 import { claimExpectation, type Expectation } from '../listener/expectation.js'
 import { isInTurn, whenInTurn } from '../listener/response-order.js'
@@ -55,11 +55,6 @@ function checkRequest ({ httpVersionMajor, rawHeaders }: IncomingMessage): void 
   if (host !== -1 && headerIndex(rawHeaders, 'host', host + 2) !== -1) throw new RequestInvalidError('Host is there more than once')
 }
 
-function isEventStream (headers: HeaderList): boolean {
-  const index = headerIndex(headers, 'content-type')
-  return index !== -1 && /^text\/event-stream\b/i.test(headers[index + 1]!)
-}
-
 /** Where a client has announced them; what comes unannounced is dropped (RFC 9110 §6.5.1). */
 function trailersOf (request: IncomingMessage): TargetRequest['trailers'] {
   const { headers, rawHeaders } = request
@@ -84,8 +79,6 @@ class ProxiedRequest implements ResponseListener {
   /** The request as it was last sent to a target. */
   #sent: TargetExchange | undefined
   #writer: ResponseWriter | undefined
-  /** Those of the response to the client. */
-  #responseHeaders: HeaderList = []
   /** What ended it early. */
   #error: Error | undefined
   /** The response of the target has come to its end. */
@@ -238,7 +231,7 @@ class ProxiedRequest implements ResponseListener {
     // RFC 9110 §8.6.
     const given = status === 204 ? withoutHeaders(received, ['content-length']) : received
     const headers = headersToClient(this.#route, this.#exchange, this.#request, given, this.#upstream, this.#headers)
-    this.#responseHeaders = headers
+    this.#exchange.responseHeaders = headers
     const Writer = mayRespondDirectly(this.#request) ? DirectResponse : StreamedResponse
     this.#writer = new Writer(this.#reply, { status, message, headers }, this.#sent!)
   }
@@ -362,9 +355,8 @@ class ProxiedRequest implements ResponseListener {
       exchange.sentAt = this.#sent.sentAt
     }
     if (this.#body !== undefined) exchange.fromClient = this.#body.size
-    exchange.isEventStream = isEventStream(this.#responseHeaders)
     if (!raw.writableFinished && !this.#isBroken) exchange.end('client', 'left', status, new ClientLeftError())
-    else if (this.#error !== undefined) exchange.end(sourceOf(this.#error), this.#writer === undefined ? 'error' : 'broken-off', status, this.#error)
+    else if (this.#error !== undefined) exchange.end(sourceOf(this.#error), this.#writer === undefined ? 'error' : this.#error instanceof DrainingError ? 'drain' : 'broken-off', status, this.#error)
     else if (this.#complete) exchange.end('target', 'complete', status)
     else exchange.end('gateway', 'replaced', status)
   }

@@ -1,61 +1,129 @@
+import type { FastifyBaseLogger, FastifyRequest } from 'fastify'
 import { DrainingError } from '../errors.js'
+import { withDefaults } from '../options/defaults.js'
+import { AccessLogOptions } from '../options/index.js'
 import type { Exchange, Outcome } from '../proxy/exchange.js'
 import type { Observer } from '../proxy/observer.js'
-import { redactedProtocol } from './redaction.js'
+import type { SessionRequest } from '../types.js'
+import { redactedHeaders, redactedProtocol } from './redaction.js'
+
+/** What an access log writes, and how. */
+export interface AccessLogSettings {
+  /** Whether requests have lines; otherwise only sessions do, and requests that went wrong without a response that tells. */
+  accessLog: boolean | AccessLogOptions
+  /** Names of headers whose values are not logged. Default: those that usually hold secrets. */
+  redactHeaders?: readonly string[] | undefined
+}
+
+export type LineLevel = 'info' | 'warn' | 'error'
+
+/** Writes a line to the log of a request. */
+export type WriteLine = (log: FastifyBaseLogger, level: LineLevel, line: AccessLine, text: string) => void
+
+/** The fields of a line, in their order (docs/logs.md). */
+export interface AccessLine {
+  /** Serialised by the logger. */
+  req: FastifyRequest | SessionRequest
+  err?: Error
+}
 
 /**
  * Writes a line for each exchange that is over: to the log of its request, with Fastify's own names for what Fastify
  * logs too (docs/logs.md).
  */
 export class AccessLog implements Observer {
-  /** Whether requests have lines; otherwise only sessions do, and requests that went wrong without a response that tells. */
-  requests: boolean
+  /** A service that has made the logger knows a faster way. */
+  write: WriteLine = (log, level, line, text) => { log[level](line, text) }
+  /** From 0 to 1. Tests have their own. */
+  random: () => number = Math.random
+  #requests = true
+  #sample = 1
+  #requestHeaders: readonly string[] = []
+  #responseHeaders: readonly string[] = []
+  #redact = redactedHeaders()
 
-  constructor (requests: boolean) {
-    this.requests = requests
+  constructor (settings: AccessLogSettings) {
+    this.configure(settings)
+  }
+
+  configure ({ accessLog, redactHeaders }: AccessLogSettings): void {
+    const { sample, requestHeaders, responseHeaders } = withDefaults(AccessLogOptions, typeof accessLog === 'object' ? accessLog : {}, ['sample', 'requestHeaders', 'responseHeaders'])
+    this.#requests = accessLog !== false
+    this.#sample = sample
+    this.#requestHeaders = requestHeaders.map(name => name.toLowerCase())
+    this.#responseHeaders = responseHeaders.map(name => name.toLowerCase())
+    this.#redact = redactedHeaders(redactHeaders)
   }
 
   /** A line for each retry: one that helps leaves no other trace but a number. */
   onAttempt ({ attempts, route, upstream, targetUrl, attemptError, log }: Exchange): void {
     if (attempts > 1) log.info({ route, upstream, target: targetUrl, attempt: attempts, err: attemptError }, 'retry')
+    else log.debug({ route, upstream, target: targetUrl }, 'target chosen')
+  }
+
+  onAttemptFailed ({ attempts, route, upstream, targetUrl, log }: Exchange, error: Error): void {
+    log.debug({ route, upstream, target: targetUrl, attempt: attempts, err: error }, 'attempt failed')
+  }
+
+  onSession ({ route, upstream, targetUrl, attempts, timings, session, log }: Exchange): void {
+    log.debug({ session: session!.id, route, upstream, target: targetUrl, attempts, timings }, 'websocket session opened')
   }
 
   onEnd (exchange: Exchange, outcome: Outcome): void {
-    if (outcome.session !== undefined) return logSession(exchange, outcome.session)
-    if (this.requests) logRequest(exchange, outcome)
-    else if (outcome.reason === 'left') exchange.log.info(summary(exchange, outcome), 'the client has left before the end of its response')
-    else if (outcome.reason === 'broken-off') exchange.log.warn(summary(exchange, outcome), 'the response of the upstream broke off')
+    const { log } = exchange
+    if (outcome.session !== undefined) return this.write(log, 'info', this.#sessionLine(exchange, outcome.session), 'websocket session ended')
+    if (!this.#requests) {
+      if (outcome.reason === 'left') log.info(summary(exchange, outcome), 'the client has left before the end of its response')
+      else if (outcome.reason === 'broken-off') log.warn(summary(exchange, outcome), 'the response of the upstream broke off')
+      return
+    }
+    const level = levelOf(outcome)
+    if (this.#sample < 1 && outcome.error === undefined && isUnremarkable(outcome) && this.random() >= this.#sample) return
+    this.write(log, level, this.#requestLine(exchange, outcome), 'request completed')
+  }
+
+  #requestLine (exchange: Exchange, outcome: Outcome): AccessLine {
+    const line = {
+      req: exchange.request,
+      res: { statusCode: outcome.status },
+      responseTime: exchange.endedAt - exchange.acceptedAt,
+      ...summary(exchange, outcome)
+    }
+    return this.#requestHeaders.length + this.#responseHeaders.length === 0 ? line : { ...line, headers: this.#headersOf(exchange) } as AccessLine
+  }
+
+  #sessionLine (exchange: Exchange, end: NonNullable<Outcome['session']>): AccessLine {
+    const { request, session, route, upstream, attempts, timings } = exchange
+    const line = {
+      req: request,
+      session: { id: session!.id, target: exchange.targetUrl, subprotocol: redactedProtocol(session!.subprotocol), ...end },
+      route,
+      upstream,
+      attempts,
+      timings
+    }
+    return this.#requestHeaders.length === 0 ? line : { ...line, headers: this.#headersOf(exchange) } as AccessLine
+  }
+
+  #headersOf ({ request: { headers }, responseHeaders = [] }: Exchange): object {
+    const received: Record<string, string | string[] | undefined> = {}
+    for (let index = 0; index < responseHeaders.length; index += 2) received[responseHeaders[index]!.toLowerCase()] = responseHeaders[index + 1]
+    return { request: this.#redact(headers, this.#requestHeaders), response: this.#redact(received, this.#responseHeaders) }
   }
 }
 
-function logRequest (exchange: Exchange, outcome: Outcome): void {
-  const { request, log } = exchange
-  log[levelOf(outcome)]({
-    req: request,
-    res: { statusCode: outcome.status },
-    responseTime: exchange.endedAt - exchange.acceptedAt,
-    ...summary(exchange, outcome)
-  }, 'request completed')
-}
-
-function logSession (exchange: Exchange, end: NonNullable<Outcome['session']>): void {
-  const { request, log, session, route, upstream, attempts, timings } = exchange
-  log.info({
-    req: request,
-    session: { id: session!.id, target: exchange.targetUrl, subprotocol: redactedProtocol(session!.subprotocol), ...end },
-    route,
-    upstream,
-    attempts,
-    timings
-  }, 'websocket session ended')
-}
-
 function summary ({ kind, route, upstream, targetUrl, attempts, fromClient, fromTarget, timings }: Exchange, { by, reason, error }: Outcome): object {
-  return { kind, route, upstream, target: targetUrl, attempts, by, reason, bytes: { fromClient, fromTarget }, timings, ...error !== undefined && { err: error } }
+  const fields = { kind, route, upstream, target: targetUrl, attempts, by, reason, bytes: { fromClient, fromTarget }, timings }
+  return error === undefined ? fields : { ...fields, err: error }
+}
+
+/** Nobody would miss the line of one of many. */
+function isUnremarkable ({ status = 500 }: Outcome): boolean {
+  return status < 500
 }
 
 /** What a client does is no fault; a target's is worth a look; the gateway's own must be fixed. */
-function levelOf ({ by, status, error }: Outcome): 'info' | 'warn' | 'error' {
+function levelOf ({ by, status, error }: Outcome): LineLevel {
   if (error === undefined || by === 'client' || error instanceof DrainingError) return 'info'
   if (by === 'target') return 'warn'
   return status !== undefined && status < 500 ? 'info' : 'error'

@@ -1,4 +1,5 @@
 import type { FastifyReply, FastifyRequest, FastifyServerOptions } from 'fastify'
+import type { SessionRequest } from '../types.js'
 
 /** Query parameters that usually hold secrets. Each also stands for names that end in it behind `-`, `_` or a dot. */
 const SECRETS = [
@@ -8,6 +9,9 @@ const SECRETS = [
 
 /** They stay where they are. */
 const SEPARATORS = /([&;#])/
+
+/** Headers that hold secrets, by themselves or by what their names tell. */
+const SECRET_HEADER = /^(?:(?:proxy-)?authorization|(?:set-)?cookie2?)$|token|secret|passw|credential|session|signature|(?:^|[-_])(?:key|apikey|auth|jwt)$/
 
 /** What stands in the place of a secret. */
 const REDACTED = '[redacted]'
@@ -44,6 +48,27 @@ function decoded (name: string): string {
   }
 }
 
+/** Chooses headers by their names, and takes the values of some out. */
+export type RedactHeaders = (headers: Readonly<Record<string, string | string[] | undefined>>, names: readonly string[]) => Record<string, string | string[]>
+
+/**
+ * Prepares the redaction of headers.
+ *
+ * @param secrets Names of headers whose values are taken out. Default: those that usually hold secrets.
+ */
+export function redactedHeaders (secrets?: readonly string[]): RedactHeaders {
+  const known = secrets === undefined ? undefined : new Set(secrets.map(name => name.toLowerCase()))
+  const isSecret = (name: string): boolean => known?.has(name) ?? SECRET_HEADER.test(name)
+  return (headers, names) => {
+    const chosen: Record<string, string | string[]> = {}
+    for (const name of names) {
+      const value = headers[name]
+      if (value !== undefined) chosen[name] = isSecret(name) ? REDACTED : value
+    }
+    return chosen
+  }
+}
+
 /** Where a JWT begins. */
 const JWT = /(?:^|\.)ey[A-Z]/i
 /** What names of subprotocols have that carry a token behind them, such as `base64url.bearer.authorization.k8s.io.`. */
@@ -61,6 +86,18 @@ export function redactedProtocol (protocol: string | undefined): string | undefi
   return protocol.length > LONG ? REDACTED : protocol
 }
 
+/** A request as Fastify logs it, without secrets. */
+export function serializedRequest (request: FastifyRequest | SessionRequest, redact: RedactUrl): object {
+  return {
+    method: request.method,
+    url: redact(request.url),
+    version: request.headers['accept-version'] as string | undefined,
+    host: request.host,
+    remoteAddress: request.ip,
+    remotePort: request.socket.remotePort
+  }
+}
+
 /**
  * Options for Fastify's logger that keep secrets in query strings out of its lines:
  * `Fastify({ logger: { level: 'info', ...redactedLogs() } })`.
@@ -72,14 +109,7 @@ export function redactedLogs (names?: readonly string[]): Extract<FastifyServerO
   const redact = redactUrl(names)
   return {
     serializers: {
-      req: (request: FastifyRequest) => ({
-        method: request.method,
-        url: redact(request.url),
-        version: request.headers['accept-version'] as string | undefined,
-        host: request.host,
-        remoteAddress: request.ip,
-        remotePort: request.socket.remotePort
-      }),
+      req: (request: FastifyRequest) => serializedRequest(request, redact),
       res: (reply: FastifyReply) => ({ statusCode: reply.statusCode })
     },
     hooks: {

@@ -1,6 +1,6 @@
 import { Type } from '@sinclair/typebox'
 import { AdminOptions } from './admin.js'
-import { accessLog, drainOptions, forwardingOptions } from './gateway.js'
+import { drainOptions, forwardingOptions, logOptions } from './gateway.js'
 import { RouteConfig } from './route.js'
 import { closed, milliseconds, pem } from './units.js'
 import { UpstreamConfig } from './upstream.js'
@@ -54,6 +54,8 @@ export type ListenOptions = types.ListenOptions
 export const GatewayConfig = Type.Object({
   listen: Type.Optional(ListenOptions),
   logLevel: Type.Optional(LogLevel),
+  logFile: Type.Optional(Type.String({ minLength: 1, description: 'Path of a file to which the log is appended; SIGUSR2 opens it anew, after it was renamed. It is opened at the start: a reload does not change it. Default: the standard output.' })),
+  logFormat: Type.Optional(Type.Union([Type.Literal('json'), Type.Literal('text')], { description: "How lines are written: 'json' for programs, 'text' for people. As logFile, it is read at the start. Default: text on a terminal, json otherwise." })),
   redactQuery: Type.Optional(Type.Array(Type.String({ minLength: 1 }), {
     description: 'Names of query parameters whose values are not logged; one also stands for names that end in it behind -, _ or a dot. In the place of the default list: token, access_token, code, key, password, secret, session, signature and the like.'
   })),
@@ -65,7 +67,7 @@ export const GatewayConfig = Type.Object({
     minimum: 0, maximum: 2 ** 31 - 1, default: 0, description: 'How long the service goes on as before when it is asked to stop, with /readyz at 503, so that balancers in front of it send no more before it refuses anything. Milliseconds.'
   })),
   ...drainOptions,
-  accessLog,
+  ...logOptions,
   trustProxy: Type.Optional(Type.Union([Type.Boolean(), Type.String({ minLength: 1 }), Type.Array(Type.String({ minLength: 1 }), { minItems: 1 })], {
     default: false,
     description: 'Which proxies in front of the gateway are believed what X-Forwarded-* says: true for any, or addresses and networks such as 10.0.0.0/8.'

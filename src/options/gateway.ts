@@ -29,9 +29,24 @@ export const forwardingOptions = {
   }))
 }
 
-export const accessLog = Type.Optional(Type.Boolean({
-  description: 'Whether a line is logged for each request and each session on a proxied route. Default: true where the app is made with disableRequestLogging, as the service is, so that there is one line a request; false otherwise, where Fastify writes two of its own.'
-}))
+/** The object form of `accessLog`. */
+export const AccessLogOptions = Type.Object({
+  sample: Type.Optional(Type.Number({
+    minimum: 0, maximum: 1, default: 1, description: 'Share of the requests that went well which get a line, such as 0.01. Requests that failed, responses with a status of 5xx and sessions always have theirs.'
+  })),
+  requestHeaders: Type.Optional(Type.Array(Type.String({ minLength: 1 }), { default: [], description: 'Names of request headers that are logged, such as user-agent. Secrets are redacted, see redactHeaders.' })),
+  responseHeaders: Type.Optional(Type.Array(Type.String({ minLength: 1 }), { default: [], description: 'Names of response headers that are logged, such as content-type.' }))
+}, { ...closed, description: 'Options of the access log.' })
+export type AccessLogOptions = types.AccessLogOptions
+
+export const logOptions = {
+  accessLog: Type.Optional(Type.Union([Type.Boolean(), AccessLogOptions], {
+    description: 'Whether a line is logged for each request and each session on a proxied route: true, false, or an object of options. Default: true where the app is made with disableRequestLogging, as the service is, so that there is one line a request; false otherwise, where Fastify writes two of its own.'
+  })),
+  redactHeaders: Type.Optional(Type.Array(Type.String({ minLength: 1 }), {
+    description: 'Names of headers whose values are not logged, in the place of the default list: authorization, proxy-authorization, cookie, set-cookie, x-api-key and others whose names tell of a token, a secret or a key.'
+  }))
+}
 
 /** Options of the plugin: `app.register(sluice, options)`. */
 export const GatewayOptions = Type.Object({
@@ -39,7 +54,7 @@ export const GatewayOptions = Type.Object({
     typeName: 'IgnoreUpgradeFunction',
     description: "From code: upgrade requests that belong to another 'upgrade' listener of the server. One that responds at once, as socket.io and ws do, is detected without it."
   }))),
-  accessLog,
+  ...logOptions,
   ...forwardingOptions,
   ...drainOptions
 }, { ...closed, description: 'Options of the plugin.' })

@@ -729,11 +729,16 @@ export interface GatewayOptions {
    */
   ignoreUpgrade?: IgnoreUpgradeFunction
   /**
-   * Whether a line is logged for each request and each session on a proxied route. Default: true where the app is
-   * made with disableRequestLogging, as the service is, so that there is one line a request; false otherwise, where
-   * Fastify writes two of its own.
+   * Whether a line is logged for each request and each session on a proxied route: true, false, or an object of
+   * options. Default: true where the app is made with disableRequestLogging, as the service is, so that there is one
+   * line a request; false otherwise, where Fastify writes two of its own.
    */
-  accessLog?: boolean
+  accessLog?: boolean | AccessLogOptions
+  /**
+   * Names of headers whose values are not logged, in the place of the default list: authorization,
+   * proxy-authorization, cookie, set-cookie, x-api-key and others whose names tell of a token, a secret or a key.
+   */
+  redactHeaders?: string[]
   /**
    * Whether targets get the id that a request has in the log (Fastify's request.id) as X-Request-Id, in the place of
    * the client's; without it the client's goes on. The service takes the id from X-Request-Id where trustProxy trusts
@@ -825,9 +830,25 @@ export interface AdminOptions {
   socketPath?: string
   /**
    * What a request must show, as Authorization: Bearer TOKEN, or as the password of Basic, which browsers ask for.
-   * /healthz and /readyz need none. Default: none.
+   * /healthz and /readyz need none. Default: the environment variable ADMIN_TOKEN of the service, or none.
    */
   token?: string
+}
+
+/** Options of the access log. */
+export interface AccessLogOptions {
+  /**
+   * Share of the requests that went well which get a line, such as 0.01. Requests that failed, responses with a
+   * status of 5xx and sessions always have theirs. Default: 1.
+   */
+  sample?: number
+  /**
+   * Names of request headers that are logged, such as user-agent. Secrets are redacted, see redactHeaders. Default:
+   * [].
+   */
+  requestHeaders?: string[]
+  /** Names of response headers that are logged, such as content-type. Default: []. */
+  responseHeaders?: string[]
 }
 
 /** The configuration of the service. */
@@ -836,6 +857,16 @@ export interface GatewayConfig {
   listen?: ListenOptions
   /** The least level that is logged. Default: "info". */
   logLevel?: LogLevel
+  /**
+   * Path of a file to which the log is appended; SIGUSR2 opens it anew, after it was renamed. It is opened at the
+   * start: a reload does not change it. Default: the standard output.
+   */
+  logFile?: string
+  /**
+   * How lines are written: 'json' for programs, 'text' for people. As logFile, it is read at the start. Default: text
+   * on a terminal, json otherwise.
+   */
+  logFormat?: 'json' | 'text'
   /**
    * Names of query parameters whose values are not logged; one also stands for names that end in it behind -, _ or a
    * dot. In the place of the default list: token, access_token, code, key, password, secret, session, signature and
@@ -868,11 +899,16 @@ export interface GatewayConfig {
    */
   drainCode?: false | number
   /**
-   * Whether a line is logged for each request and each session on a proxied route. Default: true where the app is
-   * made with disableRequestLogging, as the service is, so that there is one line a request; false otherwise, where
-   * Fastify writes two of its own.
+   * Whether a line is logged for each request and each session on a proxied route: true, false, or an object of
+   * options. Default: true where the app is made with disableRequestLogging, as the service is, so that there is one
+   * line a request; false otherwise, where Fastify writes two of its own.
    */
-  accessLog?: boolean
+  accessLog?: boolean | AccessLogOptions
+  /**
+   * Names of headers whose values are not logged, in the place of the default list: authorization,
+   * proxy-authorization, cookie, set-cookie, x-api-key and others whose names tell of a token, a secret or a key.
+   */
+  redactHeaders?: string[]
   /**
    * Which proxies in front of the gateway are believed what X-Forwarded-* says: true for any, or addresses and
    * networks such as 10.0.0.0/8. Default: false.

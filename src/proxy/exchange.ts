@@ -1,4 +1,5 @@
 import type { FastifyBaseLogger, FastifyRequest } from 'fastify'
+import { headerIndex, type HeaderList } from '../message/headers.js'
 import type { EndedBy, EndReason, SessionEnd, SessionRequest } from '../types.js'
 import type { Load, UpstreamLoad } from '../upstreams/load.js'
 import type { Target } from '../upstreams/target.js'
@@ -100,8 +101,8 @@ export class Exchange {
   sentAt = 0
   firstByteAt = 0
   endedAt = 0
-  /** Its response was a stream of events, which lasts as long as somebody listens. */
-  isEventStream = false
+  /** Those of the response to the client, unless it has opened a session. */
+  responseHeaders: HeaderList | undefined
   outcome: Outcome | undefined
   readonly #observers: ExchangeEvents
   /** The target where it counts. */
@@ -197,6 +198,13 @@ export class Exchange {
   get timings (): Timings {
     const since = (time: number): number | undefined => time === 0 ? undefined : Math.round((time - this.acceptedAt) * 1000) / 1000
     return { chosen: since(this.chosenAt), connected: since(this.connectedAt), sent: since(this.sentAt), firstByte: since(this.firstByteAt), end: since(this.endedAt) }
+  }
+
+  /** Whether its response is a stream of events, which lasts as long as somebody listens. */
+  get isEventStream (): boolean {
+    const headers = this.responseHeaders
+    const index = headers === undefined ? -1 : headerIndex(headers, 'content-type')
+    return index !== -1 && /^text\/event-stream\b/i.test(headers![index + 1]!)
   }
 
   get #kindOfLoad (): keyof Load {

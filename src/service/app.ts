@@ -12,13 +12,13 @@ import type { Locate } from './config.js'
 import { loadBuiltIn, loadFolder, type BuiltInOptions } from './folders.js'
 import type { FrontOptions } from './front/front.js'
 import { GenerationServer, type Connections } from './front/generation-server.js'
-import { loggerOptions, silence } from './logger.js'
+import { silence, type ServiceLog } from './log/logger.js'
+import { requestLog } from './log/request-log.js'
 import { addAllMethods } from './methods.js'
-import { requestLog } from './request-log.js'
 
 /** What a generation is made from. */
 export interface AppParts extends BuiltInOptions {
-  /** False for none. Default: the service's own, at the level `config.logLevel`. */
+  /** False for none. Default: the service's own. */
   logger?: FastifyBaseLogger | false
   /** The user's folder of plugins. */
   plugins?: string
@@ -32,12 +32,13 @@ export interface AppParts extends BuiltInOptions {
  * The Fastify app of a generation, with nothing in it yet.
  *
  * @param connections Where its requests come from.
+ * @param log That of the service, where no other logger is given.
  * @throws {ConfigInvalidError} for addresses in `trustProxy` that are not valid.
  */
-export function createApp ({ config, locate, logger }: AppParts, connections: Connections, membership: Membership): FastifyInstance {
+export function createApp ({ config, locate, logger }: AppParts, connections: Connections, membership: Membership, log: ServiceLog | undefined): FastifyInstance {
   const limits = listenLimits(config.listen ?? {})
   const options: FastifyServerOptions = {
-    ...logger === undefined ? { logger: loggerOptions(config.logLevel, config.redactQuery) } : { loggerInstance: logger === false ? silence : logger },
+    ...log === undefined ? { loggerInstance: logger === undefined || logger === false ? silence : logger } : { logger: log.options(config) },
     ...requestLog(config.accessLog !== false),
     trustProxy: config.trustProxy ?? false,
     ...limits.app,

@@ -14,6 +14,7 @@ import { checkedConfig, locateInObject } from './config.js'
 import { routesOf, upstreamsOf, type GatewayRoutes, type GatewayUpstreams } from './edits.js'
 import { Front } from './front/front.js'
 import { Generation } from './generation.js'
+import { ServiceLog } from './log/logger.js'
 import { watchFiles } from '../net/watched-files.js'
 
 /** Options of `createGateway()` beside the configuration. */
@@ -109,6 +110,7 @@ export function openGateway (parts: AppParts): RunningGateway {
 export class RunningGateway {
   readonly #state: GatewayState
   readonly #front = new Front()
+  readonly #log: ServiceLog | undefined
   #current: Generation
   /** Generations with requests under way that began in them. */
   readonly #retiring = new Set<Promise<void>>()
@@ -127,8 +129,9 @@ export class RunningGateway {
     // Certificates that cannot be used are worth knowing at once, and so is an admin listener for everybody.
     frontOptions(parts)
     adminOptions(parts)
-    this.#state = new GatewayState(parts.config.accessLog !== false)
-    this.#current = new Generation(parts, this.#front, this.#state)
+    this.#log = parts.logger === undefined ? new ServiceLog(parts.config) : undefined
+    this.#state = new GatewayState({ accessLog: true })
+    this.#current = new Generation(parts, this.#front, this.#state, this.#log)
     this.#current.serve()
     this.#front.serve(this.#current.server)
     const running = this
@@ -235,6 +238,17 @@ export class RunningGateway {
     await Promise.all(this.#retiring)
     this.#state.close()
     await this.#admin.close()
+    this.#log?.close()
+  }
+
+  /** Opens the file of the log anew, after it was renamed. */
+  reopenLog (): void {
+    try {
+      this.#log?.reopen()
+      this.app.log.info('the file of the log was opened anew')
+    } catch (err) {
+      this.app.log.error({ err }, 'the file of the log cannot be opened anew; lines go where they went before')
+    }
   }
 
   async #replace (parts: AppParts): Promise<Reloaded> {
@@ -244,7 +258,7 @@ export class RunningGateway {
     }
     const since = Date.now()
     const options = frontOptions(parts)
-    const next = new Generation(parts, this.#front, this.#state)
+    const next = new Generation(parts, this.#front, this.#state, this.#log)
     await next.ready()
     let change
     let admin
@@ -268,7 +282,6 @@ export class RunningGateway {
     this.#current = next
     next.serve()
     this.#front.serve(next.server)
-    this.#state.accessLog.requests = parts.config.accessLog !== false
     const reloaded = { ...differences(before.parts.config, parts.config), sessionsEnded: this.#state.reconcile() }
     this.#retire(before)
     if (change !== undefined) {

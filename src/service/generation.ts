@@ -3,6 +3,7 @@ import { ConfigInvalidError, UpstreamUnknownError } from '../errors.js'
 import { Membership, type GatewayState } from '../gateway.js'
 import { createApp, fillApp, type AppParts } from './app.js'
 import type { Front } from './front/front.js'
+import type { ServiceLog } from './log/logger.js'
 import type { GenerationServer } from './front/generation-server.js'
 
 /** Everything that is made from one configuration: a Fastify app that never listens. */
@@ -12,14 +13,19 @@ export class Generation {
   /** Settles when all is loaded into its app. */
   readonly filled: Promise<void>
   readonly #membership: Membership
+  readonly #log: ServiceLog | undefined
   #routesOfOthers = 0
   #filling = true
 
-  /** @throws {ConfigInvalidError} for addresses in `trustProxy` that are not valid. */
-  constructor (parts: AppParts, front: Front, state: GatewayState) {
+  /**
+   * @param log That of the service, where no other logger is given.
+   * @throws {ConfigInvalidError} for addresses in `trustProxy` that are not valid.
+   */
+  constructor (parts: AppParts, front: Front, state: GatewayState, log: ServiceLog | undefined) {
     this.parts = parts
+    this.#log = log
     this.#membership = new Membership(state)
-    this.app = createApp(parts, front, this.#membership)
+    this.app = createApp(parts, front, this.#membership, log)
     this.app.addHook('onClose', async () => { if (this.#membership.serving) state.close() })
     this.app.addHook('onRoute', () => { if (!this.#filling) this.#routesOfOthers++ })
     this.filled = fillApp(this.app, parts).then(() => { this.#filling = false }, async error => {
@@ -34,7 +40,10 @@ export class Generation {
   serve (): void {
     this.#membership.serving = true
     const { scopes, state } = this.#membership
-    state.adopt(scopes, this.parts.config, this.app.log)
+    const { config } = this.parts
+    state.adopt(scopes, config, this.app.log)
+    state.accessLog.configure({ accessLog: config.accessLog ?? true, redactHeaders: config.redactHeaders })
+    if (this.#log !== undefined) state.accessLog.write = this.#log.writeLine(this.app.log, config)
     for (const scope of scopes) scope.begin()
   }
 

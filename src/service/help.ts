@@ -42,7 +42,8 @@ Environment (a .env file in the working directory is read, too):
 
 The command line wins over the environment, that over .env, that over the file.
 
-Signals: SIGTERM and SIGINT stop it, SIGHUP reloads the configuration.
+Signals: SIGTERM and SIGINT stop it, a second one at once; SIGHUP reloads the
+configuration; SIGUSR2 opens the file of the log (logFile) anew.
 
 Exit codes: 0 stopped by SIGTERM or SIGINT, or done; 1 wrong configuration or
 failure; 2 wrong usage.

@@ -10,7 +10,7 @@ import { readEnvironment } from './environment.js'
 import { explainFailure } from './failures.js'
 import { openGateway, type RunningGateway } from './gateway.js'
 import { HELP, version } from './help.js'
-import { surviveOutput } from './logger.js'
+import { surviveOutput } from './log/logger.js'
 import { hasLostTerminal } from './lost-terminal.js'
 import { resolveSettings, type Settings } from './settings.js'
 import { watchFiles } from '../net/watched-files.js'
@@ -92,6 +92,9 @@ async function serve (args: Arguments, read: () => Promise<Settings>): Promise<v
   const ends: Array<() => unknown> = []
   const grace = stopOnSignals(gateway, ends)
   reloadOnHangup(gateway, () => reload('SIGHUP'))
+  process.on('SIGUSR2', () => gateway.reopenLog())
+  // Without a listener, Node would open its debugger.
+  process.on('SIGUSR1', () => gateway.app.log.info('SIGUSR1 received: it does nothing here, SIGUSR2 opens the file of the log anew'))
   try {
     // Where nobody can ask, everything else works; a pid file that was asked for must be there.
     await openControl(() => reload('sluice reload'), args.pidFile).then(close => ends.push(close), (error: Error) => {

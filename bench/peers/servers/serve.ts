@@ -12,8 +12,8 @@ export interface ServerSetup {
   tls?: Tls | undefined
   /** URL of the package, where it may be in several places. */
   entry?: string | undefined
-  /** Whether it writes an access log, to the standard output. */
-  log?: boolean | undefined
+  /** Of the service: what it has beside its routes. Undefined for the plugin in an app. */
+  service?: { accessLog: boolean, admin: boolean, tracing?: boolean } | undefined
 }
 
 /** The same, as the programs need it. */

@@ -121,6 +121,7 @@ class Handshake implements AcceptedHandshake {
         openSession(this, pending, result, received, admission)
       } else {
         const received = headersToClient(route, exchange, request, result.response.headers, upstream, headers)
+        exchange.responseHeaders = received
         relayRefusal(reply, result.response, received, upstream.bodyTimeout)
         this.#refused = true
       }

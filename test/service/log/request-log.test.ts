@@ -1,10 +1,10 @@
 import { EventEmitter, once } from 'node:events'
 import { fastify, type FastifyInstance } from 'fastify'
 import t, { type Test } from 'tap'
-import { createGateway } from '../../src/service/index.js'
-import type { GatewayConfig } from '../../src/options/index.js'
-import { echoBackend } from '../helpers/backends.js'
-import { closed, openSocket, rawExchange, refusal } from '../helpers/sockets.js'
+import { createGateway } from '../../../src/service/index.js'
+import type { GatewayConfig } from '../../../src/options/index.js'
+import { echoBackend } from '../../helpers/backends.js'
+import { closed, openSocket, rawExchange, refusal } from '../../helpers/sockets.js'
 
 /*
  * Issue 9, item 3: one line for each request, whoever has responded, and one for each session.

@@ -1,6 +1,6 @@
 import * as fastifyModule from 'fastify'
 import type { FastifyReply, FastifyRequest, FastifyServerOptions } from 'fastify'
-import { hasExchange } from '../proxy/exchange.js'
+import { hasExchange } from '../../proxy/exchange.js'
 
 /**
  * Fastify's own lines, one a request, for those that reach no proxied route; the others have a line of ours. Where

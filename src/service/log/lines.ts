@@ -1,0 +1,117 @@
+import { closeSync, openSync, writeSync } from 'node:fs'
+
+/** Where log lines go: process.stdout, usually. */
+export interface LogOutput {
+  write (text: string): unknown
+  /** Whether it is a terminal. */
+  isTTY?: boolean | undefined
+}
+
+/** Characters that are written before a turn of the event loop is over. */
+const MOST = 65_536
+
+/**
+ * Gathers the lines of a turn of the event loop into one write, so that a busy service does not make one for each line.
+ * An idle one writes at the end of the turn; nothing waits for a timer.
+ */
+export class LogLines {
+  readonly #output: LogOutput
+  readonly #format: ((line: string) => string) | undefined
+  #text = ''
+  #scheduled = false
+
+  /** @param format Makes a line for people of one that is JSON. Default: it stays as it is. */
+  constructor (output: LogOutput, format?: (line: string) => string) {
+    this.#output = output
+    this.#format = format
+    process.on('exit', this.flush)
+  }
+
+  /** Whether lines are JSON. */
+  get isJson (): boolean {
+    return this.#format === undefined
+  }
+
+  write (line: string): void {
+    this.#text += this.#format === undefined ? line : this.#format(line)
+    if (this.#text.length >= MOST) return this.flush()
+    if (this.#scheduled) return
+    this.#scheduled = true
+    setImmediate(this.flush)
+  }
+
+  /** Writes what has been gathered. */
+  readonly flush = (): void => {
+    this.#scheduled = false
+    if (this.#text === '') return
+    const text = this.#text
+    this.#text = ''
+    this.#output.write(text)
+  }
+
+  /** Writes what has been gathered, and is not needed any more. */
+  close (): void {
+    this.flush()
+    process.off('exit', this.flush)
+  }
+}
+
+/** A file to which lines are appended. Nothing that happens to it ends the process. */
+export class LogFile implements LogOutput {
+  readonly #path: string
+  #fd: number
+  #lost = 0
+  #reason = ''
+
+  /** @throws Node's error when it cannot be opened. */
+  constructor (path: string) {
+    this.#path = path
+    this.#fd = openSync(path, 'a')
+  }
+
+  write (text: string): void {
+    try {
+      // What the disk did not take before is told before anything else.
+      if (this.#lost > 0) {
+        writeAll(this.#fd, `${JSON.stringify({ level: 50, time: Date.now(), pid: process.pid, msg: `${this.#lost} line(s) of the log were lost: ${this.#reason}` })}\n`)
+        this.#lost = 0
+      }
+      writeAll(this.#fd, text)
+    } catch (error) {
+      this.#reason = (error as Error).message
+      this.#lost += text.split('\n').length - 1
+    }
+  }
+
+  /**
+   * Opens the file anew, after it was renamed or removed.
+   *
+   * @throws Node's error when it cannot be opened; then lines go where they went before.
+   */
+  reopen (): void {
+    const before = this.#fd
+    this.#fd = openSync(this.#path, 'a')
+    close(before)
+  }
+
+  close (): void {
+    const before = this.#fd
+    // What comes later must not go to a file that gets this descriptor.
+    this.#fd = -1
+    close(before)
+  }
+}
+
+function close (fd: number): void {
+  try {
+    closeSync(fd)
+  } catch {
+    // Somebody has closed it already.
+  }
+}
+
+/** A disk that becomes full may take a part. */
+function writeAll (fd: number, text: string): void {
+  let rest: Buffer = Buffer.from(text)
+  while (rest.length > 0) rest = rest.subarray(writeSync(fd, rest))
+}
