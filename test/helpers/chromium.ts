@@ -27,7 +27,7 @@ export async function startChromium (t: Test): Promise<{ command: Command, url: 
   return { command, url: `http://${host}` }
 }
 
-async function findChromium (): Promise<string> {
+export async function findChromium (): Promise<string> {
   for (const folder of (process.env.PATH ?? '').split(delimiter)) {
     for (const name of NAMES) {
       const path = join(folder, name)
