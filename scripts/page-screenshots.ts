@@ -1,6 +1,6 @@
 /*
  * Makes docs/status-page.png and docs/status-page-dark.png with a made-up gateway:
- *   npm run build && node --import=tsx scripts/page-screenshots.ts [WIDTH [FOLDER]]
+ *   npm run build && node --import=tsx scripts/page-screenshots.ts [WIDTH [HEIGHT [FOLDER]]]
  */
 import { join } from 'node:path'
 import { chromium } from 'playwright-core'
@@ -8,19 +8,19 @@ import { findChromium } from '../test/helpers/chromium.js'
 import { MadeUpGateway } from '../test/helpers/status-page.js'
 import { lifelike } from '../test/helpers/status-page-data.js'
 
-const [width = '1200', folder = 'docs'] = process.argv.slice(2)
+const [width = '1200', height = '1400', folder = 'docs'] = process.argv.slice(2)
 const cleanups: Array<() => unknown> = []
 const gateway = await new MadeUpGateway(lifelike()).start({ teardown: fn => cleanups.push(fn) })
 const browser = await chromium.launch({ executablePath: await findChromium(), args: ['--no-sandbox', '--disable-gpu'] })
 try {
   for (const colorScheme of ['light', 'dark'] as const) {
-    const page = await browser.newPage({ viewport: { width: Number(width), height: 900 }, colorScheme })
+    const page = await browser.newPage({ viewport: { width: Number(width), height: Number(height) }, colorScheme })
     await page.goto(gateway.url)
     gateway.tick()
     await page.waitForFunction("document.querySelectorAll('#sessions-list tbody tr').length > 5 && document.querySelector('.value')?.textContent !== ''")
     // Two frames: the first draws what has come.
     await page.evaluate('new Promise(resolve => requestAnimationFrame(() => requestAnimationFrame(resolve)))')
-    await page.screenshot({ path: join(folder, colorScheme === 'light' ? 'status-page.png' : 'status-page-dark.png'), fullPage: true })
+    await page.screenshot({ path: join(folder, colorScheme === 'light' ? 'status-page.png' : 'status-page-dark.png') })
     await page.close()
   }
 } finally {

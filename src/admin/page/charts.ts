@@ -29,12 +29,12 @@ interface ChartOptions {
 
 const CHARTS: ChartOptions[] = [
   {
-    title: 'Requests and errors per second',
+    title: 'Requests and errors',
     format: perSecond,
     least: 10,
     series: [
-      { name: 'Requests', color: '--series-1', of: point => point.requests, style: 'area' },
-      { name: 'Errors (right scale)', color: '--bad', of: point => point.errors, style: 'columns' }
+      { name: 'Requests/s', color: '--series-1', of: point => point.requests, style: 'area' },
+      { name: 'Errors/s (right)', color: '--bad', of: point => point.errors, style: 'columns' }
     ]
   },
   {
@@ -177,9 +177,19 @@ function seriesOptions ({ color, style }: Series): UPlot.Series {
     stroke,
     ...style === 'area' && { fill: () => `${colorOf(color)}26` },
     ...style === 'dashed' && { dash: [5, 3] },
-    points: { show: false }
+    points: { show: true, size: 4, width: 0, fill: stroke, filter: lonely }
   }
 }
+
+/** Values without any beside them, which no line leads to. */
+const lonely = ((plot: UPlot, series: number): number[] => {
+  const values = plot.data[series] ?? []
+  const found: number[] = []
+  for (let index = 0; index < values.length; index++) {
+    if (values[index] != null && values[index - 1] == null && values[index + 1] == null) found.push(index)
+  }
+  return found
+}) satisfies UPlot.Series.Points.Filter
 
 let colors = getComputedStyle(document.documentElement)
 

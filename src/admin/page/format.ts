@@ -4,7 +4,7 @@ const SPACE = '\u00a0'
 export const NOTHING = '–'
 
 const whole = new Intl.NumberFormat('en', { maximumFractionDigits: 0 })
-const oneDecimal = new Intl.NumberFormat('en', { minimumFractionDigits: 1, maximumFractionDigits: 1 })
+const oneDecimal = new Intl.NumberFormat('en', { maximumFractionDigits: 1 })
 const threeDigits = new Intl.NumberFormat('en', { maximumSignificantDigits: 3 })
 const timeOfDay = new Intl.DateTimeFormat('en', { hour: '2-digit', minute: '2-digit', second: '2-digit', hourCycle: 'h23' })
 const hourAndMinute = new Intl.DateTimeFormat('en', { hour: '2-digit', minute: '2-digit', hourCycle: 'h23' })
@@ -16,7 +16,7 @@ export function count (value: number): string {
 
 /** 0, 0.4, 9.8, 1,240 */
 export function perSecond (value: number): string {
-  return value !== 0 && value < 9.95 ? oneDecimal.format(value) : whole.format(value)
+  return value < 9.95 ? oneDecimal.format(value) : whole.format(value)
 }
 
 const BYTES = ['B', 'kB', 'MB', 'GB', 'TB']
@@ -40,13 +40,13 @@ export function bytesPerSecond (value: number): string {
 export function milliseconds (value: number | null): string {
   if (value === null) return NOTHING
   if (value >= 999.5) return `${threeDigits.format(value / 1_000)}${SPACE}s`
-  return `${value !== 0 && value < 9.95 ? oneDecimal.format(value) : whole.format(value)}${SPACE}ms`
+  return `${value < 9.95 ? oneDecimal.format(value) : whole.format(value)}${SPACE}ms`
 }
 
 /** 0.2 % */
 export function percent (share: number): string {
   const value = share * 100
-  return `${value !== 0 && value < 9.95 ? oneDecimal.format(value) : whole.format(value)}${SPACE}%`
+  return `${value < 9.95 ? oneDecimal.format(value) : whole.format(value)}${SPACE}%`
 }
 
 /** 12 s, 3 min 4 s, 3 h 12 min, 2 d 4 h */

@@ -3,7 +3,8 @@ import { count } from './format.js'
 
 const SIZES = [10, 25, 50, 100]
 
-export interface Window { offset: number, limit: number }
+/** Rows of a page to begin with: fewer where each is a card. */
+export const FIRST_SIZE = window.matchMedia('(width < 54rem)').matches ? 10 : 25
 
 /** The buttons below a list that is shown page by page. */
 export class Pager {

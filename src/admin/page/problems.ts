@@ -35,16 +35,16 @@ export function problemsOf ({ now, points, upstreams, failing, reload }: Status)
   const targets: Problem[] = []
   for (const { name, targets: all, waiting } of upstreams) {
     if (all.length > 0 && !all.some(isServing)) {
-      found.push({ level: 'error', text: `No target of upstream ${isolate(name)} is in service.`, section: 'upstreams', filter: name })
+      found.push({ level: 'error', text: `No target of upstream ${isolate(name)} is in service`, section: 'upstreams', filter: name })
     }
     for (const { url, health, since, reason } of all) {
       if (health === 'healthy') continue
       const why = reason === null ? '' : `: ${isolate(reason)}`
       targets.push({ level: 'warn', text: `${isolate(url)} in ${isolate(name)} has been ${health} for ${age(now - since)}${why}`, section: 'upstreams', filter: url })
     }
-    if (waiting > 0) found.push({ level: 'warn', text: `${plural(waiting, 'request waits', 'requests wait')} for a place at a target of ${isolate(name)}.`, section: 'upstreams', filter: name })
+    if (waiting > 0) found.push({ level: 'warn', text: `${plural(waiting, 'request waits', 'requests wait')} for a place at a target of ${isolate(name)}`, section: 'upstreams', filter: name })
   }
-  found.push(...shortened(targets, rest => ({ level: 'warn', text: `${plural(rest, 'more target is', 'more targets are')} ejected or down.`, section: 'upstreams', filter: '' })))
+  found.push(...shortened(targets, rest => ({ level: 'warn', text: `${plural(rest, 'more target is', 'more targets are')} ejected or down`, section: 'upstreams', filter: '' })))
   found.push(...errorsOf(points))
   const routes = [...failing].sort((one, other) => other.errors - one.errors).map(({ url, errors, at }): Problem => ({
     level: 'warn',
@@ -52,12 +52,12 @@ export function problemsOf ({ now, points, upstreams, failing, reload }: Status)
     section: 'routes',
     filter: url
   }))
-  found.push(...shortened(routes, rest => ({ level: 'warn', text: `${plural(rest, 'more route has', 'more routes have')} errors.`, section: 'routes', filter: '' })))
+  found.push(...shortened(routes, rest => ({ level: 'warn', text: `${plural(rest, 'more route has', 'more routes have')} errors`, section: 'routes', filter: '' })))
   if (reload !== null && !reload.ok) {
     found.push({ level: 'warn', text: `The reload at ${clock(reload.at)} failed${reload.text === undefined ? ', and the configuration before it stays in force.' : `: ${isolate(reload.text)}`}`, section: 'events', filter: '' })
   }
   const delay = Math.max(0, ...points.slice(-10).map(({ eventLoop }) => eventLoop))
-  if (delay > MOST_DELAY) found.push({ level: 'warn', text: `The event loop was blocked for ${milliseconds(delay)}: everything waits meanwhile.`, section: 'events', filter: '' })
+  if (delay > MOST_DELAY) found.push({ level: 'warn', text: `The event loop was blocked for ${milliseconds(delay)}: everything waits meanwhile`, section: 'events', filter: '' })
   return found.sort((one, other) => Number(other.level === 'error') - Number(one.level === 'error'))
 }
 
@@ -72,7 +72,7 @@ function errorsOf (points: readonly Point[]): Problem[] {
   const share = requests === 0 ? 1 : Math.min(1, errors / requests)
   return [{
     level: share >= 0.05 ? 'error' : 'warn',
-    text: `${perSecond(errors / points.length)} errors/s in the last ${plural(points.length, 'second')}, ${percent(share)} of requests.`,
+    text: `${perSecond(errors / points.length)} errors/s in the last ${plural(points.length, 'second')}, ${percent(share)} of requests`,
     section: 'events',
     filter: ''
   }]

@@ -1,6 +1,7 @@
 import { addLine, button, byId, element, hiddenText, setText } from './dom.js'
 import { count, milliseconds, NOTHING, perSecond } from './format.js'
 import { List } from './list.js'
+import { FIRST_SIZE } from './pager.js'
 import type { RouteRow } from './protocol.js'
 
 const text = byId('routes-text', HTMLInputElement)
@@ -17,7 +18,7 @@ export class Routes {
     this.#list = new List<Row>(byId('routes-list', HTMLElement), {
       name: 'routes',
       label: 'Routes',
-      limit: 25,
+      limit: FIRST_SIZE,
       keyOf: ({ key }) => key,
       isShown,
       sortKey,

@@ -3,7 +3,7 @@ import { ask } from './dialog.js'
 import { addLine, button, byId, element, hiddenText, setOptions, setText } from './dom.js'
 import { age, bytes, bytesPerSecond, clock, count, plural } from './format.js'
 import { notify } from './notices.js'
-import { Pager } from './pager.js'
+import { FIRST_SIZE, Pager } from './pager.js'
 import type { RouteRow, SessionFilter, SessionOrder, SessionRow, SessionView, UpstreamRow } from './protocol.js'
 import { serverNow } from './server-clock.js'
 import { Table } from './table.js'
@@ -57,7 +57,7 @@ export class Sessions {
         { label: 'Actions', className: 'actions', fill: cell => this.#fillActions(cell) }
       ]
     })
-    this.#pager = new Pager('sessions', 25, () => this.#ask())
+    this.#pager = new Pager('sessions', FIRST_SIZE, () => this.#ask())
     byId('sessions-list', HTMLElement).append(this.#table.element, this.#pager.element)
     for (const field of [text, client]) {
       field.addEventListener('input', () => {

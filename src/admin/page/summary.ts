@@ -63,10 +63,12 @@ export class Summary {
     }
     const targets = upstreams.flatMap(upstream => upstream.targets)
     const serving = targets.filter(isServing).length
-    const unhealthy = targets.filter(({ health }) => health !== 'healthy').length
-    const drained = targets.filter(({ state }) => state !== 'ready').length
-    const notes = [...unhealthy > 0 ? [`${count(unhealthy)} not healthy`] : [], ...drained > 0 ? [`${count(drained)} not ready`] : []]
-    this.#targets.set(`${count(serving)} of ${count(targets.length)}`, notes.length === 0 ? 'all healthy' : notes.join(', '), unhealthy > 0 ? 'bad' : drained > 0 ? 'warn' : '')
+    const having = (name: 'health' | 'state', value: string): number => targets.filter(target => target[name] === value).length
+    const down = having('health', 'down')
+    const ejected = having('health', 'ejected')
+    const notes = [[down, 'down'], [ejected, 'ejected'], [having('state', 'drain'), 'drained'], [having('state', 'maintenance'), 'in maintenance']] as const
+    const text = notes.filter(([many]) => many > 0).map(([many, name]) => `${count(many)} ${name}`).join(', ')
+    this.#targets.set(`${count(serving)} of ${count(targets.length)}`, text === '' ? 'all healthy' : text, down + ejected > 0 ? 'bad' : text === '' ? '' : 'warn')
     this.#renderProblems(problems)
   }
 

@@ -30,14 +30,14 @@ const STATES: Record<TargetState, { text: string, shape: Shape, action: string, 
     shape: 'half',
     action: 'Drain',
     title: 'Drain this target?',
-    consequence: ({ sessions }) => `It gets nothing new, except from clients that a sticky cookie keeps there. Its ${plural(sessions, 'session')} stay${sessions === 1 ? 's' : ''} open.`
+    consequence: ({ sessions }) => `It gets nothing new, except from clients that a sticky cookie keeps there.${sessionsOf(sessions, 'stay open', 'stays open')}`
   },
   maintenance: {
     text: 'In maintenance',
     shape: 'square',
     action: 'Maintenance',
     title: 'Put this target into maintenance?',
-    consequence: ({ sessions }) => `It gets nothing at all, and its ${plural(sessions, 'session')} end${sessions === 1 ? 's' : ''} at once.`
+    consequence: ({ sessions }) => `It gets nothing at all.${sessionsOf(sessions, 'are ended', 'is ended')}`
   }
 }
 
@@ -131,6 +131,10 @@ function isShown ({ url, health, state, reason, upstream }: Row): boolean {
   if (status.value === 'unhealthy' && health === 'healthy') return false
   if (status.value === 'not-ready' && state === 'ready') return false
   return `${upstream.name}\n${url}\n${reason ?? ''}`.toLowerCase().includes(text.value.trim().toLowerCase())
+}
+
+function sessionsOf (sessions: number, ofMany: string, ofOne: string): string {
+  return sessions === 0 ? '' : ` Its ${plural(sessions, 'session')} ${sessions === 1 ? ofOne : ofMany}.`
 }
 
 function noteOf ({ targets, waiting }: UpstreamRow): string {
