@@ -17,7 +17,8 @@ try {
     const page = await browser.newPage({ viewport: { width: Number(width), height: Number(height) }, colorScheme })
     await page.goto(gateway.url)
     gateway.tick()
-    await page.waitForFunction("document.querySelectorAll('#sessions-list tbody tr').length > 5 && document.querySelector('.value')?.textContent !== ''")
+    await page.locator('#sessions-list tbody tr').nth(5).waitFor()
+    await page.locator('.value').first().filter({ hasText: /\d/ }).waitFor()
     // Two frames: the first draws what has come.
     await page.evaluate('new Promise(resolve => requestAnimationFrame(() => requestAnimationFrame(resolve)))')
     await page.screenshot({ path: join(folder, colorScheme === 'light' ? 'status-page.png' : 'status-page-dark.png') })

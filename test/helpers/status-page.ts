@@ -38,8 +38,12 @@ export class MadeUpGateway {
       this.#respond(request, response).catch((error: Error) => response.writeHead(500).end(error.stack))
     })
     server.on('upgrade', (request, socket, head) => sockets.handleUpgrade(request, socket, head, feed => this.#open(feed)))
-    t.teardown(() => { for (const socket of sockets.clients) socket.terminate() })
     this.url = `${(await listen(t, server)).url}/`
+    const ticking = setInterval(() => this.tick(), 1_000)
+    t.teardown(() => {
+      clearInterval(ticking)
+      for (const socket of sockets.clients) socket.terminate()
+    })
     return this
   }
 
@@ -56,6 +60,11 @@ export class MadeUpGateway {
 
   event (event: GatewayEvent): void {
     for (const feed of this.#feeds.keys()) send(feed, { type: 'event', event })
+  }
+
+  /** Ends the connections of all pages. */
+  drop (): void {
+    for (const feed of this.#feeds.keys()) feed.terminate()
   }
 
   #open (feed: WebSocket): void {
@@ -92,7 +101,8 @@ export class MadeUpGateway {
   }
 
   async #respond (request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const [path = '', query = ''] = request.url!.slice(1).split('?')
+    // Behind any prefix.
+    const [path = '', query = ''] = request.url!.slice(1).replace(/^admin\/sluice\//, '').split('?')
     const file = path === '' ? 'index.html' : path
     if (FILES[file] !== undefined) {
       response.writeHead(200, { 'content-type': `${FILES[file]}; charset=utf-8`, 'content-security-policy': POLICY })

@@ -84,5 +84,9 @@ cancel.addEventListener('click', () => dialog.close())
 dialog.addEventListener('close', () => {
   const fallback = asked?.fallback
   asked = undefined
-  if (opener?.isConnected !== true) fallback?.focus()
+  // The browser gives the focus back to what had it, unless that is gone or hidden by now.
+  if (document.activeElement !== document.body) return
+  const neighbour = opener?.isConnected === true ? opener.parentElement?.querySelector<HTMLElement>('button:not([hidden])') : undefined
+  const next = neighbour ?? fallback
+  next?.focus()
 })

@@ -25,6 +25,7 @@ export class Events {
     this.#list = new List<GatewayEvent>(byId('events-list', HTMLElement), {
       name: 'events',
       label: 'Events of the last hour, the newest first',
+      heading: byId('events-title', HTMLElement),
       limit: 10,
       keyOf,
       isShown,

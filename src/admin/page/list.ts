@@ -14,7 +14,7 @@ export interface ListOptions<Row> extends TableOptions<Row> {
 
 /** A list of which the page has all rows: it filters, sorts and pages by itself. */
 export class List<Row> {
-  readonly table: Table<Row>
+  readonly #table: Table<Row>
   readonly #options: ListOptions<Row>
   readonly #pager: Pager
   readonly #empty = element('p', 'empty')
@@ -24,7 +24,7 @@ export class List<Row> {
   constructor (parent: HTMLElement, options: ListOptions<Row>) {
     this.#options = options
     this.#sorting = options.sorting
-    this.table = new Table({
+    this.#table = new Table({
       ...options,
       onSort: sorting => {
         this.#sorting = sorting
@@ -32,7 +32,7 @@ export class List<Row> {
       }
     })
     this.#pager = new Pager(options.name, options.limit, () => this.render())
-    parent.append(this.table.element, this.#empty, this.#pager.element)
+    parent.append(this.#table.element, this.#empty, this.#pager.element)
   }
 
   setRows (rows: readonly Row[]): void {
@@ -56,8 +56,8 @@ export class List<Row> {
       shown.sort((one, other) => sign * compare(keys.get(one)!, keys.get(other)!))
     }
     this.#pager.update(shown.length)
-    this.table.update(shown.slice(this.#pager.offset, this.#pager.offset + this.#pager.limit))
-    this.table.element.hidden = shown.length === 0
+    this.#table.update(shown.slice(this.#pager.offset, this.#pager.offset + this.#pager.limit))
+    this.#table.element.hidden = shown.length === 0
     this.#empty.hidden = shown.length > 0
     setText(this.#empty, this.#rows.length === 0 ? `There are no ${this.#options.name}.` : `No ${this.#options.name} match the filter.`)
   }

@@ -4,7 +4,7 @@ import { count } from './format.js'
 const SIZES = [10, 25, 50, 100]
 
 /** Rows of a page to begin with: fewer where each is a card. */
-export const FIRST_SIZE = window.matchMedia('(width < 54rem)').matches ? 10 : 25
+export const FIRST_SIZE = window.matchMedia('(width < 60rem)').matches ? 10 : 25
 
 /** The buttons below a list that is shown page by page. */
 export class Pager {
@@ -49,7 +49,7 @@ export class Pager {
     setText(this.#range, matching === 0 ? '' : `${count(this.offset + 1)}–${count(end)} of ${count(matching)}`)
     // Not `disabled`, which would take the focus from the button.
     for (const step of this.#steps) setAttribute(step.button, 'aria-disabled', String(step.offset() === this.offset))
-    this.element.hidden = matching <= SIZES[0]!
+    this.element.hidden = matching <= SIZES[0]! && !this.element.contains(document.activeElement)
   }
 
   #step (label: string, offset: () => number): HTMLButtonElement {

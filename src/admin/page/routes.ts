@@ -18,6 +18,7 @@ export class Routes {
     this.#list = new List<Row>(byId('routes-list', HTMLElement), {
       name: 'routes',
       label: 'Routes',
+      heading: byId('routes-title', HTMLElement),
       limit: FIRST_SIZE,
       keyOf: ({ key }) => key,
       isShown,

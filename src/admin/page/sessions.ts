@@ -21,6 +21,7 @@ const client = byId('sessions-client', HTMLInputElement)
 const clear = byId('sessions-clear', HTMLButtonElement)
 const closeAll = byId('sessions-close', HTMLButtonElement)
 const empty = byId('sessions-empty', HTMLElement)
+const heading = byId('sessions-title', HTMLElement)
 
 interface List { total: number, matching: number, offset: number, sessions: SessionRow[] }
 
@@ -40,6 +41,7 @@ export class Sessions {
     this.#onView = onView
     this.#table = new Table<SessionRow>({
       label: 'Open sessions',
+      heading,
       keyOf: ({ id }) => id,
       sorting: { by: this.#sort, descending: this.#descending },
       onSort: ({ by, descending }) => {
@@ -157,7 +159,7 @@ export class Sessions {
       ],
       close: true,
       confirm: 'Close session',
-      fallback: this.#table.element,
+      fallback: heading,
       act: async (code, reason) => {
         await closeSession(row.id, code, reason)
         notify('1 session closed')
@@ -177,7 +179,7 @@ export class Sessions {
       ...facts.length === 0 && { warning: 'No filter is set: this disconnects every client.' },
       close: true,
       confirm: `Close ${plural(matching, 'session')}`,
-      fallback: this.#table.element,
+      fallback: heading,
       act: async (code, reason) => {
         notify(`${plural(await closeSessions(filter, code, reason), 'session')} closed`)
       }

@@ -17,6 +17,8 @@ export interface Sorting { by: string, descending: boolean }
 export interface TableOptions<Row> {
   /** Names the table for screen readers. */
   label: string
+  /** Gets the focus when the last row is gone. */
+  heading: HTMLElement
   columns: Array<Column<Row>>
   keyOf: (row: Row) => string
   /** Rows of one group stand together below its heading. */
@@ -29,7 +31,6 @@ interface Line<Data> { element: HTMLTableRowElement, update: (data: Data) => voi
 
 /** A table whose rows are updated in place by their keys, so that the focus and a selection stay where they are. */
 export class Table<Row> {
-  /** Has the focus when what had it is gone. */
   readonly element = element('div', 'table')
   readonly #options: TableOptions<Row>
   readonly #body = element('tbody')
@@ -39,7 +40,6 @@ export class Table<Row> {
 
   constructor (options: TableOptions<Row>) {
     this.#options = options
-    this.element.tabIndex = -1
     const head = element('tr')
     for (const column of options.columns) head.append(this.#header(column))
     const table = element('table', '', element('caption', 'visually-hidden', options.label), element('thead', '', head), this.#body)
@@ -106,7 +106,7 @@ export class Table<Row> {
   #restoreFocus ({ index, action }: { index: number, action: string | undefined }): void {
     const row = this.#body.rows[Math.min(index, this.#body.rows.length - 1)]
     const same = [...row?.querySelectorAll('button') ?? []].find(one => one.dataset.action === action)
-    const next = same ?? this.element
+    const next = same ?? this.#options.heading
     next.focus({ preventScroll: true })
   }
 
@@ -158,7 +158,7 @@ export class Table<Row> {
     let now: Sorting | undefined
     sorter.addEventListener('click', () => {
       // Numbers begin with the largest, names with the first.
-      const descending = now?.by === sort ? !now.descending : className.includes('number')
+      const descending = now?.by === sort ? !now.descending : className.includes('number') !== reversed
       const next = { by: sort, descending }
       this.#setSorting(next)
       this.#options.onSort?.(next)

@@ -43,6 +43,7 @@ const STATES: Record<TargetState, { text: string, shape: Shape, action: string, 
 
 const text = byId('targets-text', HTMLInputElement)
 const status = byId('targets-status', HTMLSelectElement)
+const heading = byId('upstreams-title', HTMLElement)
 
 /** Upstreams and their targets. */
 export class Upstreams {
@@ -53,6 +54,7 @@ export class Upstreams {
     this.#list = new List<Row>(byId('targets-list', HTMLElement), {
       name: 'targets',
       label: 'Targets by upstream',
+      heading,
       limit: 50,
       keyOf: ({ upstream, url, priority }) => JSON.stringify([upstream.name, url, priority]),
       groupOf: ({ upstream }) => ({ name: upstream.name, note: noteOf(upstream) }),
@@ -118,7 +120,7 @@ export class Upstreams {
       facts: [['Target', url], ['Upstream', upstream.name], ['Open sessions', count(row.sessions)]],
       ...isLast && { warning: `It is the only target of ${upstream.name} that is in service: clients get 503 without it.` },
       confirm: action,
-      fallback: this.#list.table.element,
+      fallback: heading,
       act: async () => {
         await setTargetState(upstream.name, url, state)
         notify(`${url} is set to ${state}`)
