@@ -27,7 +27,7 @@ function points (now: number, sessions: number, random: () => number): Point[] {
     return {
       at: now - (299 - index) * 1_000,
       requests,
-      errors: isOutage ? Math.round(5 + random() * 14) : index > 270 && random() < 0.5 ? 1 + Math.round(random()) : 0,
+      errors: isOutage ? Math.round(5 + random() * 14) : index === 299 || (index > 270 && random() < 0.5) ? 1 + Math.round(random()) : 0,
       handshakes: Math.round(3 + random() * 5),
       messagesFromClients: Math.round(bytesFromClients / 160),
       messagesFromTargets: Math.round(bytesFromClients / 52),
@@ -46,7 +46,7 @@ const ROUTES: RouteRow[] = [
   { url: '/api/*', methods: ['GET', 'POST', 'PUT', 'DELETE'], constraints: null, upstream: 'api', websocket: false, requests: 301, errors: 0, sessions: 0, p50: 9.4, p99: 71 },
   { url: '/chat/:room', methods: null, constraints: 'host: chat.example.com', upstream: 'chat', websocket: true, requests: 12, errors: 0, sessions: 941, p50: 3.1, p99: 18 },
   { url: '/live/prices', methods: ['GET'], constraints: null, upstream: 'prices', websocket: true, requests: 0, errors: 0, sessions: 343, p50: null, p99: null },
-  { url: '/*', methods: null, constraints: null, upstream: 'web', websocket: false, requests: 152, errors: 0, sessions: 0, p50: 4.8, p99: 36 }
+  { url: '/*', methods: null, constraints: null, upstream: 'api', websocket: false, requests: 152, errors: 0, sessions: 0, p50: 4.8, p99: 36 }
 ]
 
 function upstreams (now: number): UpstreamRow[] {
@@ -70,8 +70,7 @@ function upstreams (now: number): UpstreamRow[] {
         target('http://10.0.6.32:3000', 0, 429, { state: 'drain', since: now - 1_260_000 })
       ]
     },
-    { name: 'prices', waiting: 0, targets: [target('https://prices.internal:8443', 0, 343)] },
-    { name: 'web', waiting: 0, targets: [target('unix:/run/web/app.sock', 6, 0)] }
+    { name: 'prices', waiting: 0, targets: [target('unix:/run/prices/app.sock', 0, 343)] }
   ]
 }
 
@@ -85,7 +84,7 @@ function session (index: number, now: number, random: () => number): SessionRow 
     id: `019ac3f2-${(index * 7_919).toString(16).padStart(8, '0')}`,
     route: isChat ? '/chat/:room' : '/live/prices',
     upstream: isChat ? 'chat' : 'prices',
-    target: isChat ? `http://10.0.6.${index % 2 === 0 ? 31 : 32}:3000` : 'https://prices.internal:8443',
+    target: isChat ? `http://10.0.6.${index % 2 === 0 ? 31 : 32}:3000` : 'unix:/run/prices/app.sock',
     client: index % 5 === 0 ? `2001:db8:${(index % 7 + 1).toString(16)}::${(index + 16).toString(16)}` : `203.0.113.${1 + index * 37 % 250}`,
     user: isChat && index % 3 !== 0 ? USERS[index % USERS.length]! : null,
     subprotocol: isChat ? 'graphql-transport-ws' : null,

@@ -138,7 +138,7 @@ class Chart {
     return {
       width: this.#host.clientWidth || 280,
       height: HEIGHT,
-      padding: [8, hasColumns ? 0 : 10, 0, 0],
+      padding: [8, hasColumns ? 0 : 18, 0, 0],
       legend: { show: false },
       cursor: {
         y: false,

@@ -48,7 +48,14 @@ export class ConnectionState {
 
   lost (reason: string): void {
     // What the first of several attempts has said stays.
-    if (this.#state === 'disconnected') return
+    if (this.#state !== 'disconnected') this.#showLoss(reason)
+    // A WebSocket does not say why it was refused.
+    statusOfAccess().then(status => {
+      if (status === 401 || status === 403) setText(bannerText, `The gateway refuses access (${status}). Load the page again to sign in.`)
+    })
+  }
+
+  #showLoss (reason: string): void {
     const at = heardAt()
     setText(bannerText, [
       `Not connected to the gateway${reason === '' ? '' : `: ${reason}`}.`,
@@ -59,10 +66,6 @@ export class ConnectionState {
     document.body.classList.add('stale')
     announce('Not connected to the gateway')
     this.#set('disconnected')
-    // A WebSocket does not say why it was refused.
-    statusOfAccess().then(status => {
-      if (status === 401 || status === 403) setText(bannerText, `The gateway refuses access (${status}). Load the page again to sign in.`)
-    })
   }
 
   #set (state: string): void {

@@ -15,12 +15,8 @@ let collected: string[] = []
 /** Shows what something that was asked for has brought. It is read out, too. */
 export function notify (text: string): void {
   setText(notice, text)
-  notice.classList.add('shown')
   window.clearTimeout(hiding)
-  hiding = window.setTimeout(() => {
-    notice.classList.remove('shown')
-    setText(notice, '')
-  }, SHOWN)
+  hiding = window.setTimeout(() => setText(notice, ''), SHOWN)
 }
 
 /** Has a change of state read out; what changes every second is not. */

@@ -54,7 +54,7 @@ export function problemsOf ({ now, points, upstreams, failing, reload }: Status)
   }))
   found.push(...shortened(routes, rest => ({ level: 'warn', text: `${plural(rest, 'more route has', 'more routes have')} errors`, section: 'routes', filter: '' })))
   if (reload !== null && !reload.ok) {
-    found.push({ level: 'warn', text: `The reload at ${clock(reload.at)} failed${reload.text === undefined ? ', and the configuration before it stays in force.' : `: ${isolate(reload.text)}`}`, section: 'events', filter: '' })
+    found.push({ level: 'warn', text: `The reload at ${clock(reload.at)} failed${reload.text === undefined ? ', and the configuration before it stays in force' : `: ${isolate(reload.text)}`}`, section: 'events', filter: '' })
   }
   const delay = Math.max(0, ...points.slice(-10).map(({ eventLoop }) => eventLoop))
   if (delay > MOST_DELAY) found.push({ level: 'warn', text: `The event loop was blocked for ${milliseconds(delay)}: everything waits meanwhile`, section: 'events', filter: '' })

@@ -73,7 +73,8 @@ export class Summary {
   }
 
   #renderProblems (problems: readonly Problem[]): void {
-    byId('problems', HTMLElement).classList.toggle('calm', problems.length === 0)
+    const mood = problems.length === 0 ? 'calm' : problems.some(({ level }) => level === 'error') ? '' : 'warn'
+    setAttribute(byId('problems', HTMLElement), 'class', `problems ${mood}`)
     setText(byId('problems-title', HTMLElement), problems.length === 0 ? 'No problems' : problems.length === 1 ? '1 problem' : `${problems.length} problems`)
     setText(byId('problems-none', HTMLElement), problems.length === 0 ? 'All targets are healthy, and there were no errors in the last 30 seconds.' : '')
     problems.forEach((problem, index) => {
