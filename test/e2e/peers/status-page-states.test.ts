@@ -218,7 +218,7 @@ t.test('a pause holds everything, but for what is asked for', async t => {
 
 t.test('a tab that was not seen catches up, and its title says what is wrong meanwhile', async t => {
   const { gateway, page, faults } = await open(t, lifelike())
-  t.equal(await page.title(), 'Sluice: 3 problems')
+  await until(page, "document.title === 'Sluice: 3 problems'")
   // No frame is drawn in a tab that is not seen.
   await page.evaluate('window.drawn = window.requestAnimationFrame; window.held = []; window.requestAnimationFrame = draw => window.held.push(draw)')
   gateway.data.upstreams[0]!.targets[0]!.health = 'down'

@@ -40,7 +40,7 @@ t.test('a session appears, and is closed by the keyboard alone', async t => {
   const { url, pageUrl } = await start(t)
   const { page, faults } = await openWatched(t, pageUrl)
   await page.getByText('There are no open sessions.').waitFor()
-  t.equal(await page.title(), 'Sluice: serving')
+  await until(page, "document.title === 'Sluice: serving'")
   const socket = await openSocket(`${url}/chat/1`)
   await page.locator('#sessions-list [data-action=close]').waitFor()
   t.match(await page.locator('#sessions-list tbody tr').innerText(), /127\.0\.0\.1\s+\/chat\/:room/)
@@ -159,7 +159,7 @@ t.test('after a restart, the page is connected again, with the filter as it was'
   await first.app.close()
   await page.locator('#banner').waitFor()
   t.match(await page.locator('#banner').innerText(), /Not connected to the gateway.*What you see is from \d\d:\d\d:\d\d/)
-  t.equal(await page.title(), 'Sluice: not connected')
+  await until(page, "document.title === 'Sluice: not connected'")
   t.equal(await page.locator('body.stale').count(), 1)
 
   const second = await start(t, first.port)
@@ -180,7 +180,7 @@ t.test('a gateway that stops says so', async t => {
   socket.pause()
   const closing = app.close()
   await page.locator('#stopping').waitFor()
-  t.match(await page.title(), 'Sluice: stopping')
+  await until(page, "document.title === 'Sluice: stopping'")
   socket.resume()
   await closing
   await page.locator('#banner').waitFor()
