@@ -1,6 +1,6 @@
 import { access, constants } from 'node:fs/promises'
 import { delimiter, join } from 'node:path'
-import { chromium, type Page } from 'playwright-core'
+import { chromium, type BrowserContextOptions, type Page } from 'playwright-core'
 import type { Test } from 'tap'
 import { startCommandWithOneOutput, type Command } from './command.js'
 import { temporaryFolder } from './temporary-folder.js'
@@ -12,10 +12,10 @@ const FLAGS = [
 ]
 
 /** A blank page of a headless Chromium, which ends with the test. */
-export async function openPage (t: Test): Promise<Page> {
+export async function openPage (t: Test, options: BrowserContextOptions = {}): Promise<Page> {
   const browser = await chromium.launch({ executablePath: await findChromium(), args: FLAGS })
   t.teardown(() => browser.close())
-  return await browser.newPage()
+  return await browser.newPage(options)
 }
 
 /** A headless Chromium that is driven over its DevTools protocol, at `url`. */
@@ -27,7 +27,7 @@ export async function startChromium (t: Test): Promise<{ command: Command, url: 
   return { command, url: `http://${host}` }
 }
 
-async function findChromium (): Promise<string> {
+export async function findChromium (): Promise<string> {
   for (const folder of (process.env.PATH ?? '').split(delimiter)) {
     for (const name of NAMES) {
       const path = join(folder, name)
