@@ -30,8 +30,8 @@ Options:
       --plugins DIR    folder of Fastify plugins to load, with app.upstream()
       --routes DIR     folder of Fastify routes to load, with app.proxy();
                        a subfolder's name is the prefix of its routes
-      --admin          open the admin listener, at 127.0.0.1:9901: health, metrics,
-                       an API, and a status page for the browser
+      --admin          open the admin listener, at 127.0.0.1:9901: health,
+                       metrics, an API, and a status page for the browser
   -w, --watch          put the configuration file in force whenever it changes
       --pid-file FILE  write the process id into FILE
   -h, --help           print this and exit
