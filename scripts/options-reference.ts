@@ -159,7 +159,7 @@ const CLIENT_ERRORS: Record<string, ErrorEntry> = {
   AdminForbiddenError: { placeholders: ['REASON'], fix: 'Open the admin listener by its address or as localhost, from no page of another origin; or set `admin.token`.' },
   AdminUnauthorizedError: { placeholders: [], fix: 'Send `Authorization: Bearer TOKEN` with `admin.token`; a browser asks for it as a password.' },
   AdminInvalidError: { placeholders: ['PROBLEM'], fix: 'Correct what the message names.' },
-  AdminNotFoundError: { placeholders: ['NAME'], fix: 'Ask for the list first: a session may have ended.' },
+  AdminNotFoundError: { placeholders: ['NAME'], fix: 'Get the list first; a session may have ended.' },
   NoTargetError: { placeholders: [], fix: 'Set a target of the upstream to `ready` again, or add one.' }
 }
 

@@ -167,6 +167,6 @@ export const AdminUnauthorizedError = createError(
 /** What was asked for cannot be done. */
 export const AdminInvalidError = createError<[string]>(
   'SLUICE_ADMIN_INVALID', '%s', 400, 'client')
-/** There is no such session, upstream or target. */
+/** A session that has ended, or an upstream or a target of another name. */
 export const AdminNotFoundError = createError<[string]>(
-  'SLUICE_ADMIN_NOT_FOUND', 'There is no %s', 404, 'client')
+  'SLUICE_ADMIN_NOT_FOUND', 'Not found: %s', 404, 'client')

@@ -4,6 +4,7 @@ import { AdminInvalidError, AdminNotFoundError } from '../errors.js'
 import type { WebSocketSession } from '../types.js'
 import type { UpstreamControl } from '../upstreams/control.js'
 import type { FeedSources } from './feed.js'
+import { RecentEvent } from './recent-events.js'
 import { redactedConfig } from './redacted-config.js'
 import { RouteRow, routeRow } from './route-list.js'
 import { listSessions, matches, SessionFilter, SessionOrder, SessionRow, rowOf } from './session-list.js'
@@ -14,16 +15,6 @@ const Closed = Type.Object({ closed: Type.Integer({ description: 'How many sessi
 const ById = Type.Object({ id: Type.String() })
 const ByName = Type.Object({ name: Type.String() })
 const Result = Type.Object({ ok: Type.Boolean(), text: Type.String() })
-const Event = Type.Object({
-  at: Type.Integer({ description: 'When it last happened, in milliseconds since 1970.' }),
-  kind: Type.Union([Type.Literal('error'), Type.Literal('target'), Type.Literal('reload'), Type.Literal('session')]),
-  level: Type.Union([Type.Literal('info'), Type.Literal('warn'), Type.Literal('error')]),
-  text: Type.String(),
-  route: Type.Optional(Type.String()),
-  upstream: Type.Optional(Type.String()),
-  target: Type.Optional(Type.String()),
-  count: Type.Integer()
-})
 
 /** The API: what `app.gateway` does, over HTTP. */
 export function serveApi (app: FastifyInstance, { host, sampler, events, version }: FeedSources): void {
@@ -126,7 +117,7 @@ export function serveApi (app: FastifyInstance, { host, sampler, events, version
     return redactedConfig(host.config)
   })
 
-  app.get('/api/events', { schema: { summary: 'Errors, changes of targets and reloads of the last hour, the newest first.', response: { 200: Type.Object({ events: Type.Array(Event) }) } } },
+  app.get('/api/events', { schema: { summary: 'Errors, changes of targets and reloads of the last hour, the newest first.', response: { 200: Type.Object({ events: Type.Array(RecentEvent) }) } } },
     () => ({ events: events.list() }))
 }
 

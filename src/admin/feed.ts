@@ -22,6 +22,8 @@ const View = Type.Object({
 
 /** Bytes that may wait for a page that does not read; until it does, it is sent nothing more. */
 const MOST_WAITING = 1_048_576
+/** Seconds after which such a page is taken for gone. It connects again when it is not. */
+const PATIENCE = 30
 
 /** What all feeds read from. */
 export interface FeedSources {
@@ -38,6 +40,8 @@ export class Feed {
   #view: SessionView = { filter: {}, sort: 'age', descending: true, offset: 0, limit: 50 }
   /** What was sent of each kind that is sent only when it has changed. */
   readonly #last = new Map<string, string>()
+  /** Seconds in which the page has not read. */
+  #stalled = 0
   #listing = false
   #again = false
 
@@ -49,12 +53,18 @@ export class Feed {
     socket.on('error', () => {})
     const { sampler, events, version, host } = sources
     this.#send({ type: 'hello', version, startedAt: host.gateway.counters.startedAt, points: sampler.points, events: events.list() })
-    this.sample()
+    this.sample([])
   }
 
-  /** A second is over. */
-  sample (): void {
+  /** A second is over, in which this has happened. */
+  sample (events: readonly RecentEvent[]): void {
+    if (!this.#isReading) {
+      if (++this.#stalled >= PATIENCE) this.close()
+      return
+    }
+    this.#stalled = 0
     const { host, sampler } = this.#sources
+    for (const event of events) this.#send({ type: 'event', event })
     const point = sampler.points.at(-1)
     const { lastAt, ok, succeeded, failed } = host.gateway.counters.reloads
     if (point !== undefined) this.#send({ type: 'tick', point, state: host.state, reload: succeeded + failed === 0 ? null : { at: lastAt, ok } })
@@ -63,8 +73,10 @@ export class Feed {
     this.#listSessions()
   }
 
-  event (event: RecentEvent): void {
-    this.#send({ type: 'event', event })
+  /** Ends it at once: a page that does not respond to the Close must hold nothing up. */
+  close (): void {
+    this.#socket.close(1001)
+    this.#socket.terminate()
   }
 
   #onMessage (text: string): void {

@@ -30,7 +30,7 @@ export function checkAccess (request: FastifyRequest, { token, isSocket }: Acces
   if (token !== undefined && !OPEN_PATHS.has(request.url.split('?', 1)[0]!) && !shows(request.headers.authorization, token)) throw new AdminUnauthorizedError()
 }
 
-/** An address cannot be rebound, and nobody else can answer for localhost (RFC 6761 §6.3). */
+/** No DNS server is asked about an address or about localhost (RFC 6761 §6.3), so neither can be rebound. */
 function isOfThisMachine (host: string): boolean {
   const name = host.replace(/:\d+$/, '').toLowerCase()
   return name === 'localhost' || name.endsWith('.localhost') || isIP(name.replace(/^\[|\]$/g, '')) !== 0
@@ -53,7 +53,7 @@ function shows (authorization: string | undefined, token: string): boolean {
   }
 }
 
-/** In a time that tells nothing. */
+/** Takes the same time whatever is given. */
 function isSame (given: string, token: string): boolean {
   const digest = (text: string): Buffer => createHash('sha256').update(text).digest()
   return timingSafeEqual(digest(given), digest(token))

@@ -6,7 +6,6 @@ import type { AdminHost } from './host.js'
 export function serveMetrics (app: FastifyInstance, host: AdminHost): void {
   const registry = metrics(() => host.gateway)
   const openMetrics = openMetricsOf(registry)
-  app.addHook('onClose', async () => { registry.clear() })
   app.get('/metrics', { schema: { tags: ['metrics'], summary: 'Metrics for Prometheus.', produces: ['text/plain', 'application/openmetrics-text'] } }, async (request, reply) => {
     const chosen = request.headers.accept?.includes('application/openmetrics-text') === true ? openMetrics : registry
     return await reply.type(chosen.contentType).send(await chosen.metrics())

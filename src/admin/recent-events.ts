@@ -1,3 +1,4 @@
+import { Type, type Static } from '@sinclair/typebox'
 import type { Exchange, Outcome } from '../proxy/exchange.js'
 import type { Observer } from '../proxy/observer.js'
 import type { EndReason } from '../types.js'
@@ -5,18 +6,17 @@ import type { TargetChange } from '../upstreams/standing.js'
 import { DrainingError, type GatewayError } from '../errors.js'
 
 /** Something that an operator may want to know of. */
-export interface RecentEvent {
-  /** When it last happened, in milliseconds since 1970. */
-  at: number
-  kind: 'error' | 'target' | 'reload' | 'session'
-  level: 'info' | 'warn' | 'error'
-  text: string
-  route?: string
-  upstream?: string
-  target?: string
-  /** How often it has happened, with the same text and at the same place. */
-  count: number
-}
+export const RecentEvent = Type.Object({
+  at: Type.Integer({ description: 'When it last happened, in milliseconds since 1970.' }),
+  kind: Type.Union([Type.Literal('error'), Type.Literal('target'), Type.Literal('reload'), Type.Literal('session')]),
+  level: Type.Union([Type.Literal('info'), Type.Literal('warn'), Type.Literal('error')]),
+  text: Type.String(),
+  route: Type.Optional(Type.String()),
+  upstream: Type.Optional(Type.String()),
+  target: Type.Optional(Type.String()),
+  count: Type.Integer({ description: 'How often it has happened, with the same text and at the same place.' })
+})
+export type RecentEvent = Static<typeof RecentEvent>
 
 /** How long an event is kept, in milliseconds, and how many are. */
 const KEPT_FOR = 3_600_000
@@ -29,11 +29,7 @@ const NOTABLE: ReadonlySet<EndReason> = new Set<EndReason>(['protocol-error', 't
 export class RecentEvents implements Observer {
   /** By what makes them the same; the one that happened last comes last. */
   readonly #events = new Map<string, RecentEvent>()
-  readonly #onEvent: (event: RecentEvent) => void
-
-  constructor (onEvent: (event: RecentEvent) => void) {
-    this.#onEvent = onEvent
-  }
+  #fresh = new Set<RecentEvent>()
 
   /** The newest first. */
   list (): RecentEvent[] {
@@ -41,7 +37,15 @@ export class RecentEvents implements Observer {
     return [...this.#events.values()].reverse()
   }
 
+  /** Those that have happened since they were last taken: a storm of errors is one for each second. */
+  takeFresh (): RecentEvent[] {
+    const fresh = [...this.#fresh]
+    this.#fresh = new Set()
+    return fresh
+  }
+
   onEnd ({ route, upstream, targetUrl, request: { method } }: Exchange, { by, reason, status, error, session }: Outcome): void {
+    if (error === undefined && session === undefined) return
     const place = { route, ...upstream !== undefined && { upstream }, ...targetUrl !== undefined && { target: targetUrl } }
     if (session !== undefined) {
       if (NOTABLE.has(session.reason)) this.#note({ kind: 'session', level: 'warn', text: `a session ended by ${by}: ${reason} (${session.code})`, ...place })
@@ -63,19 +67,21 @@ export class RecentEvents implements Observer {
   #note (given: Omit<RecentEvent, 'at' | 'count'>): void {
     const { kind, text, route, upstream, target } = given
     const key = JSON.stringify([kind, text, route, upstream, target])
-    const count = (this.#events.get(key)?.count ?? 0) + 1
-    const event: RecentEvent = { at: Date.now(), ...given, count }
+    const event = this.#events.get(key) ?? { at: 0, ...given, count: 0 }
+    event.at = Date.now()
+    event.count++
     this.#events.delete(key)
     this.#events.set(key, event)
+    this.#fresh.add(event)
     this.#forget()
-    this.#onEvent(event)
   }
 
   #forget (): void {
     const since = Date.now() - KEPT_FOR
-    for (const [key, { at }] of this.#events) {
-      if (at >= since && this.#events.size <= MOST) return
+    for (const [key, event] of this.#events) {
+      if (event.at >= since && this.#events.size <= MOST) return
       this.#events.delete(key)
+      this.#fresh.delete(event)
     }
   }
 }

@@ -19,6 +19,9 @@ import { Sampler } from './sampler.js'
 /** Status pages at a time. */
 const MOST_FEEDS = 32
 
+/** Milliseconds that responses under way are given when it closes. */
+const CLOSE_TIMEOUT = 1_000
+
 /** Nothing of another origin is loaded, and no other page may show this one. */
 const HEADERS = {
   'content-security-policy': "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
@@ -38,12 +41,13 @@ export class AdminServer {
   /** @throws {Error} when the address cannot be had. */
   static async open (host: AdminHost, options: AdminOptions): Promise<AdminServer> {
     const admin = new Admin(host, options)
-    const app = await adminApp(admin)
+    let app: FastifyInstance | undefined
     try {
+      app = await adminApp(admin)
       return new AdminServer(await listenAt(app, adminAddress(options)), app, admin)
     } catch (error) {
       admin.close()
-      await app.close()
+      await app?.close()
       throw error
     }
   }
@@ -59,9 +63,12 @@ export class AdminServer {
     this.#admin.token = token
   }
 
+  /** Responds to what has been asked, such as the reload that moves it, and ends everything else. */
   async close (): Promise<void> {
     this.#admin.close()
+    const timer = setTimeout(() => this.#app.server.closeAllConnections(), CLOSE_TIMEOUT)
     await this.#app.close()
+    clearTimeout(timer)
   }
 }
 
@@ -69,7 +76,7 @@ export class AdminServer {
 class Admin implements Access {
   readonly host: AdminHost
   readonly version = (createRequire(import.meta.url)('sluice/package.json') as { version: string }).version
-  readonly events: RecentEvents
+  readonly events = new RecentEvents()
   readonly sampler: Sampler
   readonly feeds = new Set<Feed>()
   token: string | undefined
@@ -80,13 +87,16 @@ class Admin implements Access {
     this.host = host
     this.token = token
     this.isSocket = socketPath !== undefined
-    this.events = new RecentEvents(event => { for (const feed of this.feeds) feed.event(event) })
-    this.sampler = new Sampler(host, () => { for (const feed of this.feeds) feed.sample() })
+    this.sampler = new Sampler(host, () => {
+      const fresh = this.events.takeFresh()
+      for (const feed of this.feeds) feed.sample(fresh)
+    })
     this.#stops = [host.observe(this.events), host.onReload((ok, text) => this.events.noteReload(ok, text))]
   }
 
   close (): void {
     this.sampler.close()
+    for (const feed of this.feeds) feed.close()
     for (const stop of this.#stops) stop()
   }
 }
@@ -99,7 +109,7 @@ async function adminApp (admin: Admin): Promise<FastifyInstance> {
     ...LogController === undefined ? { disableRequestLogging: true } : { logController: new LogController({ disableRequestLogging: true }) },
     bodyLimit: 65_536,
     requestTimeout: 10_000,
-    forceCloseConnections: true,
+    forceCloseConnections: 'idle',
     ajv: { customOptions: { removeAdditional: false } }
   })
   app.addHook('onRequest', async (request, reply) => {

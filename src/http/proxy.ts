@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { BodyTimeoutError, ClientLeftError, DrainingError, HttpVersionError, isTemporary, RequestInvalidError, sourceOf, TargetTimeoutError, TargetUnreachableError } from '../errors.js'
+import { wasCut } from '../listener/cut-connections.js'
 import { RETRY_AFTER } from '../listener/draining.js'
 import { claimExpectation, type Expectation } from '../listener/expectation.js'
 import { isInTurn, whenInTurn } from '../listener/response-order.js'
@@ -310,9 +311,14 @@ class ProxiedRequest implements ResponseListener {
 
   /** There is nobody to respond to, and nothing was sent to a target. */
   #leave (): void {
-    const error = new ClientLeftError()
-    this.#abandon(error)
-    this.#exchange.end('client', 'left', undefined, error)
+    this.#abandon(new ClientLeftError())
+    this.#endWithoutClient(undefined)
+  }
+
+  /** The client has left, or was cut off as the gateway stops. */
+  #endWithoutClient (status: number | undefined): void {
+    if (wasCut(this.#request.raw.socket)) this.#exchange.end('gateway', 'drain', status, new DrainingError())
+    else this.#exchange.end('client', 'left', status, new ClientLeftError())
   }
 
   /** Responds with an error. */
@@ -355,7 +361,7 @@ class ProxiedRequest implements ResponseListener {
       exchange.sentAt = this.#sent.sentAt
     }
     if (this.#body !== undefined) exchange.fromClient = this.#body.size
-    if (!raw.writableFinished && !this.#isBroken) exchange.end('client', 'left', status, new ClientLeftError())
+    if (!raw.writableFinished && !this.#isBroken) this.#endWithoutClient(status)
     else if (this.#error !== undefined) exchange.end(sourceOf(this.#error), this.#writer === undefined ? 'error' : this.#error instanceof DrainingError ? 'drain' : 'broken-off', status, this.#error)
     else if (this.#complete) exchange.end('target', 'complete', status)
     else exchange.end('gateway', 'replaced', status)

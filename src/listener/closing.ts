@@ -53,8 +53,13 @@ export class Closing {
 
   #destroy (): void {
     const { size } = this.#connections
-    if (size > 0) this.#log.warn({ sockets: size }, 'drainTimeout is over, destroying the connections that are left')
+    if (size > 0) this.#log.info({ sockets: size }, 'drainTimeout is over, destroying the connections that are left')
     this.#connections.destroy()
+  }
+
+  /** Resolves when what was destroyed is closed: requests end with their connections, and have a line in the log. */
+  async closed (): Promise<void> {
+    if (this.#drained !== undefined) await this.#connections.closed()
   }
 
   /** A part has ended, with all that it waits for. */

@@ -46,6 +46,7 @@ export class Listener {
   /** The app has closed. Resolves when the connections of all its addresses are closed, too. */
   async closed (part: ClosingPart): Promise<void> {
     await this.#otherConnections.closed()
+    await this.#closing.closed()
     this.#closing.end(part)
   }
 }

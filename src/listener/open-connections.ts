@@ -1,8 +1,12 @@
 import type { Server } from 'node:http'
 import type { ServerHttp2Session } from 'node:http2'
 import type { Socket } from 'node:net'
+import { cut } from './cut-connections.js'
 
 const installed = new WeakMap<Server, OpenConnections>()
+
+/** How long a connection may take to close that has been destroyed, in milliseconds. */
+const CLOSE_TIMEOUT = 1_000
 
 /**
  * Knows the connections of a server, of whatever kind it is, to end them when it closes. Node waits for all, and knows
@@ -74,6 +78,19 @@ export class OpenConnections {
   destroy (): void {
     this.#over = true
     for (const session of this.#sessions) session.destroy()
-    for (const socket of this.#sockets) socket.destroy()
+    for (const socket of this.#sockets) cut(socket)
+  }
+
+  /** Resolves when those that have been destroyed are closed, and what has to end with them has ended. */
+  async closed (): Promise<void> {
+    const closing = [...this.#sockets].filter(socket => socket.destroyed)
+    if (closing.length === 0) return
+    let timer: NodeJS.Timeout | undefined
+    await Promise.race([
+      Promise.all(closing.map(socket => new Promise(resolve => socket.once('close', resolve)))),
+      // A socket of somebody's own may never say so.
+      new Promise(resolve => { timer = setTimeout(resolve, CLOSE_TIMEOUT) })
+    ])
+    clearTimeout(timer)
   }
 }

@@ -166,7 +166,7 @@ export class Counters implements Observer {
     if (exchange.kind === 'handshake') counts.countHandshake(reason, by)
     counts.bodyFromClients += exchange.fromClient
     counts.bodyFromTargets += exchange.fromTarget
-    // How long a stream of events goes on is no measure of how fast it was served.
+    // How long a stream of events lasts does not say how fast it was served.
     const end = exchange.isEventStream ? exchange.firstByteAt : exchange.endedAt
     counts.countRequest(exchange.request.method, status, (end - exchange.acceptedAt) / 1000)
   }

@@ -103,22 +103,33 @@ export function metrics<R extends MetricsRegistry = Registry<PrometheusContentTy
   const measured = typeof gateway === 'function' ? gateway : () => gateway
   const target = registry ?? new Registry() as R
   for (const family of families(measured)) register(target, family)
-  if (process) {
-    collectDefaultMetrics({ register: target as Registry })
-    // Gauges by the names of counters, which promtool complains of. The same numbers are in those by type.
-    for (const name of ['nodejs_active_handles_total', 'nodejs_active_requests_total', 'nodejs_active_resources_total']) target.removeSingleMetric(name)
-  }
+  if (process) for (const family of copiesOf(processMetrics())) register(target, family)
   return target
+}
+
+let ofProcess: Registry | undefined
+
+/** The metrics of the process and of Node.js. They measure from their making on and cannot be stopped, so they are made once. */
+function processMetrics (): Registry {
+  if (ofProcess === undefined) {
+    ofProcess = new Registry()
+    collectDefaultMetrics({ register: ofProcess })
+    // Gauges by the names of counters, which promtool complains of. The same numbers are in those by type.
+    for (const name of ['nodejs_active_handles_total', 'nodejs_active_requests_total', 'nodejs_active_resources_total']) ofProcess.removeSingleMetric(name)
+  }
+  return ofProcess
+}
+
+/** What a registry has, for another one: a registry of OpenMetrics changes the names of what it has. */
+function copiesOf (registry: Registry): Family[] {
+  return (registry.getMetricsAsArray() as unknown as Family[]).map(metric => new Family(metric.name, metric.type, metric.help, async () => (await metric.get()).values))
 }
 
 /** A registry with the same metrics in the format of OpenMetrics. */
 export function openMetricsOf (registry: Registry): Registry<OpenMetricsContentType> {
   const copy = new Registry<OpenMetricsContentType>()
   copy.setContentType(Registry.OPENMETRICS_CONTENT_TYPE)
-  // The registry changes the names of what it has, so it gets families of its own.
-  for (const metric of registry.getMetricsAsArray() as unknown as Family[]) {
-    register(copy, new Family(metric.name, metric.type, metric.help, async () => (await metric.get()).values))
-  }
+  for (const family of copiesOf(registry)) register(copy, family)
   return copy
 }
 

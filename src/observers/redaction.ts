@@ -14,7 +14,7 @@ const SEPARATORS = /([&;#])/
 const SECRET_HEADER = /^(?:(?:proxy-)?authorization|(?:set-)?cookie2?)$|token|secret|passw|credential|session|signature|(?:^|[-_])(?:key|apikey|auth|jwt)$/
 
 /** What stands in the place of a secret. */
-const REDACTED = '[redacted]'
+export const REDACTED = '[redacted]'
 
 /** A URL, or its path and query, without the values of some query parameters. */
 export type RedactUrl = (url: string) => string
@@ -48,6 +48,11 @@ function decoded (name: string): string {
   }
 }
 
+/** Whether a header usually holds a secret. */
+export function isSecretHeader (name: string): boolean {
+  return SECRET_HEADER.test(name.toLowerCase())
+}
+
 /** Chooses headers by their names, and takes the values of some out. */
 export type RedactHeaders = (headers: Readonly<Record<string, string | string[] | undefined>>, names: readonly string[]) => Record<string, string | string[]>
 
@@ -58,7 +63,7 @@ export type RedactHeaders = (headers: Readonly<Record<string, string | string[] 
  */
 export function redactedHeaders (secrets?: readonly string[]): RedactHeaders {
   const known = secrets === undefined ? undefined : new Set(secrets.map(name => name.toLowerCase()))
-  const isSecret = (name: string): boolean => known?.has(name) ?? SECRET_HEADER.test(name)
+  const isSecret = (name: string): boolean => known?.has(name) ?? isSecretHeader(name)
   return (headers, names) => {
     const chosen: Record<string, string | string[]> = {}
     for (const name of names) {

@@ -3,6 +3,7 @@ import { ValueErrorType as Fault, type ValueError } from '@sinclair/typebox/erro
 import { Value } from '@sinclair/typebox/value'
 import { OptionsInvalidError } from '../errors.js'
 import { nearest } from './did-you-mean.js'
+import { SECRET_OPTIONS } from './secrets.js'
 
 /** One thing wrong with a value: where it is, and what would be right. */
 export interface Problem {
@@ -26,7 +27,7 @@ export function problems (schema: TSchema, value: unknown): Problem[] {
     const at = keys(path)
     found.push(type === Fault.ObjectAdditionalProperties
       ? { path: at, message: unknownOption(at.at(-1)!, expected), unknownName: true }
-      : { path: at, message: explain(type, expected, actual, at.some(key => SECRETS.has(key))) })
+      : { path: at, message: explain(type, expected, actual, at.some(key => SECRET_OPTIONS.has(key))) })
   }
   return found
 }
@@ -67,9 +68,6 @@ function nearness ({ path, type }: ValueError): number {
 function keys (pointer: string): string[] {
   return pointer.split('/').slice(1).map(key => key.replaceAll('~1', '/').replaceAll('~0', '~'))
 }
-
-/** Options whose values go into no message. */
-const SECRETS: ReadonlySet<string> = new Set(['token', 'secret', 'passphrase'])
 
 function explain (type: Fault, expected: TSchema, actual: unknown, isSecret: boolean): string {
   const got = actual === undefined ? 'but is missing' : isSecret ? `got ${typeof actual === 'string' ? `one of ${actual.length}` : typeof actual}` : `got ${show(actual)}`

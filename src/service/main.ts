@@ -157,7 +157,7 @@ function warnOfNothing (gateway: RunningGateway, { config: { routes = [] }, demo
 function stopOnSignals (gateway: RunningGateway, ends: ReadonlyArray<() => unknown>) {
   // Of the app that is served then.
   const logger = { error: (message?: unknown) => gateway.app.log.error(message), warn: (message?: unknown) => gateway.app.log.warn(message) }
-  return closeWithGrace({ delay: false, logger, skip: ['beforeExit', 'SIGHUP'] }, async ({ signal, err }) => {
+  return closeWithGrace({ delay: false, logger, skip: ['beforeExit', 'SIGHUP', 'SIGUSR2'] }, async ({ signal, err }) => {
     if (err === undefined) gateway.app.log.info(`${signal} received, stopping`)
     else gateway.app.log.fatal({ err }, 'Uncaught error, stopping')
     // As long as the configuration says that is in force by now.

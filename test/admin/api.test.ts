@@ -56,7 +56,7 @@ t.test('routes and upstreams', async t => {
     ]
   })
   t.match((await ask('GET', '/api/upstreams/app')).body, { name: 'app', waiting: 0, targets: [{ url: target, state: 'ready', health: 'healthy', weight: 1 }] })
-  t.match(await ask('GET', '/api/upstreams/other'), { status: 404, body: { code: 'SLUICE_ADMIN_NOT_FOUND', message: "There is no upstream 'other'" } })
+  t.match(await ask('GET', '/api/upstreams/other'), { status: 404, body: { code: 'SLUICE_ADMIN_NOT_FOUND', message: "Not found: upstream 'other'" } })
   t.match((await ask('GET', '/api')).body, { state: 'serving', routes: 2, upstreams: 1, sessions: 0 })
 })
 

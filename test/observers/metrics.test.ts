@@ -3,6 +3,7 @@ import { Registry } from 'prom-client'
 import t, { type Test } from 'tap'
 import { metrics, openMetricsOf, type MeasuredGateway } from '../../src/observers/metrics.js'
 import { Counters } from '../../src/observers/counters.js'
+import type { Exchange } from '../../src/proxy/exchange.js'
 import { echoBackend, gatewayApp, httpBackend } from '../helpers/backends.js'
 import { closed, nextMessage, openSocket, refusal } from '../helpers/sockets.js'
 import { samplesOf } from '../helpers/metrics.js'
@@ -36,8 +37,8 @@ t.test('requests by method class and status class, which clients do not choose',
   t.notMatch(found.text, /PROPFIND|b=GET|forbidden/)
 })
 
-t.test('a session is no observation of request duration; the time to its 101 is', async t => {
-  const { url, read } = await start(t)
+t.test('a session is not observed as a request duration; the time to its 101 is', async t => {
+  const { app, url, read } = await start(t)
   const socket = await openSocket(`${url}/chat`, ['chat'])
   socket.send('hello')
   t.equal(await nextMessage(socket), 'hello')
@@ -48,9 +49,12 @@ t.test('a session is no observation of request duration; the time to its 101 is'
   t.equal(open.value('sluice_websocket_bytes_total', { direction: 'target_to_client' }), 7)
   t.equal(open.value('sluice_target_load', { kind: 'session' }), 1)
   t.equal(open.value('sluice_websocket_handshakes_total', { outcome: 'accepted', by: 'target' }), 1)
+  // Both its connections are gone.
+  const ended = new Promise<void>(resolve => app.gateway.observe({ onEnd: () => resolve() }))
   socket.close(4001)
   await closed(socket)
-  const found = await t.resolves(ended(read)).then(read)
+  await ended
+  const found = await read()
   t.equal(found.value('sluice_requests_total', { status: '1xx' }), 1)
   t.equal(found.value('sluice_request_duration_seconds_count', {}), 1)
   t.equal(found.value('sluice_websocket_sessions', {}), 0)
@@ -59,11 +63,6 @@ t.test('a session is no observation of request duration; the time to its 101 is'
   t.equal(found.value('sluice_websocket_session_duration_seconds_count', {}), 1)
   t.equal(found.value('sluice_websocket_messages_total', { direction: 'client_to_target' }), 1, 'no less than before')
 })
-
-/** Asks until the session's end has been counted, which is when both its connections are gone. */
-async function ended (read: () => ReturnType<Awaited<ReturnType<typeof start>>['read']>): Promise<void> {
-  while ((await read()).value('sluice_websocket_sessions', {}) !== 0);
-}
 
 t.test('handshakes by outcome', async t => {
   const { url, read } = await start(t)
@@ -75,17 +74,25 @@ t.test('handshakes by outcome', async t => {
 })
 
 t.test('an event stream is observed by the time to its head', async t => {
-  const backend = await httpBackend(t, (request, response) => {
-    response.writeHead(200, { 'content-type': 'text/event-stream; charset=utf-8' }).write('data: 1\n\n')
-    request.socket.once('data', () => {})
-    setTimeout(() => response.end(), 1_200)
-  })
+  const backend = await httpBackend(t, (_request, response) => response.writeHead(200, { 'content-type': 'text/event-stream; charset=utf-8' }).end('data: 1\n\n'))
   const app = await gatewayApp(t)
   app.proxy('/events', { upstream: backend.url })
   const url = await app.listen({ port: 0 })
+  const ended = new Promise<Exchange>(resolve => app.gateway.observe({ onEnd: resolve }))
   await (await fetch(`${url}/events`)).text()
+  const { isEventStream, acceptedAt, firstByteAt } = await ended
+  t.equal(isEventStream, true)
   const found = samplesOf(await metrics(app.gateway).metrics())
-  t.equal(found.value('sluice_request_duration_seconds_bucket', { le: '1' }), 1)
+  t.equal(found.value('sluice_request_duration_seconds_sum', {}), (firstByteAt - acceptedAt) / 1000)
+})
+
+t.test('what an observer throws is logged, and ends nothing', async t => {
+  const { app, url, read } = await start(t)
+  const stop = app.gateway.observe({ onEnd: () => { throw new Error('a defect') } })
+  t.equal((await fetch(url)).status, 200)
+  stop()
+  t.equal((await fetch(url)).status, 200)
+  t.equal((await read()).value('sluice_requests_total', {}), 2)
 })
 
 t.test('promtool is content with both formats', async t => {

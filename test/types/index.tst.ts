@@ -76,7 +76,7 @@ describe('the public types', () => {
 
   test('of a session that has ended', () => {
     expect<SessionEnd>().type.toBeAssignableTo<{ by: EndedBy, reason: EndReason, code: number, duration: number, fromClient: Traffic, fromTarget: Traffic }>()
-    expect<Traffic>().type.toBe<{ frames: number, messages: number, bytes: number }>()
+    expect<Traffic>().type.toBe<{ frames: number, messages: number, bytes: number, stalled: number }>()
   })
 
   test('of a route of a configuration: the upstream is text', () => {

@@ -15,7 +15,7 @@ interface Series {
   /** The custom property of its colour. */
   color: string
   of: (point: Point) => Value
-  /** Not told apart by colour alone: a second line is dashed, errors are columns with a scale of their own on the right. */
+  /** Distinguished not only by colour: a second line is dashed, errors are columns with a scale of their own on the right. */
   style: 'area' | 'line' | 'dashed' | 'columns'
 }
 

@@ -33,7 +33,7 @@ const confirm = byId('dialog-confirm', HTMLButtonElement)
 let asked: Question | undefined
 let opener: Element | null = null
 
-/** Asks, and acts once the answer is yes. */
+/** Asks, and acts when it is confirmed. */
 export function ask (question: Question): void {
   asked = question
   opener = document.activeElement

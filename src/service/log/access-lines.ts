@@ -9,7 +9,7 @@ const VALUES: { readonly [level in LineLevel]: number } = { info: 30, warn: 40, 
 type Pino = FastifyBaseLogger & Record<symbol, unknown> & { isLevelEnabled (level: string): boolean }
 
 /**
- * Writes lines without a detour over pino's serializers, which cost more than the line: measured, 3.5 µs instead of 7 µs.
+ * Writes lines without a detour over pino's serializers, which cost more than the line: measured, 4.4 µs instead of 7.2 µs on Node 20.
  * What a logger puts into each of its lines, and where it writes to, is found only under symbols of pino's that it does
  * not document (ARCHITECTURE.md, rule 6). Where they are not there, or the log is another one, the logger writes the line.
  *

@@ -71,7 +71,7 @@ export class LogFile implements LogOutput {
 
   write (text: string): void {
     try {
-      // What the disk did not take before is told before anything else.
+      // What was lost is reported before anything else is written.
       if (this.#lost > 0) {
         writeAll(this.#fd, `${JSON.stringify({ level: 50, time: Date.now(), pid: process.pid, msg: `${this.#lost} line(s) of the log were lost: ${this.#reason}` })}\n`)
         this.#lost = 0

@@ -1,5 +1,7 @@
+import type { Duplex } from 'node:stream'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { ClientLeftError, DrainingError, HandshakeInvalidError, HandshakeVersionError, isTemporary, sourceOf } from '../../errors.js'
+import { wasCut } from '../../listener/cut-connections.js'
 import { RETRY_AFTER } from '../../listener/draining.js'
 import type { PendingUpgrade } from '../../listener/pending-upgrade.js'
 import type { Upgrades } from '../../listener/upgrades.js'
@@ -90,7 +92,7 @@ class Handshake implements AcceptedHandshake {
       if (reply.sent) return
       if (client.left) {
         // There is no client to respond to. One that has only ended its half still waits for our end.
-        this.exchange.end('client', 'left', undefined, new ClientLeftError())
+        this.#endWithoutClient(pending.socket, undefined)
         pending.socket.destroy()
         reply.hijack()
         return
@@ -185,12 +187,18 @@ class Handshake implements AcceptedHandshake {
     }
   }
 
+  /** The client has left, or was cut off as the gateway stops. */
+  #endWithoutClient (socket: Duplex, status: number | undefined): void {
+    if (wasCut(socket)) this.exchange.end('gateway', 'drain', status, new DrainingError())
+    else this.exchange.end('client', 'left', status, new ClientLeftError())
+  }
+
   /** The response is done, or nobody waits for it any more. A session has an end of its own. */
   readonly #onResponded = (): void => {
-    const { exchange, reply: { raw } } = this
+    const { exchange, request, reply: { raw } } = this
     if (exchange.session !== undefined) return
     const status = raw.headersSent ? raw.statusCode : undefined
-    if (!raw.writableFinished && !raw.writableEnded) exchange.end('client', 'left', status, new ClientLeftError())
+    if (!raw.writableFinished && !raw.writableEnded) this.#endWithoutClient(request.raw.socket, status)
     else if (this.#error !== undefined) exchange.end(sourceOf(this.#error), 'error', status, this.#error)
     else if (this.#refused) exchange.end('target', 'refused', status)
     else exchange.end('gateway', 'replaced', status)
