@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
-import { createRequire } from 'node:module'
-import { dirname, join } from 'node:path'
+import { join } from 'node:path'
 import type { FastifyInstance } from 'fastify'
+import { packageFolder } from '../manifest.js'
 
 /** The files of the status page, which the build makes of page/. */
 const FILES: Record<string, { file: string, type: string }> = {
@@ -12,8 +12,7 @@ const FILES: Record<string, { file: string, type: string }> = {
 
 /** Serves the status page. */
 export function servePage (app: FastifyInstance): void {
-  // By the package's name: from src/ and from dist/ alike.
-  const folder = join(dirname(createRequire(import.meta.url).resolve('sluice/package.json')), 'dist', 'admin-page')
+  const folder = join(packageFolder(), 'dist', 'admin-page')
   for (const [url, { file, type }] of Object.entries(FILES)) {
     let content: Buffer | undefined
     app.get(url, { schema: { hide: true } }, (_request, reply) => {

@@ -1,9 +1,9 @@
-import { createRequire } from 'node:module'
 import swagger from '@fastify/swagger'
 import websocket from '@fastify/websocket'
 import * as fastifyModule from 'fastify'
 import type { FastifyInstance } from 'fastify'
 import { AdminUnauthorizedError } from '../errors.js'
+import { version } from '../manifest.js'
 import type { AdminOptions } from '../options/index.js'
 import { adminAddress, listenAt } from './address.js'
 import { serveApi } from './api.js'
@@ -75,7 +75,7 @@ export class AdminServer {
 /** What the routes of an admin listener share. */
 class Admin implements Access {
   readonly host: AdminHost
-  readonly version = (createRequire(import.meta.url)('sluice/package.json') as { version: string }).version
+  readonly version = version()
   readonly events = new RecentEvents()
   readonly sampler: Sampler
   readonly feeds = new Set<Feed>()

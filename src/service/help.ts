@@ -1,5 +1,3 @@
-import { createRequire } from 'node:module'
-
 /** What `sluice --help` prints. */
 export const HELP = `Sluice, an API gateway that keeps WebSockets whole
 
@@ -48,10 +46,3 @@ configuration; SIGUSR2 opens the file of the log (logFile) anew.
 Exit codes: 0 stopped by SIGTERM or SIGINT, or done; 1 wrong configuration or
 failure; 2 wrong usage.
 `
-
-/** The version of the package. */
-export function version (): string {
-  // The package's name, not a relative path: it is found from src/ and from dist/ alike.
-  const manifest = createRequire(import.meta.url)('sluice/package.json') as { version: string }
-  return manifest.version
-}
