@@ -33,6 +33,7 @@ const NAMED: Record<string, TSchema> = {
   ListenOptions: options.ListenOptions,
   AdminOptions: options.AdminOptions,
   AccessLogOptions: options.AccessLogOptions,
+  TracingOptions: options.TracingOptions,
   GatewayConfig: options.GatewayConfig
 }
 

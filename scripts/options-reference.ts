@@ -23,6 +23,7 @@ const SECTIONS: Section[] = [
   { name: 'GatewayConfig', schema: options.GatewayConfig, use: 'The content of `sluice.yaml`, and the first argument of `createGateway(config)`.' },
   { name: 'AdminOptions', schema: options.AdminOptions, use: 'The object form of `admin` in `sluice.yaml`, and the second argument of `app.register(admin, options)`.' },
   { name: 'AccessLogOptions', schema: options.AccessLogOptions, use: 'The object form of `accessLog`.' },
+  { name: 'TracingOptions', schema: options.TracingOptions, use: 'The object form of `tracing`.' },
   { name: 'RouteConfig', schema: options.RouteConfig, use: 'An item of `routes` in `sluice.yaml`.' },
   { name: 'UpstreamOptions', schema: options.UpstreamOptions, use: 'A value of `upstreams` in `sluice.yaml`, and the second argument of `app.upstream(name, options)`.' },
   { name: 'StickyOptions', schema: options.StickyOptions, use: 'The object form of `sticky`.' },

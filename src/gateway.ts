@@ -2,6 +2,7 @@ import type { FastifyBaseLogger } from 'fastify'
 import { AccessLog, type AccessLogSettings } from './observers/access-log.js'
 import { Counters } from './observers/counters.js'
 import { diagnostics } from './observers/diagnostics.js'
+import { Tracing, type TracingSettings } from './observers/tracing.js'
 import { withDefaults } from './options/defaults.js'
 import { GatewayOptions } from './options/index.js'
 import { SessionCounts } from './policies/session-limits.js'
@@ -89,14 +90,17 @@ export class GatewayState {
   readonly observers = new Observers()
   readonly counters = new Counters()
   readonly accessLog: AccessLog
+  readonly tracing = new Tracing()
+  #observesTracing = false
   readonly #sessionCounts = new Map<string, WeakRef<SessionCounts>>()
   readonly #changeListeners = new Set<(change: TargetChange) => void>()
   #removal: Removal = removalOf({})
   #log: FastifyBaseLogger | undefined
   #scopes: readonly ScopeOfGeneration[] = []
 
-  constructor (log: AccessLogSettings) {
-    this.accessLog = new AccessLog(log)
+  constructor (settings: AccessLogSettings & TracingSettings) {
+    this.accessLog = new AccessLog(settings)
+    this.tracing.configure(settings)
     this.observers.add(this.accessLog)
     this.observers.add(this.counters)
     this.observers.add(diagnostics)
@@ -109,6 +113,18 @@ export class GatewayState {
     this.#scopes = scopes
     this.#removal = removalOf(options)
     this.#log = this.endpoints.log = log
+  }
+
+  /**
+   * Makes ready what traces.
+   *
+   * @throws {OptionsInvalidError} if OpenTelemetry is not installed.
+   */
+  async loadTracing (): Promise<void> {
+    await this.tracing.load()
+    if (this.#observesTracing) return
+    this.#observesTracing = true
+    this.observe(this.tracing)
   }
 
   /** Hears what becomes of exchanges. Gives what ends it. */

@@ -48,7 +48,8 @@ declare module 'fastify' {
 const plugin: FastifyPluginAsync<GatewayOptions> = async (app, givenOptions) => {
   const options = withDefaults(GatewayOptions, validated(GatewayOptions, givenOptions, 'The options of sluice'), ['drainTimeout', 'drainCode'])
   const membership = (app as { [MEMBERSHIP]?: Membership })[MEMBERSHIP]
-  const state = membership?.state ?? new GatewayState({ accessLog: options.accessLog ?? app.initialConfig.disableRequestLogging === true, redactHeaders: options.redactHeaders })
+  const state = membership?.state ?? new GatewayState({ ...options, accessLog: options.accessLog ?? app.initialConfig.disableRequestLogging === true })
+  if (options.tracing !== undefined && options.tracing !== false) await state.loadTracing()
   const { sessions } = state
 
   const paths = RouteTable.of(app.server)
@@ -142,6 +143,7 @@ const plugin: FastifyPluginAsync<GatewayOptions> = async (app, givenOptions) => 
     routes.checkUpstreams()
     await registry.discovered()
     if (membership?.serving !== false) registry.serve()
+    if (state.tracing.isIdle) app.log.warn('tracing is on, and no SDK of OpenTelemetry is registered, so no span is made. Register one before the gateway starts (docs/tracing.md).')
     const { withoutSecret } = registry
     if (withoutSecret.length > 0) app.log.info({ upstreams: withoutSecret }, "These upstreams are sticky without a secret: one was made, so cookies are good until the gateway stops, and for no other gateway. Set 'sticky.secret' to change that.")
   })

@@ -72,7 +72,6 @@ class ProxiedRequest implements ResponseListener {
   readonly #route: ProxiedRoute
   readonly #exchange: Exchange
   #upstream!: Upstream
-  #path = ''
   #headers: HeaderList = []
   #body: RequestBody | undefined
   #expectation: Expectation | undefined
@@ -131,7 +130,7 @@ class ProxiedRequest implements ResponseListener {
   #begin (upstream: Upstream): void {
     const request = this.#request
     this.#upstream = upstream
-    this.#path = this.#route.rewriting.path(request)
+    this.#exchange.path = this.#route.rewriting.path(request)
     if (bodies.has(request)) {
       this.#expectation = claimExpectation(request.raw)
       const limits = { timeout: upstream.bodyTimeout, size: this.#route.bodyLimit }
@@ -184,11 +183,11 @@ class ProxiedRequest implements ResponseListener {
   #forward (target: Target): void {
     const { method, raw } = this.#request
     if (this.#body?.failure !== undefined) throw this.#body.failure
-    const headers = headersToTarget(this.#route, this.#request, target.address)
+    const headers = headersToTarget(this.#route, this.#request, target.address, this.#exchange)
     this.#headers = this.#body === undefined ? headers : headersOfBody(this.#request, headers)
     this.#sent = target.send({
       method,
-      path: pathAt(target.address, this.#path),
+      path: pathAt(target.address, this.#exchange.path),
       headers: this.#headers,
       body: this.#body ?? null,
       anew: this.#attempts?.anew === true,

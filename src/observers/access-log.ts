@@ -89,6 +89,7 @@ export class AccessLog implements Observer {
       responseTime: exchange.endedAt - exchange.acceptedAt,
       ...summary(exchange, outcome)
     }
+    if (exchange.trace !== undefined) Object.assign(line, exchange.trace)
     return this.#requestHeaders.length + this.#responseHeaders.length === 0 ? line : { ...line, headers: this.#headersOf(exchange) } as AccessLine
   }
 
@@ -102,6 +103,7 @@ export class AccessLog implements Observer {
       attempts,
       timings
     }
+    if (exchange.trace !== undefined) Object.assign(line, exchange.trace)
     return this.#requestHeaders.length === 0 ? line : { ...line, headers: this.#headersOf(exchange) } as AccessLine
   }
 

@@ -1,6 +1,6 @@
 import { Type } from '@sinclair/typebox'
 import { AdminOptions } from './admin.js'
-import { drainOptions, forwardingOptions, logOptions } from './gateway.js'
+import { drainOptions, forwardingOptions, logOptions, tracingOptions } from './gateway.js'
 import { RouteConfig } from './route.js'
 import { closed, milliseconds, pem } from './units.js'
 import { UpstreamConfig } from './upstream.js'
@@ -68,6 +68,7 @@ export const GatewayConfig = Type.Object({
   })),
   ...drainOptions,
   ...logOptions,
+  ...tracingOptions,
   trustProxy: Type.Optional(Type.Union([Type.Boolean(), Type.String({ minLength: 1 }), Type.Array(Type.String({ minLength: 1 }), { minItems: 1 })], {
     default: false,
     description: 'Which proxies in front of the gateway are believed what X-Forwarded-* says: true for any, or addresses and networks such as 10.0.0.0/8.'

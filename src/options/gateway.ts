@@ -48,6 +48,21 @@ export const logOptions = {
   }))
 }
 
+/** The object form of `tracing`. */
+export const TracingOptions = Type.Object({
+  trustParent: Type.Optional(Type.Boolean({
+    default: true, description: "Whether a request continues the trace that its client names in traceparent. Otherwise each begins a trace of its own, with a link to the client's: for a gateway that anybody can reach."
+  }))
+}, { ...closed, description: 'Options of tracing.' })
+export type TracingOptions = types.TracingOptions
+
+export const tracingOptions = {
+  tracing: Type.Optional(Type.Union([Type.Boolean(), TracingOptions], {
+    default: false,
+    description: 'Whether requests, attempts and sessions become spans of OpenTelemetry, and targets get the trace context (traceparent): true, or an object of options. It needs @opentelemetry/api, and an SDK that is registered before the gateway starts.'
+  }))
+}
+
 /** Options of the plugin: `app.register(sluice, options)`. */
 export const GatewayOptions = Type.Object({
   ignoreUpgrade: Type.Optional(Type.Unsafe<IgnoreUpgradeFunction>(Type.Function([Type.Any()], Type.Any(), {
@@ -55,6 +70,7 @@ export const GatewayOptions = Type.Object({
     description: "From code: upgrade requests that belong to another 'upgrade' listener of the server. One that responds at once, as socket.io and ws do, is detected without it."
   }))),
   ...logOptions,
+  ...tracingOptions,
   ...forwardingOptions,
   ...drainOptions
 }, { ...closed, description: 'Options of the plugin.' })

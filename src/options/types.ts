@@ -740,6 +740,12 @@ export interface GatewayOptions {
    */
   redactHeaders?: string[]
   /**
+   * Whether requests, attempts and sessions become spans of OpenTelemetry, and targets get the trace context
+   * (traceparent): true, or an object of options. It needs @opentelemetry/api, and an SDK that is registered before
+   * the gateway starts. Default: false.
+   */
+  tracing?: boolean | TracingOptions
+  /**
    * Whether targets get the id that a request has in the log (Fastify's request.id) as X-Request-Id, in the place of
    * the client's; without it the client's goes on. The service takes the id from X-Request-Id where trustProxy trusts
    * the peer, and makes one otherwise. Default: true.
@@ -851,6 +857,15 @@ export interface AccessLogOptions {
   responseHeaders?: string[]
 }
 
+/** Options of tracing. */
+export interface TracingOptions {
+  /**
+   * Whether a request continues the trace that its client names in traceparent. Otherwise each begins a trace of its
+   * own, with a link to the client's: for a gateway that anybody can reach. Default: true.
+   */
+  trustParent?: boolean
+}
+
 /** The configuration of the service. */
 export interface GatewayConfig {
   /** Where the gateway listens, and the limits for its clients. */
@@ -909,6 +924,12 @@ export interface GatewayConfig {
    * proxy-authorization, cookie, set-cookie, x-api-key and others whose names tell of a token, a secret or a key.
    */
   redactHeaders?: string[]
+  /**
+   * Whether requests, attempts and sessions become spans of OpenTelemetry, and targets get the trace context
+   * (traceparent): true, or an object of options. It needs @opentelemetry/api, and an SDK that is registered before
+   * the gateway starts. Default: false.
+   */
+  tracing?: boolean | TracingOptions
   /**
    * Which proxies in front of the gateway are believed what X-Forwarded-* says: true for any, or addresses and
    * networks such as 10.0.0.0/8. Default: false.

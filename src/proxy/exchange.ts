@@ -61,6 +61,13 @@ export function hasExchange (request: FastifyRequest): boolean {
   return ((request as FastifyRequest & { [EXCHANGE]?: unknown })[EXCHANGE] ?? null) !== null
 }
 
+/** Headers that take the place of others. */
+export interface Propagated {
+  /** Names, in lower case. */
+  replaces: readonly string[]
+  headers: HeaderList
+}
+
 /** The session that an exchange has opened. */
 export interface OpenedSession {
   readonly id: string
@@ -91,6 +98,12 @@ export class Exchange {
   /** While it waits for a place at a target: ends that. */
   stopWaiting: ((reason: Error) => void) | undefined
   session: OpenedSession | undefined
+  /** The path and the query for the target, without its base path. */
+  path = ''
+  /** What an observer has the next request to a target say: headers in the place of others. */
+  propagated: Propagated | undefined
+  /** Its trace, where it is traced, by the names of the log. */
+  trace: { readonly trace_id: string, readonly span_id: string } | undefined
   /** Bytes of bodies; of a session, those on the wire. */
   fromClient = 0
   fromTarget = 0

@@ -1,6 +1,6 @@
 import type { FastifyRequest } from 'fastify'
 import { forwardingOf, type ForwardingPolicy } from '../message/forwarding.js'
-import { handshakeHeaders, requestHeaders, responseHeaders, type HeaderList } from '../message/headers.js'
+import { handshakeHeaders, requestHeaders, responseHeaders, withoutHeaders, type HeaderList } from '../message/headers.js'
 import { hookHeaders } from '../message/hook-headers.js'
 import type { Rewriting } from '../message/rewriting.js'
 import type { TargetAddress } from '../net/target-address.js'
@@ -27,13 +27,18 @@ export interface Route {
  * @throws {RewriteInvalidError} for what hooks or functions of the route have put there.
  * @throws What a function of the route throws.
  */
-export function headersToTarget ({ rewriting, forwarding }: Route, request: FastifyRequest, { host }: TargetAddress): HeaderList {
-  return rewriting.requestHeaders(requestHeaders(hookHeaders(request), forwardingOf(request, forwarding), host), request)
+export function headersToTarget ({ rewriting, forwarding }: Route, request: FastifyRequest, { host }: TargetAddress, exchange: Exchange): HeaderList {
+  return rewriting.requestHeaders(propagate(exchange, requestHeaders(hookHeaders(request), forwardingOf(request, forwarding), host)), request)
 }
 
 /** The same for a handshake, less what `narrow` takes out of the client's offer. */
-export function handshakeToTarget ({ rewriting, forwarding }: Route, request: FastifyRequest, { host }: TargetAddress, narrow: (headers: HeaderList) => HeaderList): HeaderList {
-  return rewriting.requestHeaders(handshakeHeaders(narrow(hookHeaders(request)), forwardingOf(request, forwarding), host), request)
+export function handshakeToTarget ({ rewriting, forwarding }: Route, request: FastifyRequest, { host }: TargetAddress, exchange: Exchange, narrow: (headers: HeaderList) => HeaderList): HeaderList {
+  return rewriting.requestHeaders(propagate(exchange, handshakeHeaders(narrow(hookHeaders(request)), forwardingOf(request, forwarding), host)), request)
+}
+
+/** The route's own changes come behind: they may take it out again. */
+function propagate ({ propagated }: Exchange, headers: HeaderList): HeaderList {
+  return propagated === undefined ? headers : [...withoutHeaders(headers, propagated.replaces), ...propagated.headers]
 }
 
 /**

@@ -237,6 +237,7 @@ export class RunningGateway {
     await this.#work
     await Promise.all(this.#retiring)
     this.#state.close()
+    await this.#state.tracing.flush()
     await this.#admin.close()
     this.#log?.close()
   }

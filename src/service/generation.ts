@@ -43,6 +43,7 @@ export class Generation {
     const { config } = this.parts
     state.adopt(scopes, config, this.app.log)
     state.accessLog.configure({ accessLog: config.accessLog ?? true, redactHeaders: config.redactHeaders })
+    state.tracing.configure(config)
     if (this.#log !== undefined) state.accessLog.write = this.#log.writeLine(this.app.log, config)
     for (const scope of scopes) scope.begin()
   }

@@ -109,11 +109,11 @@ class Handshake implements AcceptedHandshake {
     const admission: Admission = { request, exchange, offer, narrow: headers => headers, endsAt: undefined }
     const admitted = admit(route.policies, admission)
     if (admitted !== undefined) await admitted
-    const path = route.rewriting.path(request)
+    exchange.path = route.rewriting.path(request)
     const upstream = await route.chooseHandshakeUpstream(request)
     // The client has left while it was being chosen.
     if (cancellation.reason !== undefined) throw cancellation.reason
-    const { result, headers } = await this.#firstResponse(upstream, admission, path, cancellation)
+    const { result, headers } = await this.#firstResponse(upstream, admission, cancellation)
     try {
       if (cancellation.reason !== undefined) throw cancellation.reason
       if (reply.sent) return discard(result)
@@ -144,7 +144,7 @@ class Handshake implements AcceptedHandshake {
   }
 
   /** Makes the offer to one target after another until one responds. */
-  async #firstResponse (upstream: Upstream, admission: Admission, path: string, cancellation: Cancellation): Promise<{ result: OfferResult, headers: HeaderList }> {
+  async #firstResponse (upstream: Upstream, admission: Admission, cancellation: Cancellation): Promise<{ result: OfferResult, headers: HeaderList }> {
     const { exchange, request, route } = this
     const { connectTimeout, handshakeTimeout: headersTimeout, strict } = route.websocket
     const first = firstTarget(exchange, upstream)
@@ -157,11 +157,11 @@ class Handshake implements AcceptedHandshake {
       const ownCancellation = upstream.attemptTimeout === undefined ? cancellation : cancelledWith(cancellation)
       if (ownCancellation !== cancellation) nextAttempts().limit(() => attempt, error => ownCancellation.cancel(error))
       try {
-        const headers = handshakeToTarget(route, request, target.address, admission.narrow)
+        const headers = handshakeToTarget(route, request, target.address, exchange, admission.narrow)
         const connection = await target.connect(ownCancellation, connectTimeout)
         exchange.connectedAt = exchange.sentAt = performance.now()
         attempt.sent = true
-        const result = await makeOffer(connection, { path: pathAt(target.address, path), headers, offer: admission.offer, strict, limits: { ...target.limits, headersTimeout }, cancellation: ownCancellation })
+        const result = await makeOffer(connection, { path: pathAt(target.address, exchange.path), headers, offer: admission.offer, strict, limits: { ...target.limits, headersTimeout }, cancellation: ownCancellation })
         exchange.firstByteAt = performance.now()
         upstream.succeed(target, result.accepted ? 101 : result.response.status)
         return { result, headers }
