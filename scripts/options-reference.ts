@@ -3,11 +3,13 @@ import { fileURLToPath } from 'node:url'
 import { KindGuard, type TObject, type TSchema } from '@sinclair/typebox'
 import * as errors from '../src/errors.js'
 import * as options from '../src/options/index.js'
+import { DASHBOARD_FILE, grafanaDashboard } from './grafana-dashboard.js'
 import { configSchema, optionTypes } from './option-types.js'
 
 /**
  * Writes what is made from the code: docs/options.md, the types of the options and sluice.schema.json from the schemas
- * of src/options/, and the tables of docs/errors.md from the classes of src/errors.ts. `npm run docs` runs it.
+ * of src/options/, the tables of docs/errors.md from the classes of src/errors.ts, and the dashboard for Grafana. `npm run
+ * docs` runs it.
  */
 
 // ---- Options
@@ -214,5 +216,6 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
   await writeFile(TYPES_FILE, optionTypes())
   await writeFile(SCHEMA_FILE, configSchema())
   await writeFile(OPTIONS_PAGE, optionsReference())
+  await writeFile(DASHBOARD_FILE, grafanaDashboard())
   await writeFile(ERRORS_PAGE, withErrorTables(await readFile(ERRORS_PAGE, 'utf8')))
 }

@@ -42,7 +42,7 @@ export interface Gateway {
 
 /** `app.gateway.upstreams`. */
 export interface Upstreams {
-  /** The upstream that was declared under a name; undefined for none. */
+  /** The upstream that was declared under a name, or that routes name by this URL; undefined for none. */
   get (name: string): UpstreamControl | undefined
   /** All of them. */
   list (): UpstreamControl[]

@@ -47,7 +47,10 @@ export class UpstreamRegistry {
    * @throws {TargetMalformedError} for a URL that is not an origin.
    */
   keep (url: string): void {
-    if (!this.#ofRoutes.has(url)) this.#ofRoutes.set(url, this.#at(url))
+    if (this.#ofRoutes.has(url)) return
+    // The same one may be written in several ways.
+    const { url: name } = parseTarget(url)
+    this.#ofRoutes.set(url, [...this.#ofRoutes.values()].find(upstream => upstream.name === name) ?? this.#at(url))
   }
 
   /** Whether `upstream` is a URL, not a name. */
@@ -56,17 +59,17 @@ export class UpstreamRegistry {
   }
 
   /**
-   * The declared upstreams, for code of the app.
+   * The declared upstreams, and those at URLs that routes name, for code of the app.
    *
    * @param host Does what concerns sessions.
    */
   controls (host: ControlHost): { get (name: string): UpstreamControl | undefined, list (): UpstreamControl[] } {
     return {
       get: name => {
-        const upstream = this.#declared.get(name)
+        const upstream = this.#declared.get(name) ?? this.#ofRoutes.get(name)
         return upstream === undefined ? undefined : controlOf(upstream, host)
       },
-      list: () => [...this.#declared.values()].map(upstream => controlOf(upstream, host))
+      list: () => [...this.#declared.values(), ...new Set(this.#ofRoutes.values())].map(upstream => controlOf(upstream, host))
     }
   }
 
@@ -106,7 +109,7 @@ export class UpstreamRegistry {
   /** Gives the targets of all upstreams back. */
   release (): void {
     for (const upstreams of [this.#declared, this.#ofRoutes, this.#anonymous]) {
-      for (const upstream of upstreams.values()) upstream.release()
+      for (const upstream of new Set(upstreams.values())) upstream.release()
       upstreams.clear()
     }
   }

@@ -8,7 +8,7 @@ import type { AdminOptions } from '../../src/options/index.js'
 import { gatewayApp } from '../helpers/backends.js'
 import { temporaryFolder } from '../helpers/temporary-folder.js'
 
-const TOKEN = 'a-token-of-sixteen-characters'
+const TOKEN = 'with a space a-token-of-sixteen-characters'
 
 async function open (t: Test, options: AdminOptions = {}): Promise<string> {
   const app = await gatewayApp(t)
