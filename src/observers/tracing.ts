@@ -22,7 +22,7 @@ export interface TracingSettings {
 const METHODS = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', 'TRACE', 'CONNECT', 'QUERY'])
 
 /** How long a stop waits for spans to be exported. Milliseconds. */
-const FLUSH_TIMEOUT = 5_000
+const FLUSH_TIMEOUT = 2_000
 
 /** The spans of an exchange that is under way. */
 interface Spans {

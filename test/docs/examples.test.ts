@@ -8,9 +8,11 @@ import Fastify, { LogController } from 'fastify'
 import t, { type Test } from 'tap'
 import ts from 'typescript'
 import { WebSocketServer } from 'ws'
+import { parse } from 'yaml'
 import sluice from '../../src/index.js'
 import { echoBackend, listen, type Seen } from '../helpers/backends.js'
 import { selfSigned } from '../helpers/certificates.js'
+import { otlpReceiver } from '../helpers/otlp-receiver.js'
 import { closed, nextMessage, openSocket } from '../helpers/sockets.js'
 import { blocksOf, PAGES, ROOT, type Block } from './markdown.js'
 
@@ -58,6 +60,45 @@ const scenarios: Record<string, Scenario> = {
   check: async (t, block) => {
     const service = runService(t, ['check', '--config', 'sluice.yaml'], directoryOf(t, { 'sluice.yaml': block.code }))
     t.equal(await service.ended, 0, service.output.stderr)
+  },
+
+  /** A configuration of the service with an admin listener. */
+  admin: async (t, block) => {
+    const backend = await echoBackend(t)
+    await probe(t, runService(t, ['--config', 'sluice.yaml'], directoryOf(t, { 'sluice.yaml': withFreeAdmin(withTargets(block.code, backend.url)) })), ['get:/page', 'ws:/chat'])
+  },
+
+  /** Requests to the admin listener of the first configuration of the page: their responses are good. */
+  curl: async (t, block) => {
+    const backend = await echoBackend(t)
+    const config = blocksOf(block.page).find(({ scenario }) => scenario === 'admin')!.code
+    const service = runService(t, ['--config', 'sluice.yaml'], directoryOf(t, { 'sluice.yaml': withFreeAdmin(withTargets(config, backend.url)) }))
+    const [, admin] = await service.written(/Admin listener at (http:[^"\s]+)/)
+    for (const command of block.code.trim().split('\n')) {
+      const [, method = 'GET'] = /-X (\w+)/.exec(command) ?? []
+      const [, body] = /-d '(.*?)'/.exec(command) ?? []
+      const [, path] = /http:\/\/127\.0\.0\.1:9901(\S*)$/.exec(command)!
+      const response = await fetch(admin + path!, { method, ...body !== undefined && { body: withTargets(body, backend.url), headers: { 'content-type': 'application/json' } } })
+      t.equal(response.status, 200, `${command}: ${await response.text()}`)
+    }
+  },
+
+  /** A configuration of Prometheus: it collects from where the first configuration of the page has the admin listener. */
+  prometheus: async (t, block) => {
+    const { scrape_configs: [config] } = parse(block.code) as { scrape_configs: Array<{ job_name: string, static_configs: Array<{ targets: string[] }> }> }
+    const { admin } = parse(blocksOf(block.page).find(({ scenario }) => scenario === 'admin')!.code) as { admin: { host: string, port: number } }
+    t.strictSame(config!.static_configs[0]!.targets, [`${admin.host}:${admin.port}`])
+    t.equal(config!.job_name, 'sluice', 'as the alerts expect it')
+  },
+
+  /** What registers the SDK of OpenTelemetry, before the service starts that has the first configuration of the page. */
+  tracing: async (t, block) => {
+    const [backend, receiver] = [await echoBackend(t), await otlpReceiver(t)]
+    const config = blocksOf(block.page).find(({ scenario }) => scenario === 'config')!.code
+    const directory = directoryOf(t, { 'tracing.js': block.code, 'package.json': '{ "type": "module" }', 'sluice.yaml': withTargets(config, backend.url) })
+    const service = runService(t, ['--config', 'sluice.yaml'], directory, { NODE_OPTIONS: '--import ./tracing.js', OTEL_EXPORTER_OTLP_ENDPOINT: receiver.url })
+    await probe(t, service, ['get:/page', 'ws:/chat', 'stop'])
+    for (const name of ['GET /*', 'GET', 'WebSocket /*']) t.ok(receiver.spans.some(span => span.name === name), name)
   },
 
   /** The same with a target that wants TLS: its certificate is for app.example alone, and so is the gateway's. */
@@ -228,6 +269,11 @@ function withTargets (text: string, url: string): string {
   return text.replace(/http:\/\/127\.0\.0\.1:(?!8080)\d+/g, url)
 }
 
+/** With an admin listener on a free port. */
+function withFreeAdmin (text: string): string {
+  return text.replace(/admin: (?:true|\{.*?\})/, 'admin: { port: 0 }')
+}
+
 function commandsOf ({ code }: Block): string[] {
   return code.split(/\n|&&/).map(command => command.trim()).filter(command => command !== '')
 }
@@ -260,6 +306,8 @@ interface Running {
   /** The gateway's port, once it listens. */
   port: Promise<number>
   output: { stdout: string, stderr: string }
+  /** What it has written to its standard output, once it has. */
+  written (pattern: RegExp): Promise<RegExpExecArray>
   ended: Promise<number | null>
   stop (): void
 }
@@ -315,7 +363,14 @@ function run (t: Test, args: string[], { cwd, environment }: { cwd: string, envi
     ended.then(code => { throw new Error(`it ended with ${code} before it listened: ${output.stdout}${output.stderr}`) })
   ])
   port.catch(() => {}) // Whoever waits for the port hears of it.
-  return { port, output, ended, stop: () => { child.kill('SIGTERM') } }
+  const written = async (pattern: RegExp): Promise<RegExpExecArray> => {
+    for (;;) {
+      const found = pattern.exec(output.stdout)
+      if (found !== null) return found
+      await once(child.stdout!, 'data')
+    }
+  }
+  return { port, output, written, ended, stop: () => { child.kill('SIGTERM') } }
 }
 
 async function probe (t: Test, running: Running, probes: string[]): Promise<void> {
