@@ -17,8 +17,17 @@ export interface AccessLogSettings {
 
 export type LineLevel = 'info' | 'warn' | 'error'
 
-/** Writes a line to the log of a request. */
-export type WriteLine = (log: FastifyBaseLogger, level: LineLevel, line: AccessLine, text: string) => void
+/** Writes lines to the logs of requests. */
+export interface LineWriter {
+  /** @returns Whether it has written the line of a request at the level `info`; otherwise `line()` is to do it. */
+  request (exchange: Exchange, outcome: Outcome, text: string): boolean
+  line (log: FastifyBaseLogger, level: LineLevel, line: AccessLine, text: string): void
+}
+
+const byLogger: LineWriter = {
+  request: () => false,
+  line: (log, level, line, text) => { log[level](line, text) }
+}
 
 /** The fields of a line, in their order (docs/logs.md). */
 export interface AccessLine {
@@ -33,7 +42,7 @@ export interface AccessLine {
  */
 export class AccessLog implements Observer {
   /** A service that has made the logger knows a faster way. */
-  write: WriteLine = (log, level, line, text) => { log[level](line, text) }
+  writer = byLogger
   /** From 0 to 1. Tests have their own. */
   random: () => number = Math.random
   #requests = true
@@ -71,15 +80,21 @@ export class AccessLog implements Observer {
 
   onEnd (exchange: Exchange, outcome: Outcome): void {
     const { log } = exchange
-    if (outcome.session !== undefined) return this.write(log, 'info', this.#sessionLine(exchange, outcome.session), 'websocket session ended')
+    if (outcome.session !== undefined) return this.writer.line(log, 'info', this.#sessionLine(exchange, outcome.session), 'websocket session ended')
     if (!this.#requests) {
       if (outcome.reason === 'left') log.info(summary(exchange, outcome), 'the client has left before the end of its response')
       else if (outcome.reason === 'broken-off') log.warn(summary(exchange, outcome), 'the response of the upstream broke off')
       return
     }
-    const level = levelOf(outcome)
-    if (this.#sample < 1 && outcome.error === undefined && isUnremarkable(outcome) && this.random() >= this.#sample) return
-    this.write(log, level, this.#requestLine(exchange, outcome), 'request completed')
+    const isPlain = outcome.error === undefined
+    if (this.#sample < 1 && isPlain && isUnremarkable(outcome) && this.random() >= this.#sample) return
+    const text = 'request completed'
+    if (isPlain && !this.#logsHeaders && this.writer.request(exchange, outcome, text)) return
+    this.writer.line(log, levelOf(outcome), this.#requestLine(exchange, outcome), text)
+  }
+
+  get #logsHeaders (): boolean {
+    return this.#requestHeaders.length + this.#responseHeaders.length > 0
   }
 
   #requestLine (exchange: Exchange, outcome: Outcome): AccessLine {
@@ -90,7 +105,7 @@ export class AccessLog implements Observer {
       ...summary(exchange, outcome)
     }
     if (exchange.trace !== undefined) Object.assign(line, exchange.trace)
-    return this.#requestHeaders.length + this.#responseHeaders.length === 0 ? line : { ...line, headers: this.#headersOf(exchange) } as AccessLine
+    return !this.#logsHeaders ? line : { ...line, headers: this.#headersOf(exchange) } as AccessLine
   }
 
   #sessionLine (exchange: Exchange, end: NonNullable<Outcome['session']>): AccessLine {

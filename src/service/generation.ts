@@ -44,7 +44,8 @@ export class Generation {
     state.adopt(scopes, config, this.app.log)
     state.accessLog.configure({ accessLog: config.accessLog ?? true, redactHeaders: config.redactHeaders })
     state.tracing.configure(config)
-    if (this.#log !== undefined) state.accessLog.write = this.#log.writeLine(this.app.log, config)
+    const writer = this.#log?.accessLines(this.app.log, config)
+    if (writer !== undefined) state.accessLog.writer = writer
     for (const scope of scopes) scope.begin()
   }
 

@@ -1,7 +1,7 @@
 import type { FastifyBaseLogger, FastifyServerOptions } from 'fastify'
 import { Writable } from 'node:stream'
 import { ConfigInvalidError } from '../../errors.js'
-import type { WriteLine } from '../../observers/access-log.js'
+import type { LineWriter } from '../../observers/access-log.js'
 import { redactedLogs, redactUrl } from '../../observers/redaction.js'
 import type { GatewayConfig } from '../../options/index.js'
 import { accessLines } from './access-lines.js'
@@ -43,8 +43,8 @@ export class ServiceLog {
     return { ...redactedLogs(redactQuery), level: logLevel, stream: this.#lines }
   }
 
-  /** How access logs write their lines to a logger that was made with these options. */
-  writeLine (logger: FastifyBaseLogger, { redactQuery }: Pick<GatewayConfig, 'redactQuery'>): WriteLine {
+  /** How access logs write their lines to a logger that was made with these options; undefined where the logger does. */
+  accessLines (logger: FastifyBaseLogger, { redactQuery }: Pick<GatewayConfig, 'redactQuery'>): LineWriter | undefined {
     return accessLines(logger, this.#lines, redactUrl(redactQuery))
   }
 
