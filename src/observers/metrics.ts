@@ -1,3 +1,5 @@
+import { existsSync } from 'node:fs'
+import { readdir, stat } from 'node:fs/promises'
 import { collectDefaultMetrics, Registry, type Metric, type OpenMetricsContentType, type PrometheusContentType } from 'prom-client'
 import type { UpstreamControl } from '../upstreams/control.js'
 import type { WebSocketSession } from '../types.js'
@@ -115,9 +117,23 @@ function processMetrics (): Registry {
     ofProcess = new Registry()
     collectDefaultMetrics({ register: ofProcess })
     // Gauges by the names of counters, which promtool complains of. The same numbers are in those by type.
-    for (const name of ['nodejs_active_handles_total', 'nodejs_active_requests_total', 'nodejs_active_resources_total']) ofProcess.removeSingleMetric(name)
+    const misnamed = ['nodejs_active_handles_total', 'nodejs_active_requests_total', 'nodejs_active_resources_total']
+    // They look at each connection: 3 ms with 10,000 sessions. Node has replaced them by its active resources.
+    const slow = ['nodejs_active_handles', 'nodejs_active_requests']
+    // It reads a folder of a file for each descriptor, and nothing else happens meanwhile: 16 ms with 10,000 sessions.
+    for (const name of [...misnamed, ...slow, 'process_open_fds']) ofProcess.removeSingleMetric(name)
+    if (existsSync(DESCRIPTORS)) register(ofProcess, new Family('process_open_fds', 'gauge', 'Number of open file descriptors.', async () => [{ labels: {}, value: await openDescriptors() }]))
   }
   return ofProcess
+}
+
+/** Of Linux. */
+const DESCRIPTORS = '/proc/self/fd'
+
+/** From Linux 6.2 on, the size of the folder is their number; before, it is 0. */
+async function openDescriptors (): Promise<number> {
+  const { size } = await stat(DESCRIPTORS)
+  return size > 0 ? size : (await readdir(DESCRIPTORS)).length
 }
 
 /** What a registry has, for another one: a registry of OpenMetrics changes the names of what it has. */

@@ -1,3 +1,4 @@
+import { readdir, stat } from 'node:fs/promises'
 import { Registry } from 'prom-client'
 import t, { type Test } from 'tap'
 import { metrics, openMetricsOf, type MeasuredGateway } from '../../src/observers/metrics.js'
@@ -143,4 +144,12 @@ t.test('an upstream that routes name by its URL has its target there, once, howe
   const text = await metrics(app.gateway).metrics()
   t.strictSame(text.match(/^sluice_target_up.*$/gm), [`sluice_target_up{upstream="${backend.url}",target="${backend.url}"} 1`])
   t.equal(app.gateway.upstreams.get(backend.url)?.name, backend.url)
+})
+
+t.test('the descriptors of the process, without a list of them', { skip: process.platform === 'linux' ? false : 'only Linux has them' }, async t => {
+  const found = samplesOf(await metrics(nothing).metrics())
+  const { size } = await stat('/proc/self/fd')
+  const open = found.value('process_open_fds', {})!
+  t.ok(open > 0 && Math.abs(open - (size > 0 ? size : (await readdir('/proc/self/fd')).length)) <= 4, `${open}`)
+  t.equal(found.value('nodejs_active_handles', {}), undefined)
 })

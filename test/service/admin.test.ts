@@ -1,7 +1,7 @@
 import { once } from 'node:events'
-import { rename, readFile, writeFile } from 'node:fs/promises'
+import { mkdir, rename, readFile, writeFile } from 'node:fs/promises'
 import { connect } from 'node:net'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { stringify } from 'yaml'
 import t, { type Test } from 'tap'
 import { WebSocket } from 'ws'
@@ -34,7 +34,10 @@ async function start (t: Test, config: object, { args = [], files = {}, environm
   const file = join(folder, 'sluice.yaml')
   const write = (config: object): Promise<void> => writeFile(file, stringify({ listen: { port: 0 }, admin: { port: 0 }, ...config }))
   await write(config)
-  for (const [name, content] of Object.entries(files)) await writeFile(join(folder, name), content)
+  for (const [name, content] of Object.entries(files)) {
+    await mkdir(dirname(join(folder, name)), { recursive: true })
+    await writeFile(join(folder, name), content)
+  }
   const command = startCommand(t, process.execPath, [CLI, '--config', file, ...args], { cwd: folder, env: { PATH: process.env.PATH, ...environment } })
   const [, admin] = await command.output(/Admin listener at ([^"\s]+)/) as unknown as [string, string]
   const [, url] = await command.output(/Server listening at (http:\/\/[^"\s]+)/) as unknown as [string, string]
@@ -84,7 +87,11 @@ t.test('sessions by every kind of ending', async t => {
       route('/unhealthy', { onUnhealthy: 'close' }, 'checked'), route('/rebalanced', true, 'pair')
     ]
   }
-  const { url, write, until, api, command, metrics, admin } = await start(t, { ...config, routes: [...config.routes, removed] })
+  const { url, write, until, api, command, metrics, admin } = await start(t, { ...config, routes: [...config.routes, removed] }, {
+    args: ['--routes', 'routes'],
+    // Only code can say until when.
+    files: { 'routes/expired.js': "export default async app => { app.proxy('/expired', { upstream: 'app', websocket: { until: () => new Date(Date.now() + 100) } }) }", 'package.json': '{ "type": "module" }' }
+  })
   const open = (path: string, options = {}): Promise<WebSocket> => openSocket(url + path, [], options)
   const ends: Record<string, { by: string, reason: string, code: string }> = {
     '/client-closes': { by: 'client', reason: 'close', code: '1000' },
@@ -96,6 +103,7 @@ t.test('sessions by every kind of ending', async t => {
     '/rate': { by: 'gateway', reason: 'rate', code: '1008' },
     '/idle': { by: 'gateway', reason: 'idle', code: '1001' },
     '/lifetime': { by: 'gateway', reason: 'lifetime', code: '1001' },
+    '/expired': { by: 'gateway', reason: 'expired', code: '1008' },
     '/silent': { by: 'client', reason: 'ping-timeout', code: '1006' },
     '/stalled': { by: 'client', reason: 'stalled', code: '1006' },
     '/closed': { by: 'gateway', reason: 'application', code: '3xxx' },
@@ -128,9 +136,10 @@ t.test('sessions by every kind of ending', async t => {
       socket.on('error', () => {})
       await actions[path]?.(socket)
     }
-    const found = await until(samples => samples.value('sluice_websocket_sessions_ended_total', { route: path, ...labels }) !== undefined)
-    t.equal(found.value('sluice_websocket_sessions_ended_total', { route: path }), path === '/rebalanced' ? 2 : 1, `${path}: ${labels.reason}`)
-    t.equal(found.value('sluice_websocket_session_duration_seconds_count', { route: path }), path === '/rebalanced' ? 2 : 1)
+    const count = path === '/rebalanced' ? 2 : 1
+    const found = await until(samples => samples.value('sluice_websocket_sessions_ended_total', { route: path, ...labels }) === count)
+    t.equal(found.value('sluice_websocket_sessions_ended_total', { route: path }), count, `${path}: ${labels.reason}`)
+    t.equal(found.value('sluice_websocket_session_duration_seconds_count', { route: path }), count)
     t.equal(found.value('sluice_websocket_sessions', { route: path }), path === '/rebalanced' ? 2 : 0)
   }
   t.ok((await metrics()).value('sluice_websocket_stalled_seconds_total', { route: '/stalled', direction: 'target_to_client' })! >= 0.1)

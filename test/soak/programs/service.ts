@@ -1,3 +1,4 @@
+import { monitorEventLoopDelay } from 'node:perf_hooks'
 import type { GatewayConfig } from '../../../src/options/index.js'
 import { createGateway, type GatewayServer } from '../../../src/service/gateway.js'
 import { serve } from '../program.js'
@@ -6,6 +7,7 @@ import { usage } from '../usage.js'
 /** The service of a soak test, in a process of its own. */
 
 let gateway: GatewayServer
+const delay = monitorEventLoopDelay({ resolution: 1 })
 
 const answers = {
   /** Listens; gives the port. */
@@ -28,6 +30,17 @@ const answers = {
   sessions (): number {
     return gateway.app.gateway.sessions.size
   },
+
+  /** How long the event loop has stood still at the most since this was last asked, in milliseconds. */
+  longestStall (): number {
+    const longest = Math.max(delay.max / 1e6 - 1, 0)
+    delay.enable()
+    delay.reset()
+    return longest
+  },
+
+  /** The address of the admin listener. */
+  admin: () => gateway.adminAddress!,
 
   usage,
 
