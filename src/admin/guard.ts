@@ -42,7 +42,7 @@ function isOriginOf (origin: string, host: string): boolean {
 }
 
 function shows (authorization: string | undefined, token: string): boolean {
-  const [, scheme = '', value = ''] = /^(\S+) +(.+)$/.exec(authorization ?? '') ?? []
+  const [, scheme = '', value = ''] = /^(\S+) +(\S.*)$/.exec(authorization ?? '') ?? []
   switch (scheme.toLowerCase()) {
     case 'bearer': return isSame(value, token)
     case 'basic': {

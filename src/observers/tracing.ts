@@ -7,7 +7,7 @@ import { TracingOptions } from '../options/index.js'
 import type { HeaderList } from '../message/headers.js'
 import type { Exchange, Outcome } from '../proxy/exchange.js'
 import type { Observer } from '../proxy/observer.js'
-import type { SessionEnd, SessionRequest } from '../types.js'
+import type { SessionEnd } from '../types.js'
 import type { TargetAddress } from '../net/target-address.js'
 import { redactedProtocol, redactUrl, type RedactUrl } from './redaction.js'
 
@@ -220,7 +220,7 @@ export class Tracing implements Observer {
       'client.address': request.ip,
       'user_agent.original': headers['user-agent'],
       'sluice.kind': kind,
-      'sluice.request.id': (request as SessionRequest).id
+      'sluice.request.id': request.id
     })
   }
 

@@ -9,7 +9,7 @@ import { echoBackend, httpBackend } from '../helpers/backends.js'
 import { startCommand, type Command } from '../helpers/command.js'
 import { samplesOf, type Samples } from '../helpers/metrics.js'
 import { CLI } from '../helpers/outputs.js'
-import { freePort } from '../helpers/raw-target.js'
+import { freePort, refusingPort } from '../helpers/raw-target.js'
 import { closed, openSocket, refusal } from '../helpers/sockets.js'
 import { temporaryFolder } from '../helpers/temporary-folder.js'
 
@@ -165,7 +165,7 @@ t.test('refusals, retries, ejections and reloads', async t => {
   const refusing = await httpBackend(t, (_request, response) => response.end())
   refusing.server.on('upgrade', (_request, socket) => { socket.end('HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n') })
   const { url: target } = await echoBackend(t)
-  const dead = `http://127.0.0.1:${await freePort()}`
+  const dead = `http://127.0.0.1:${await refusingPort()}`
   const config = {
     upstreams: { refusing: { targets: [refusing.url] }, pair: { targets: [dead, target], balance: 'first', passiveHealth: { failures: 2, ejectFor: 60_000 } }, dead: { targets: [dead], passiveHealth: false } },
     routes: [

@@ -16,12 +16,12 @@ const MOST = 65_536
  */
 export class LogLines {
   readonly #output: LogOutput
-  readonly #format: ((line: string) => string) | undefined
+  readonly #format: LineFormat | undefined
   #text = ''
   #scheduled = false
 
-  /** @param format Makes a line for people of one that is JSON. Default: it stays as it is. */
-  constructor (output: LogOutput, format?: (line: string) => string) {
+  /** @param format Default: lines stay as they are. */
+  constructor (output: LogOutput, format?: LineFormat) {
     this.#output = output
     this.#format = format
     process.on('exit', this.flush)
@@ -56,16 +56,24 @@ export class LogLines {
   }
 }
 
+/** Makes a line for people of one that is JSON. */
+export type LineFormat = (line: string) => string
+
 /** A file to which lines are appended. Nothing that happens to it ends the process. */
 export class LogFile implements LogOutput {
   readonly #path: string
+  readonly #format: LineFormat
   #fd: number
   #lost = 0
   #reason = ''
 
-  /** @throws Node's error when it cannot be opened. */
-  constructor (path: string) {
+  /**
+   * @param format That of the lines. Default: they are JSON.
+   * @throws Node's error when it cannot be opened.
+   */
+  constructor (path: string, format: LineFormat = line => line) {
     this.#path = path
+    this.#format = format
     this.#fd = openSync(path, 'a')
   }
 
@@ -73,7 +81,7 @@ export class LogFile implements LogOutput {
     try {
       // What was lost is reported before anything else is written.
       if (this.#lost > 0) {
-        writeAll(this.#fd, `${JSON.stringify({ level: 50, time: Date.now(), pid: process.pid, msg: `${this.#lost} line(s) of the log were lost: ${this.#reason}` })}\n`)
+        writeAll(this.#fd, this.#format(`${JSON.stringify({ level: 50, time: Date.now(), pid: process.pid, msg: `${this.#lost} line(s) of the log were lost: ${this.#reason}` })}\n`))
         this.#lost = 0
       }
       writeAll(this.#fd, text)

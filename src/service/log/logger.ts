@@ -28,14 +28,15 @@ export class ServiceLog {
    */
   constructor ({ logFile, logFormat }: Pick<GatewayConfig, 'logFile' | 'logFormat'> = {}, output: LogOutput = process.stdout) {
     surviveOutput(output)
+    const isTerminal = logFile === undefined && output.isTTY === true
+    const isText = (logFormat ?? (isTerminal ? 'text' : 'json')) === 'text'
+    const format = isText ? textLines(wantsColours(isTerminal)) : undefined
     try {
-      this.#file = logFile === undefined ? undefined : new LogFile(logFile)
+      this.#file = logFile === undefined ? undefined : new LogFile(logFile, format)
     } catch (error) {
       throw new ConfigInvalidError(`logFile: ${(error as Error).message}`)
     }
-    const isTerminal = this.#file === undefined && output.isTTY === true
-    const isText = (logFormat ?? (isTerminal ? 'text' : 'json')) === 'text'
-    this.#lines = new LogLines(this.#file ?? output, isText ? textLines(wantsColours(isTerminal)) : undefined)
+    this.#lines = new LogLines(this.#file ?? output, format)
   }
 
   /** Fastify's option `logger`: pino, with lines for this log. */

@@ -104,6 +104,12 @@ t.test('a file that is full, or was closed, ends nothing, and what was lost is t
   const [, told, last] = readFileSync(path, 'utf8').trim().split('\n')
   t.match(JSON.parse(told!), { level: 50, msg: /^2 line\(s\) of the log were lost: / })
   t.equal(last, 'four')
+  const text = new LogFile(`${path}.txt`, textLines(false))
+  text.close()
+  text.write('lost\n')
+  text.reopen()
+  text.write('five\n')
+  t.match(readFileSync(`${path}.txt`, 'utf8'), /^\[.*\] ERROR: 1 line\(s\) of the log were lost: .*\nfive\n$/)
 })
 
 t.test('a file that cannot be opened is a mistake in the configuration', async t => {
