@@ -11,7 +11,7 @@ interface PanelOptions {
   unit?: string
   /** PromQL by the name of the line in the legend. */
   queries: Record<string, string>
-  type?: 'timeseries' | 'stat' | 'table' | 'heatmap'
+  type?: 'timeseries' | 'stat' | 'heatmap'
   /** Of 24 columns. */
   width?: number
   stack?: boolean
@@ -101,7 +101,7 @@ const ROWS: Array<{ title: string, panels: PanelOptions[] }> = [
   }
 ]
 
-const HEIGHT = { stat: 4, timeseries: 8, table: 8, heatmap: 8 }
+const HEIGHT = { stat: 4, timeseries: 8, heatmap: 8 }
 const DATASOURCE = { type: 'prometheus', uid: '${datasource}' } // eslint-disable-line no-template-curly-in-string -- Grafana fills it in.
 
 /** The text of the dashboard's file. */

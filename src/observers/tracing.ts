@@ -82,8 +82,13 @@ export class Tracing implements Observer {
     const sdk = (provider instanceof this.#api.ProxyTracerProvider ? provider.getDelegate() : provider) as { forceFlush?: () => Promise<void> }
     let timer: NodeJS.Timeout | undefined
     const timeout = new Promise<void>(resolve => { timer = setTimeout(resolve, FLUSH_TIMEOUT) })
-    await Promise.race([Promise.resolve(sdk.forceFlush?.()).catch(() => {}), timeout])
-    clearTimeout(timer)
+    try {
+      await Promise.race([sdk.forceFlush?.(), timeout])
+    } catch {
+      // The SDK has reported it.
+    } finally {
+      clearTimeout(timer)
+    }
   }
 
   onStart (exchange: Exchange): void {

@@ -16,7 +16,7 @@ const DISCOVERY_TIMEOUT = 5_000
 export class UpstreamRegistry {
   readonly #endpoints: Endpoints
   readonly #declared = new Map<string, Upstream>()
-  /** Those at URLs that routes name. */
+  /** Those at URLs that routes name, by each way to write them. */
   readonly #ofRoutes = new Map<string, Upstream>()
   /** Those at URLs that functions have named. */
   readonly #anonymous = new Map<string, Upstream>()
@@ -48,9 +48,10 @@ export class UpstreamRegistry {
    */
   keep (url: string): void {
     if (this.#ofRoutes.has(url)) return
-    // The same one may be written in several ways.
+    // The same one may be written in several ways, and is found by each of them and by its name.
     const { url: name } = parseTarget(url)
-    this.#ofRoutes.set(url, [...this.#ofRoutes.values()].find(upstream => upstream.name === name) ?? this.#at(url))
+    const upstream = this.#ofRoutes.get(name) ?? this.#at(url)
+    this.#ofRoutes.set(name, upstream).set(url, upstream)
   }
 
   /** Whether `upstream` is a URL, not a name. */

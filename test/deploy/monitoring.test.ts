@@ -3,9 +3,8 @@ import t, { type Test } from 'tap'
 import { DASHBOARD_FILE, grafanaDashboard } from '../../scripts/grafana-dashboard.js'
 import { metrics } from '../../src/observers/metrics.js'
 import { alerts, dashboard, panels, queries } from '../helpers/monitoring.js'
-import { echoBackend, gatewayApp } from '../helpers/backends.js'
-import { samplesOf } from '../helpers/metrics.js'
-import { closed, openSocket } from '../helpers/sockets.js'
+import { samplesOf, usedGateway } from '../helpers/metrics.js'
+import { closed } from '../helpers/sockets.js'
 
 /*
  * Issue 11: the dashboard and the alerts ask for metrics that exist, by labels that exist.
@@ -24,12 +23,7 @@ const expressions = [...queries.map(({ expr }) => expr), ...alerts.map(({ expr }
 
 /** The metrics of a gateway that has had a bit of everything: names of samples with their labels, and of families. */
 async function collected (t: Test): Promise<{ labels: Map<string, Set<string>>, families: string[] }> {
-  const backend = await echoBackend(t)
-  const app = await gatewayApp(t)
-  app.proxy('/*', { upstream: backend.url, websocket: true })
-  const url = await app.listen({ port: 0 })
-  await (await fetch(url)).text()
-  const socket = await openSocket(url)
+  const { app, socket } = await usedGateway(t)
   const ended = new Promise<void>(resolve => app.gateway.observe({ onEnd: () => resolve() }))
   socket.close()
   await closed(socket)

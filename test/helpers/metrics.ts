@@ -1,3 +1,22 @@
+import type { FastifyInstance } from 'fastify'
+import type { Test } from 'tap'
+import type { WebSocket } from 'ws'
+import { echoBackend, gatewayApp } from './backends.js'
+import { openSocket } from './sockets.js'
+
+/** A gateway that has served a request, and has a session. */
+export async function usedGateway (t: Test, setup: (app: FastifyInstance) => unknown = () => {}): Promise<{ app: FastifyInstance, socket: WebSocket }> {
+  const backend = await echoBackend(t)
+  const app = await gatewayApp(t)
+  await setup(app)
+  app.proxy('/*', { upstream: backend.url, websocket: true })
+  const url = await app.listen({ port: 0 })
+  await (await fetch(url)).text()
+  const socket = await openSocket(url)
+  t.teardown(() => socket.terminate())
+  return { app, socket }
+}
+
 /** Metrics in the text format of Prometheus. */
 export interface Samples {
   readonly text: string

@@ -138,8 +138,8 @@ t.test('close codes that peers make up are folded', async t => {
 t.test('an upstream that routes name by its URL has its target there, once, however it is written', async t => {
   const backend = await echoBackend(t)
   const app = await gatewayApp(t)
-  app.proxy('/a', { upstream: backend.url })
-  app.proxy('/b', { upstream: `${backend.url}/` })
+  app.proxy('/a', { upstream: `${backend.url}/` })
+  app.proxy('/b', { upstream: backend.url.replace('http', 'HTTP') })
   await app.ready()
   const text = await metrics(app.gateway).metrics()
   t.strictSame(text.match(/^sluice_target_up.*$/gm), [`sluice_target_up{upstream="${backend.url}",target="${backend.url}"} 1`])

@@ -1,4 +1,6 @@
 import { EventEmitter, once } from 'node:events'
+import { createServer } from 'node:http'
+import { join } from 'node:path'
 import { FastifyOtelInstrumentation } from '@fastify/otel'
 import { context, propagation, SpanKind, SpanStatusCode, trace, type HrTime } from '@opentelemetry/api'
 import { InMemorySpanExporter, NodeTracerProvider, SimpleSpanProcessor, type ReadableSpan } from '@opentelemetry/sdk-trace-node'
@@ -11,6 +13,7 @@ import { ask } from '../helpers/ask.js'
 import { echoBackend, gatewayApp, httpBackend, type Seen } from '../helpers/backends.js'
 import { refusingPort } from '../helpers/raw-target.js'
 import { closed, nextMessage, openSocket, refusal } from '../helpers/sockets.js'
+import { temporaryFolder } from '../helpers/temporary-folder.js'
 
 const CLIENT_TRACE = '0af7651916cd43dd8448eb211c80319c'
 const CLIENT_SPAN = 'b7ad6b7169203331'
@@ -257,6 +260,19 @@ t.test('beside @fastify/otel: its span of the request is the parent, on both leg
     const parent = spans().find(other => other.spanContext().spanId === span.parentSpanContext?.spanId)
     t.equal(parent?.instrumentationScope.name, '@fastify/otel')
   }
+})
+
+t.test('a target at a Unix socket has a path, and no URL', async t => {
+  const path = join(await temporaryFolder(t), 'socket')
+  const server = createServer((_request, response) => { response.end('ok') })
+  await new Promise<void>(resolve => server.listen(path, resolve))
+  t.teardown(() => { server.close().closeAllConnections() })
+  const { url, ended } = await start(t, [`unix:${path}`])
+  t.equal((await ask(`${url}/app/page`)).status, 200)
+  await ended()
+  const { attributes } = named('GET')
+  t.match(attributes, { 'server.address': path, 'network.transport': 'unix', 'http.response.status_code': 200 })
+  t.notOk('url.full' in attributes || 'server.port' in attributes)
 })
 
 t.test('an SDK that samples nothing: the context goes on, marked so', async t => {

@@ -2,7 +2,7 @@ import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { stringify } from 'yaml'
 import t, { type Test } from 'tap'
-import { echoBackend, type Seen } from '../helpers/backends.js'
+import { echoBackend, httpBackend, type Seen } from '../helpers/backends.js'
 import { startCommand, type Command } from '../helpers/command.js'
 import { otlpReceiver, type OtlpReceiver } from '../helpers/otlp-receiver.js'
 import { CLI } from '../helpers/outputs.js'
@@ -23,7 +23,7 @@ new NodeTracerProvider({ spanProcessors: [new BatchSpanProcessor(new OTLPTraceEx
 
 interface Service { command: Command, url: string, write (config: object): Promise<void> }
 
-async function start (t: Test, config: object, receiver: OtlpReceiver, delay: number): Promise<Service> {
+async function start (t: Test, config: object, receiver: Pick<OtlpReceiver, 'url'>, delay: number): Promise<Service> {
   const folder = t.testdir({ 'tracing.js': INSTRUMENTATION, 'package.json': '{ "type": "module" }' })
   const file = join(folder, 'sluice.yaml')
   const write = (config: object): Promise<void> => writeFile(file, stringify({ listen: { port: 0 }, ...config }))
@@ -66,6 +66,15 @@ t.test('what the stop ends is exported before the process ends', async t => {
   t.equal((await over).code, 1012)
   t.equal(await command.ended, 0)
   t.match(receiver.spans.find(({ name }) => name === 'WebSocket /*')?.attributes, { 'sluice.by': 'gateway', 'sluice.reason': 'drain', 'sluice.session.close_code': 1012 })
+})
+
+t.test('a receiver that never responds holds up the stop for a while, and not for ever', async t => {
+  const { url: address } = await httpBackend(t, request => { request.resume() })
+  const backend = await echoBackend(t)
+  const { url, command } = await start(t, { tracing: true, upstreams: { app: { targets: [backend.url] } }, routes: [{ url: '/*', upstream: 'app' }] }, { url: address }, 600_000)
+  await (await fetch(url)).text()
+  command.kill('SIGTERM')
+  t.equal(await command.ended, 0)
 })
 
 t.test('a reload switches it on, and off again', async t => {

@@ -27,22 +27,25 @@ export function accessLines (logger: FastifyBaseLogger, lines: LogLines, redact:
     const pino = log as Pino
     return pino[stream] === lines ? pino[bindings] as string : undefined
   }
-  const write = (log: FastifyBaseLogger, level: LineLevel, bound: string, fields: string, text: string): void => {
-    if ((log as Pino).isLevelEnabled(level)) lines.write(`{"level":${VALUES[level]},"time":${Date.now()}${bound},${fields},"msg":"${text}"}\n`)
+  const write = (level: LineLevel, bound: string, fields: string, text: string): void => {
+    lines.write(`{"level":${VALUES[level]},"time":${Date.now()}${bound},${fields},"msg":"${text}"}\n`)
   }
   return {
     request (exchange, outcome, text) {
       const bound = bindingsOf(exchange.log)
-      const fields = bound === undefined ? undefined : requestText(exchange, outcome)
+      if (bound === undefined) return false
+      // Nothing is made of what is not logged.
+      if (!(exchange.log as Pino).isLevelEnabled('info')) return true
+      const fields = requestText(exchange, outcome)
       if (fields === undefined) return false
-      write(exchange.log, 'info', bound!, fields, text)
+      write('info', bound, fields, text)
       return true
     },
     line (log, level, line, text) {
       const bound = bindingsOf(log)
       // An error has a serializer of its own.
       if (bound === undefined || line.err !== undefined) log[level](line, text)
-      else write(log, level, bound, JSON.stringify({ ...line, req: serializedRequest(line.req, redact) }).slice(1, -1), text)
+      else if ((log as Pino).isLevelEnabled(level)) write(level, bound, JSON.stringify({ ...line, req: serializedRequest(line.req, redact) }).slice(1, -1), text)
     }
   }
 }

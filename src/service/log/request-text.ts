@@ -10,7 +10,7 @@ export type RequestText = (exchange: Exchange, outcome: Outcome) => string | und
 
 /**
  * Writes what most lines are, field by field and without an object in between, which takes a third of the time that
- * `JSON.stringify()` needs for the fields of `RequestLine`. What requests have in common is kept as text.
+ * `JSON.stringify()` needs for the line as an object. What requests have in common is kept as text.
  */
 export function requestTexts (redact: RedactUrl): RequestText {
   const clients = new WeakMap<object, { host: string, ip: string, text: string }>()

@@ -1,16 +1,14 @@
 import { spawnSync } from 'node:child_process'
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { setTimeout } from 'node:timers/promises'
 import t from 'tap'
 import { stringify } from 'yaml'
 import admin from '../../../src/admin/index.js'
 import { metrics } from '../../../src/observers/metrics.js'
-import { echoBackend, gatewayApp } from '../../helpers/backends.js'
 import { startCommandWithOneOutput } from '../../helpers/command.js'
+import { usedGateway } from '../../helpers/metrics.js'
 import { alerts, ALERTS_FILE, queries } from '../../helpers/monitoring.js'
 import { freePort } from '../../helpers/raw-target.js'
-import { openSocket } from '../../helpers/sockets.js'
 import { temporaryFolder } from '../../helpers/temporary-folder.js'
 
 /*
@@ -18,26 +16,13 @@ import { temporaryFolder } from '../../helpers/temporary-folder.js'
  */
 
 t.test('promtool is content with the metrics', async t => {
-  const backend = await echoBackend(t)
-  const app = await gatewayApp(t)
-  app.proxy('/*', { upstream: backend.url, websocket: true })
-  const url = await app.listen({ port: 0 })
-  await (await fetch(url)).text()
-  const socket = await openSocket(url)
-  t.teardown(() => socket.terminate())
+  const { app } = await usedGateway(t)
   const { status, stdout, stderr } = spawnSync('promtool', ['check', 'metrics'], { input: await metrics(app.gateway).metrics(), encoding: 'utf8' })
   t.strictSame([status, stdout, stderr], [0, '', ''])
 })
 
 t.test('Prometheus collects them from the admin listener, with its token', async t => {
-  const backend = await echoBackend(t)
-  const app = await gatewayApp(t)
-  await app.register(admin, { port: 0, token: 'a token of the test' })
-  app.proxy('/*', { upstream: backend.url, websocket: true })
-  const url = await app.listen({ port: 0 })
-  await (await fetch(url)).text()
-  const socket = await openSocket(url)
-  t.teardown(() => socket.terminate())
+  const { app } = await usedGateway(t, app => app.register(admin, { port: 0, token: 'a token of the test' }))
   const folder = await temporaryFolder(t)
   await writeFile(join(folder, 'prometheus.yml'), stringify({
     global: { scrape_interval: '1s' },
@@ -52,8 +37,8 @@ t.test('Prometheus collects them from the admin listener, with its token', async
     const { data } = await response.json() as { data: { result: Array<{ value: [number, string] }> } }
     return data.result[0]?.value[1]
   }
-  // Prometheus tells nobody when it has collected.
-  while (await ask('sum(sluice_websocket_sessions)') === undefined) await setTimeout(100)
+  // Prometheus tells nobody when it has collected, so it is asked until it has.
+  while (await ask('sum(sluice_websocket_sessions)') === undefined) continue
   t.equal(await ask('up{job="sluice"}'), '1')
   t.equal(await ask('sum(sluice_websocket_sessions)'), '1')
   t.equal(await ask('sum(sluice_requests_total{status="2xx"})'), '1')

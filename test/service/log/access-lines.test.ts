@@ -39,6 +39,15 @@ t.test('the short way writes what the logger would', async t => {
   t.same(both(t, logger => logger.child({}, { level: 'warn' })), [[''], ['']], 'a level that is not logged')
 })
 
+t.test('of a request that is not logged no text is made', async t => {
+  const lines = new LogLines({ write: text => t.fail(text) })
+  t.teardown(() => lines.close())
+  const { log } = fastify({ logger: { ...redactedLogs(), level: 'warn', stream: lines } } as object)
+  const request = new Proxy({}, { get: () => t.fail('nobody asks for it') }) as Exchange['request']
+  t.equal(accessLines(log, lines, redactUrl())!.request(exchangeOf({ log, request }), OUTCOME, 'request completed'), true)
+  lines.flush()
+})
+
 t.test('where it cannot be taken, the logger writes the line', async t => {
   const lines = new LogLines({ write: () => t.fail('not to these lines') })
   t.teardown(() => lines.close())
