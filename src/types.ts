@@ -119,3 +119,10 @@ export interface RouteStatus {
   /** Whether it lets WebSockets through. */
   readonly websocket: boolean
 }
+
+/** What became of a reload, or of another thing that the service was asked to do. */
+export interface ReloadOutcome {
+  ok: boolean
+  /** For people: what has changed, or what is wrong, a line for each problem. */
+  text: string
+}

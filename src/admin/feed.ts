@@ -1,12 +1,11 @@
 import type { WebSocket } from '@fastify/websocket'
 import { Type, type Static } from '@sinclair/typebox'
 import { Value } from '@sinclair/typebox/value'
-import type { AdminHost } from './host.js'
-import type { RecentEvent, RecentEvents } from './recent-events.js'
+import type { RecentEvent } from './recent-events.js'
 import { routeRow } from './route-list.js'
 import type { Sampler } from './sampler.js'
-import { listSessions, SessionFilter, SessionOrder, type SessionView } from './session-list.js'
-import { upstreamRow } from './upstream-list.js'
+import { SessionFilter, SessionOrder, type SessionView } from './session-list.js'
+import type { AdminSource } from './source.js'
 
 /** What a page asks to see of the sessions. */
 const View = Type.Object({
@@ -27,10 +26,24 @@ const PATIENCE = 30
 
 /** What all feeds read from. */
 export interface FeedSources {
-  readonly host: AdminHost
+  readonly source: AdminSource
   readonly sampler: Sampler
-  readonly events: RecentEvents
   readonly version: string
+}
+
+/** Messages that are made once for all pages, as their texts. */
+export interface FeedLists {
+  routes: string
+  upstreams: string
+}
+
+/** @returns The lists as they are now. */
+export async function feedLists (source: AdminSource, sampler: Sampler): Promise<FeedLists> {
+  const [routes, upstreams] = await Promise.all([source.routes(), source.upstreams()])
+  return {
+    routes: JSON.stringify({ type: 'routes', routes: routes.map(route => routeRow(route, sampler.routes.get(route.url))) }),
+    upstreams: JSON.stringify({ type: 'upstreams', upstreams })
+  }
 }
 
 /** A status page that is open, and what it is sent: everything once, and then what is new, once a second. */
@@ -51,8 +64,8 @@ export class Feed {
     socket.on('message', data => { this.#onMessage(String(data)) })
     // 'close' follows.
     socket.on('error', () => {})
-    const { sampler, events, version, host } = sources
-    this.#send({ type: 'hello', version, startedAt: host.gateway.counters.startedAt, points: sampler.points, events: events.list() })
+    const { sampler, version, source } = sources
+    this.#send({ type: 'hello', version, startedAt: source.startedAt, points: sampler.points, events: source.events() })
     this.sample([])
   }
 
@@ -63,14 +76,17 @@ export class Feed {
       return
     }
     this.#stalled = 0
-    const { host, sampler } = this.#sources
+    const { source, sampler } = this.#sources
     for (const event of events) this.#send({ type: 'event', event })
     const point = sampler.points.at(-1)
-    const { lastAt, ok, succeeded, failed } = host.gateway.counters.reloads
-    if (point !== undefined) this.#send({ type: 'tick', point, state: host.state, reload: succeeded + failed === 0 ? null : { at: lastAt, ok } })
-    this.#sendIfNew('routes', host.gateway.routes.list().map(route => routeRow(route, sampler.routes.get(route.url))))
-    this.#sendIfNew('upstreams', host.gateway.upstreams.list().map(upstreamRow))
+    if (point !== undefined) this.#send({ type: 'tick', point, state: source.state, reload: source.lastReload ?? null, workers: source.workers ?? null })
     this.#listSessions()
+  }
+
+  /** Sends the lists that have changed. */
+  show ({ routes, upstreams }: FeedLists): void {
+    this.#sendIfNew('routes', routes)
+    this.#sendIfNew('upstreams', upstreams)
   }
 
   /** Ends it at once: a page that does not respond to the Close must hold nothing up. */
@@ -99,19 +115,17 @@ export class Feed {
     this.#again = this.#listing
     if (this.#listing) return
     this.#listing = true
-    const { host: { gateway, log }, sampler } = this.#sources
+    const { source } = this.#sources
     const view = this.#view
-    const all = gateway.sessions.list()
-    listSessions(all, sampler.rates, view).then(({ matching, sessions }) => {
-      this.#send({ type: 'sessions', total: all.length, matching, offset: view.offset, sessions })
-    }).catch((err: unknown) => log.error({ err }, 'the sessions for the status page could not be listed')).finally(() => {
+    source.listSessions(view).then(page => {
+      this.#send({ type: 'sessions', offset: view.offset, ...page })
+    }).catch((err: unknown) => source.log.error({ err }, 'the sessions for the status page could not be listed')).finally(() => {
       this.#listing = false
       if (this.#again) this.#listSessions()
     })
   }
 
-  #sendIfNew (name: 'routes' | 'upstreams', rows: object[]): void {
-    const text = JSON.stringify({ type: name, [name]: rows })
+  #sendIfNew (name: keyof FeedLists, text: string): void {
     if (text === this.#last.get(name) || !this.#isReading) return
     this.#last.set(name, text)
     this.#socket.send(text)

@@ -3,6 +3,7 @@ import fastifyPlugin from 'fastify-plugin'
 import { OptionsInvalidError } from '../errors.js'
 import { AdminOptions } from '../options/index.js'
 import { validated } from '../options/validate.js'
+import { LocalSource } from './local-source.js'
 import { adminFault } from './options.js'
 import { AdminServer } from './server.js'
 
@@ -26,7 +27,7 @@ const plugin: FastifyPluginAsync<AdminOptions> = async (app, given) => {
     }
   })
   app.addHook('onReady', async () => {
-    server = await AdminServer.open({
+    server = await AdminServer.open(new LocalSource({
       gateway: app.gateway,
       log: app.log,
       config: undefined,
@@ -37,7 +38,7 @@ const plugin: FastifyPluginAsync<AdminOptions> = async (app, given) => {
       },
       observe: observer => app.gateway.observe(observer),
       onReload: () => () => {}
-    }, options)
+    }), options)
   })
   app.addHook('onClose', async () => { await server?.close() })
 }

@@ -8,7 +8,7 @@ import { DrainingError, type GatewayError } from '../errors.js'
 /** Something that an operator may want to know of. */
 export const RecentEvent = Type.Object({
   at: Type.Integer({ description: 'When it last happened, in milliseconds since 1970.' }),
-  kind: Type.Union([Type.Literal('error'), Type.Literal('target'), Type.Literal('reload'), Type.Literal('session')]),
+  kind: Type.Union([Type.Literal('error'), Type.Literal('target'), Type.Literal('reload'), Type.Literal('session'), Type.Literal('worker')]),
   level: Type.Union([Type.Literal('info'), Type.Literal('warn'), Type.Literal('error')]),
   text: Type.String(),
   route: Type.Optional(Type.String()),
@@ -29,7 +29,8 @@ const NOTABLE: ReadonlySet<EndReason> = new Set<EndReason>(['protocol-error', 't
 export class RecentEvents implements Observer {
   /** By what makes them the same; the one that happened last comes last. */
   readonly #events = new Map<string, RecentEvent>()
-  #fresh = new Set<RecentEvent>()
+  /** Those that have happened since they were last taken, and how often. */
+  #fresh = new Map<RecentEvent, number>()
 
   /** The newest first. */
   list (): RecentEvent[] {
@@ -39,9 +40,23 @@ export class RecentEvents implements Observer {
 
   /** Those that have happened since they were last taken: a storm of errors is one for each second. */
   takeFresh (): RecentEvent[] {
-    const fresh = [...this.#fresh]
-    this.#fresh = new Set()
+    return [...this.#takeFresh().keys()]
+  }
+
+  /** The same, counting only how often each has happened since. */
+  takeIncrements (): RecentEvent[] {
+    return [...this.#takeFresh()].map(([event, count]) => ({ ...event, count }))
+  }
+
+  #takeFresh (): Map<RecentEvent, number> {
+    const fresh = this.#fresh
+    this.#fresh = new Map()
     return fresh
+  }
+
+  /** Adds what has happened elsewhere, so often. */
+  add ({ at, count, ...event }: RecentEvent): void {
+    this.#note(event, count, at)
   }
 
   onEnd ({ route, upstream, targetUrl, request: { method } }: Exchange, { by, reason, status, error, session }: Outcome): void {
@@ -64,15 +79,19 @@ export class RecentEvents implements Observer {
     this.#note({ kind: 'reload', level: ok ? 'info' : 'error', text })
   }
 
-  #note (given: Omit<RecentEvent, 'at' | 'count'>): void {
+  noteWorker (level: RecentEvent['level'], text: string): void {
+    this.#note({ kind: 'worker', level, text })
+  }
+
+  #note (given: Omit<RecentEvent, 'at' | 'count'>, times = 1, at = Date.now()): void {
     const { kind, text, route, upstream, target } = given
     const key = JSON.stringify([kind, text, route, upstream, target])
     const event = this.#events.get(key) ?? { at: 0, ...given, count: 0 }
-    event.at = Date.now()
-    event.count++
+    event.at = Math.max(event.at, at)
+    event.count += times
     this.#events.delete(key)
     this.#events.set(key, event)
-    this.#fresh.add(event)
+    this.#fresh.set(event, (this.#fresh.get(event) ?? 0) + times)
     this.#forget()
   }
 

@@ -7,14 +7,13 @@ import { version } from '../manifest.js'
 import type { AdminOptions } from '../options/index.js'
 import { adminAddress, listenAt } from './address.js'
 import { serveApi } from './api.js'
-import { Feed } from './feed.js'
+import { Feed, feedLists, type FeedSources } from './feed.js'
 import { checkAccess, type Access } from './guard.js'
 import { serveHealth } from './health.js'
-import type { AdminHost } from './host.js'
 import { serveMetrics } from './metrics.js'
 import { servePage } from './page-files.js'
-import { RecentEvents } from './recent-events.js'
 import { Sampler } from './sampler.js'
+import type { AdminSource } from './source.js'
 
 /** Status pages at a time. */
 const MOST_FEEDS = 32
@@ -38,9 +37,12 @@ export class AdminServer {
   readonly #app: FastifyInstance
   readonly #admin: Admin
 
-  /** @throws {Error} when the address cannot be had. */
-  static async open (host: AdminHost, options: AdminOptions): Promise<AdminServer> {
-    const admin = new Admin(host, options)
+  /**
+   * @param source What it shows and changes; closed with it.
+   * @throws {Error} when the address cannot be had.
+   */
+  static async open (source: AdminSource, options: AdminOptions): Promise<AdminServer> {
+    const admin = new Admin(source, options)
     let app: FastifyInstance | undefined
     try {
       app = await adminApp(admin)
@@ -73,39 +75,38 @@ export class AdminServer {
 }
 
 /** What the routes of an admin listener share. */
-class Admin implements Access {
-  readonly host: AdminHost
+class Admin implements Access, FeedSources {
+  readonly source: AdminSource
   readonly version = version()
-  readonly events = new RecentEvents()
   readonly sampler: Sampler
   readonly feeds = new Set<Feed>()
   token: string | undefined
   readonly isSocket: boolean
-  readonly #stops: Array<() => void>
 
-  constructor (host: AdminHost, { token, socketPath }: AdminOptions) {
-    this.host = host
+  constructor (source: AdminSource, { token, socketPath }: AdminOptions) {
+    this.source = source
     this.token = token
     this.isSocket = socketPath !== undefined
-    this.sampler = new Sampler(host, () => {
-      const fresh = this.events.takeFresh()
-      for (const feed of this.feeds) feed.sample(fresh)
+    this.sampler = new Sampler(source, async (_point, { events }) => {
+      if (this.feeds.size === 0) return
+      for (const feed of this.feeds) feed.sample(events)
+      const lists = await feedLists(source, this.sampler)
+      for (const feed of this.feeds) feed.show(lists)
     })
-    this.#stops = [host.observe(this.events), host.onReload((ok, text) => this.events.noteReload(ok, text))]
   }
 
   close (): void {
     this.sampler.close()
     for (const feed of this.feeds) feed.close()
-    for (const stop of this.#stops) stop()
+    this.source.close()
   }
 }
 
 async function adminApp (admin: Admin): Promise<FastifyInstance> {
-  const { host } = admin
+  const { source } = admin
   const { LogController } = fastifyModule as Partial<typeof fastifyModule>
   const app = fastifyModule.fastify({
-    loggerInstance: host.log,
+    loggerInstance: source.log,
     ...LogController === undefined ? { disableRequestLogging: true } : { logController: new LogController({ disableRequestLogging: true }) },
     bodyLimit: 65_536,
     requestTimeout: 10_000,
@@ -129,8 +130,8 @@ async function adminApp (admin: Admin): Promise<FastifyInstance> {
   await app.register(swagger, { openapi: { info: { title: 'Sluice admin API', version: admin.version }, ...OPENAPI_SECURITY } })
   // Behind the plugin that collects the schemas.
   await app.register(async scope => {
-    serveHealth(scope, host)
-    serveMetrics(scope, host)
+    serveHealth(scope, source)
+    serveMetrics(scope, source)
     serveApi(scope, admin)
     servePage(scope)
     scope.get('/api/openapi.json', { schema: { hide: true } }, () => scope.swagger())
@@ -139,6 +140,7 @@ async function adminApp (admin: Admin): Promise<FastifyInstance> {
       const feed = new Feed(socket, admin)
       admin.feeds.add(feed)
       socket.once('close', () => admin.feeds.delete(feed))
+      feedLists(source, admin.sampler).then(lists => feed.show(lists), err => source.log.error({ err }, 'the lists for the status page could not be made'))
     })
   })
   return app

@@ -1,8 +1,9 @@
 import { isDeepStrictEqual } from 'node:util'
+import type { FastifyBaseLogger } from 'fastify'
 import { adminAddress, type AdminAddress } from '../admin/address.js'
-import type { AdminHost } from '../admin/host.js'
 import { adminFault } from '../admin/options.js'
 import type { AdminServer } from '../admin/server.js'
+import type { AdminSource } from '../admin/source.js'
 import { ConfigInvalidError } from '../errors.js'
 import type { AdminOptions } from '../options/index.js'
 import type { AppParts } from './app.js'
@@ -10,11 +11,14 @@ import type { PreparedChange } from './front/front.js'
 
 /** The admin listener of the service, which goes on over reloads. */
 export class ServiceAdmin {
-  readonly #host: AdminHost
+  readonly #source: () => Promise<AdminSource>
+  readonly #log: () => FastifyBaseLogger
   #open: { server: AdminServer, address: AdminAddress } | undefined
 
-  constructor (host: AdminHost) {
-    this.#host = host
+  /** @param source Gives what it shows and changes, whenever a listener is opened; loaded only then. */
+  constructor (source: () => Promise<AdminSource>, log: () => FastifyBaseLogger) {
+    this.#source = source
+    this.#log = log
   }
 
   /** Where it listens; undefined if it does not. */
@@ -36,14 +40,14 @@ export class ServiceAdmin {
     if (before !== undefined && isDeepStrictEqual(before.address, address)) return { commit: () => before.server.setToken(options.token), discard () {} }
     // Loaded only where it is asked for.
     const { AdminServer } = await import('../admin/server.js')
-    const server = await AdminServer.open(this.#host, options)
+    const server = await AdminServer.open(await this.#source(), options)
     return { commit: () => this.#replace({ server, address }), discard: () => { server.close().catch(() => {}) } }
   }
 
   #replace (next: { server: AdminServer, address: AdminAddress } | undefined): void {
     const before = this.#open
     this.#open = next
-    before?.server.close().catch(err => this.#host.log.error({ err }, 'the admin listener failed to close'))
+    before?.server.close().catch(err => this.#log().error({ err }, 'the admin listener failed to close'))
   }
 
   async close (): Promise<void> {

@@ -4,13 +4,7 @@ import { connect, createServer, type Server } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { ConfigInvalidError, UsageError } from '../errors.js'
-
-/** How a request to a service that runs has ended. */
-export interface ControlResponse {
-  ok: boolean
-  /** For the caller: what has changed, or what is wrong, one line for each problem. */
-  text: string
-}
+import type { ReloadOutcome } from '../types.js'
 
 /** Milliseconds in which a connected client must send its command. */
 const ASK_TIMEOUT = 5_000
@@ -45,7 +39,7 @@ async function ownFolder (): Promise<void> {
  * @param pidFile Gets the process id. Default: no file.
  * @throws Node's error, when the file or the socket cannot be made.
  */
-export async function openControl (reload: () => Promise<ControlResponse>, pidFile: string | undefined): Promise<() => Promise<void>> {
+export async function openControl (reload: () => Promise<ReloadOutcome>, pidFile: string | undefined): Promise<() => Promise<void>> {
   const path = socketOf(process.pid, pidFile)
   if (pidFile === undefined) {
     if (process.platform !== 'win32') {
@@ -89,7 +83,7 @@ export async function openControl (reload: () => Promise<ControlResponse>, pidFi
  * @throws {UsageError} when it is not said which of several.
  * @throws {ConfigInvalidError} if none is running.
  */
-export async function askToReload ({ pid, pidFile }: { pid?: number, pidFile?: string }): Promise<ControlResponse> {
+export async function askToReload ({ pid, pidFile }: { pid?: number, pidFile?: string }): Promise<ReloadOutcome> {
   if (pid !== undefined && pidFile !== undefined) throw new UsageError('Both --pid and --pid-file are given. Leave one of them out.')
   const chosen = pidFile !== undefined ? await readPidFile(pidFile) : pid ?? await onlyOne()
   const socket = connect({ path: socketOf(chosen, pidFile), allowHalfOpen: true })
@@ -98,7 +92,7 @@ export async function askToReload ({ pid, pidFile }: { pid?: number, pidFile?: s
     socket.end('reload\n')
     let text = ''
     for await (const chunk of socket.setEncoding('utf8')) text += chunk
-    return JSON.parse(text) as ControlResponse
+    return JSON.parse(text) as ReloadOutcome
   } catch (error) {
     throw new ConfigInvalidError(`The service with the process id ${chosen} did not respond (${(error as NodeJS.ErrnoException).code ?? 'it ended'}). Does it run, and as this user?`)
   }

@@ -1,11 +1,12 @@
 import { setTimeout } from 'node:timers/promises'
 import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
 import { ConfigInvalidError } from '../errors.js'
-import type { ServingState } from '../admin/host.js'
+import type { AdminHost, ServingState } from '../admin/host.js'
 import { GatewayState } from '../gateway.js'
 import { pemFiles } from '../net/tls.js'
 import { withDefaults } from '../options/defaults.js'
 import { GatewayConfig } from '../options/index.js'
+import type { ReloadOutcome } from '../types.js'
 import type { UpstreamControl } from '../upstreams/control.js'
 import { adminOptions, ServiceAdmin } from './admin.js'
 import { frontOptions, type AppParts } from './app.js'
@@ -123,7 +124,7 @@ export class RunningGateway {
   /** Whether it serves: not yet, now, or no more. */
   state: ServingState = 'starting'
   /** Puts the configuration in force again, where it can be read again. */
-  readAgain: (() => Promise<{ ok: boolean, text: string }>) | undefined
+  readAgain: (() => Promise<ReloadOutcome>) | undefined
 
   constructor (parts: AppParts) {
     // Certificates that cannot be used are worth knowing at once, and so is an admin listener for everybody.
@@ -135,7 +136,7 @@ export class RunningGateway {
     this.#current.serve()
     this.#front.serve(this.#current.server)
     const running = this
-    this.#admin = new ServiceAdmin({
+    const host: AdminHost = {
       get gateway () { return running.app.gateway },
       get log () { return running.app.log },
       get state () { return running.state },
@@ -146,7 +147,8 @@ export class RunningGateway {
         this.#reloadListeners.add(listener)
         return () => { this.#reloadListeners.delete(listener) }
       }
-    })
+    }
+    this.#admin = new ServiceAdmin(async () => new (await import('../admin/local-source.js')).LocalSource(host), () => this.app.log)
   }
 
   /** Where the admin listener listens; undefined if there is none. */

@@ -2,11 +2,12 @@ import type { Writable } from 'node:stream'
 import closeWithGrace from 'close-with-grace'
 import { UsageError } from '../errors.js'
 import { version } from '../manifest.js'
+import type { ReloadOutcome } from '../types.js'
 import { withDefaults } from '../options/defaults.js'
 import { GatewayConfig } from '../options/index.js'
 import { parseArguments, type Arguments } from './arguments.js'
 import { summaryOf } from './changes.js'
-import { askToReload, openControl, type ControlResponse } from './control.js'
+import { askToReload, openControl } from './control.js'
 import { readEnvironment } from './environment.js'
 import { explainFailure } from './failures.js'
 import { openGateway, type RunningGateway } from './gateway.js'
@@ -114,10 +115,10 @@ async function serve (args: Arguments, read: () => Promise<Settings>): Promise<v
 }
 
 /** Puts what the sources say by now in force. Whoever asks while it is being done gets the result of one further time. */
-function reloader (gateway: RunningGateway, read: () => Promise<Settings>): (why: string) => Promise<ControlResponse> {
+function reloader (gateway: RunningGateway, read: () => Promise<Settings>): (why: string) => Promise<ReloadOutcome> {
   let running: Promise<unknown> = Promise.resolve()
-  let next: Promise<ControlResponse> | undefined
-  const run = async (why: string): Promise<ControlResponse> => {
+  let next: Promise<ReloadOutcome> | undefined
+  const run = async (why: string): Promise<ReloadOutcome> => {
     next = undefined
     try {
       gateway.app.log.info(`${why}: reloading the configuration`)

@@ -53,7 +53,7 @@ export class MadeUpGateway {
     const made: Point = { ...QUIET, ...points.at(-1), at: Date.now(), sessions: sessions.length, ...point }
     points.push(made)
     for (const [feed, view] of this.#feeds) {
-      send(feed, { type: 'tick', point: made, state, reload: null })
+      send(feed, { type: 'tick', point: made, state, reload: null, workers: null })
       this.#sendLists(feed, view)
     }
   }

@@ -21,7 +21,7 @@ export interface Point {
   eventLoop: number
 }
 
-export type EventKind = 'error' | 'target' | 'reload' | 'session'
+export type EventKind = 'error' | 'target' | 'reload' | 'session' | 'worker'
 export type EventLevel = 'info' | 'warn' | 'error'
 
 export interface GatewayEvent {
@@ -120,11 +120,21 @@ export interface SessionView {
   limit: number
 }
 
+/** A worker process of the service. */
+export interface WorkerRow {
+  /** The one that replaces a worker has the same. */
+  id: number
+  pid: number
+  state: 'starting' | 'serving' | 'leaving'
+  startedAt: number
+  sessions: number
+}
+
 export interface ReloadResult { at: number, ok: boolean, text?: string }
 
 export type ServerMessage =
   | { type: 'hello', version: string, startedAt: number, points: Point[], events: GatewayEvent[] }
-  | { type: 'tick', point: Point, state: string, reload: ReloadResult | null }
+  | { type: 'tick', point: Point, state: string, reload: ReloadResult | null, workers: WorkerRow[] | null }
   | { type: 'routes', routes: RouteRow[] }
   | { type: 'upstreams', upstreams: UpstreamRow[] }
   | { type: 'sessions', total: number, matching: number, offset: number, sessions: SessionRow[] }
