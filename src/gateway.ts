@@ -86,7 +86,7 @@ export class Membership {
  */
 export class GatewayState {
   readonly sessions = new Sessions()
-  readonly endpoints = new Endpoints()
+  readonly endpoints: Endpoints
   readonly observers = new Observers()
   readonly counters = new Counters()
   readonly accessLog: AccessLog
@@ -98,7 +98,9 @@ export class GatewayState {
   #log: FastifyBaseLogger | undefined
   #scopes: readonly ScopeOfGeneration[] = []
 
-  constructor (settings: AccessLogSettings & TracingSettings) {
+  /** @param stickyKey That of several processes. Default: one of its own. */
+  constructor (settings: AccessLogSettings & TracingSettings, stickyKey?: Buffer) {
+    this.endpoints = new Endpoints(stickyKey)
     this.accessLog = new AccessLog(settings)
     this.tracing.configure(settings)
     this.observers.add(this.accessLog)

@@ -98,6 +98,20 @@ const KEYS: { readonly [Order in SessionOrder]: (session: WebSocketSession, rate
   client: ({ request: { ip } }) => ip
 }
 
+/** The order of rows from several processes, as `listSessions` has it within one. */
+export function byOrder (sort: SessionOrder, descending: boolean): (one: SessionRow, other: SessionRow) => number {
+  const keyOf = ROW_KEYS[sort]
+  return (one, other) => byKey({ key: keyOf(one) }, { key: keyOf(other) }) * (descending ? -1 : 1)
+}
+
+const ROW_KEYS: { readonly [Order in SessionOrder]: (row: SessionRow) => string | number } = {
+  age: ({ openedAt }) => openedAt,
+  rate: ({ rateFromClient, rateFromTarget }) => rateFromClient + rateFromTarget,
+  messages: ({ messagesFromClient, messagesFromTarget }) => messagesFromClient + messagesFromTarget,
+  route: ({ route }) => route,
+  client: ({ client }) => client
+}
+
 function byKey ({ key: one }: { key: string | number }, { key: other }: { key: string | number }): number {
   return one < other ? -1 : one > other ? 1 : 0
 }

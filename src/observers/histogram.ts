@@ -12,6 +12,11 @@ export class Histogram {
     this.counts = new Array<number>(bounds.length).fill(0)
   }
 
+  /** One that comes from another process, as a plain object. */
+  static from ({ bounds, counts, count, sum }: Pick<Histogram, 'bounds' | 'counts' | 'count' | 'sum'>): Histogram {
+    return Object.assign(new Histogram(bounds), { counts: [...counts], count, sum })
+  }
+
   observe (value: number): void {
     this.count++
     this.sum += value

@@ -32,23 +32,36 @@ interface Sample {
 
 type Kind = 'counter' | 'gauge' | 'histogram'
 
+type Aggregator = 'sum' | 'first' | 'omit' | 'average' | 'min' | 'max'
+
+/** A family with its numbers, as prom-client's getMetricsAsJSON() gives it: one process can give it to another. */
+export interface FamilyJson {
+  name: string
+  help: string
+  type: Kind
+  aggregator: Aggregator
+  values: Sample[]
+}
+
 /** A family of metrics, as prom-client's registry asks for it. */
 class Family {
   /** A registry of OpenMetrics takes `_total` away from it. */
   name: string
   readonly help: string
   readonly type: Kind
-  readonly aggregator = 'sum'
+  /** How prom-client makes one of those of several processes. */
+  readonly aggregator: Aggregator
   readonly #read: () => Sample[] | Promise<Sample[]>
 
-  constructor (name: string, type: Kind, help: string, read: () => Sample[] | Promise<Sample[]>) {
+  constructor (name: string, type: Kind, help: string, read: () => Sample[] | Promise<Sample[]>, aggregator: Aggregator = 'sum') {
+    this.aggregator = aggregator
     this.name = name
     this.type = type
     this.help = help
     this.#read = read
   }
 
-  async get (): Promise<{ name: string, help: string, type: Kind, aggregator: string, values: Sample[] }> {
+  async get (): Promise<FamilyJson> {
     const { name, help, type, aggregator } = this
     return { name, help, type, aggregator, values: await this.#read() }
   }
@@ -138,7 +151,7 @@ async function openDescriptors (): Promise<number> {
 
 /** What a registry has, for another one: a registry of OpenMetrics changes the names of what it has. */
 function copiesOf (registry: Registry): Family[] {
-  return (registry.getMetricsAsArray() as unknown as Family[]).map(metric => new Family(metric.name, metric.type, metric.help, async () => (await metric.get()).values))
+  return (registry.getMetricsAsArray() as unknown as Family[]).map(metric => new Family(metric.name, metric.type, metric.help, async () => (await metric.get()).values, metric.aggregator))
 }
 
 /** A registry with the same metrics in the format of OpenMetrics. */
@@ -212,7 +225,7 @@ function families (gateway: () => MeasuredGateway): Family[] {
 
     new Family('sluice_upstream_waiting', 'gauge', 'Requests and handshakes that wait for a place at a target.',
       () => read().upstreams.map(({ name, load }) => ({ labels: { upstream: name }, value: load.waiting }))),
-    new Family('sluice_target_up', 'gauge', 'Whether a target gets traffic: 1 if it is ready and healthy.', ofTargets(({ state, health }) => [[{}, state === 'ready' && health === 'healthy' ? 1 : 0]])),
+    new Family('sluice_target_up', 'gauge', 'Whether a target gets traffic: 1 if it is ready and healthy.', ofTargets(({ state, health }) => [[{}, state === 'ready' && health === 'healthy' ? 1 : 0]]), 'min'),
     new Family('sluice_target_load', 'gauge', 'What is under way at a target.', ofTargets(({ requests, handshakes, sessions }) => [
       [{ kind: 'request' }, requests], [{ kind: 'handshake' }, handshakes], [{ kind: 'session' }, sessions]
     ])),

@@ -53,6 +53,9 @@ export type ListenOptions = types.ListenOptions
 /** The configuration of the service: sluice.yaml, or the object given to createGateway(). */
 export const GatewayConfig = Type.Object({
   listen: Type.Optional(ListenOptions),
+  workers: Type.Optional(Type.Union([Type.Integer({ minimum: 1, maximum: 1024 }), Type.Literal('auto')], {
+    description: "How many worker processes the command runs, beside the one that supervises them: 'auto' for one for each processor. They share the listener; limits and health checks are each worker's own. Default: none, a single process."
+  })),
   logLevel: Type.Optional(LogLevel),
   logFile: Type.Optional(Type.String({ minLength: 1, description: 'Path of a file to which the log is appended; SIGUSR2 opens it anew, after it was renamed. It is opened at the start: a reload does not change it. Default: the standard output.' })),
   logFormat: Type.Optional(Type.Union([Type.Literal('json'), Type.Literal('text')], { description: "How lines are written: 'json' for programs, 'text' for people. As logFile, it is read at the start. Default: text on a terminal, json otherwise." })),

@@ -870,6 +870,12 @@ export interface TracingOptions {
 export interface GatewayConfig {
   /** Where the gateway listens, and the limits for its clients. */
   listen?: ListenOptions
+  /**
+   * How many worker processes the command runs, beside the one that supervises them: 'auto' for one for each
+   * processor. They share the listener; limits and health checks are each worker's own. Default: none, a single
+   * process.
+   */
+  workers?: number | 'auto'
   /** The least level that is logged. Default: "info". */
   logLevel?: LogLevel
   /**

@@ -20,11 +20,15 @@ export interface Arguments {
   routes?: string
   /** Whether there is an admin listener. */
   admin?: boolean
+  /** How many worker processes there are. */
+  workers?: number | 'auto'
+  /** Whether the sessions of workers that are replaced go on. */
+  keepSessions?: boolean
   /** Whether a configuration file that changes is put in force. */
   watch?: boolean
   /** File for the process id of the service. */
   pidFile?: string
-  /** Process id of the service that is to reload. */
+  /** Process id of the service that is to reload or to restart. */
   pid?: number
   help?: boolean
   version?: boolean
@@ -38,6 +42,8 @@ const OPTIONS = {
   plugins: { type: 'string' },
   routes: { type: 'string' },
   admin: { type: 'boolean' },
+  workers: { type: 'string' },
+  'keep-sessions': { type: 'boolean' },
   watch: { type: 'boolean', short: 'w' },
   'pid-file': { type: 'string' },
   pid: { type: 'string' },
@@ -47,13 +53,14 @@ const OPTIONS = {
 
 type OptionName = keyof typeof OPTIONS
 
-/** Checks a configuration; has the service that runs put its own in force again. */
-export type CommandName = 'check' | 'reload'
+/** Checks a configuration; has the service that runs put its own in force again, or replace its workers. */
+export type CommandName = 'check' | 'reload' | 'restart'
 
 /** What each command takes. */
 const COMMANDS: { readonly [name in CommandName]: readonly OptionName[] } = {
   check: ['config', 'host', 'port', 'log-level', 'plugins', 'routes', 'help'],
-  reload: ['pid', 'pid-file', 'help']
+  reload: ['pid', 'pid-file', 'help'],
+  restart: ['pid', 'pid-file', 'keep-sessions', 'help']
 }
 
 /**
@@ -77,7 +84,8 @@ export function parseArguments (argv: string[]): Arguments {
   const command = Object.hasOwn(COMMANDS, positionals[0] ?? '') ? positionals.shift() as CommandName : undefined
   for (const name of given.keys()) {
     if (command !== undefined && !COMMANDS[command].includes(name)) throw new UsageError(`'sluice ${command}' takes no option '--${name}'.`)
-    if (command === undefined && name === 'pid') throw new UsageError("Option '--pid' belongs to 'sluice reload'.")
+    if (command === undefined && name === 'pid') throw new UsageError("Option '--pid' belongs to 'sluice reload' and 'sluice restart'.")
+    if (command === undefined && name === 'keep-sessions') throw new UsageError("Option '--keep-sessions' belongs to 'sluice restart'.")
   }
   if (command !== undefined) positionalOf(command, positionals, given)
   const [url, second] = positionals
@@ -97,6 +105,8 @@ export function parseArguments (argv: string[]): Arguments {
     plugins: given.get('plugins'),
     routes: given.get('routes'),
     admin: given.has('admin') ? true : undefined,
+    workers: given.has('workers') ? readWorkers(given.get('workers')!) : undefined,
+    keepSessions: given.has('keep-sessions') ? true : undefined,
     watch: given.has('watch') ? true : undefined,
     pidFile: given.get('pid-file'),
     pid: given.has('pid') ? readPid(given.get('pid')!) : undefined,
@@ -108,7 +118,7 @@ export function parseArguments (argv: string[]): Arguments {
 /** 'sluice check FILE' is 'sluice check --config FILE'. */
 function positionalOf (command: CommandName, positionals: string[], given: Map<OptionName, string>): void {
   const [first, second] = positionals.splice(0)
-  const unexpected = command === 'reload' ? first : second
+  const unexpected = command === 'check' ? second : first
   if (unexpected !== undefined) throw new UsageError(`Unexpected argument '${unexpected}' of 'sluice ${command}'.`)
   if (first === undefined) return
   if (given.has('config')) throw new UsageError(`Both a file ('${first}') and --config are given. Leave one of them out.`)
@@ -147,6 +157,14 @@ function readPort (text: string): number {
     throw new UsageError(`Option '--port' must be an integer from 0 to 65535, got '${text}'.`)
   }
   return port
+}
+
+function readWorkers (text: string): number | 'auto' {
+  const workers = Number(text)
+  if (text !== 'auto' && (!/^\d+$/.test(text) || workers < 1 || workers > 1024)) {
+    throw new UsageError(`Option '--workers' must be an integer from 1 to 1024, or auto, got '${text}'.`)
+  }
+  return text === 'auto' ? text : workers
 }
 
 function readLogLevel (text: string): LogLevel {

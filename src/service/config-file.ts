@@ -3,13 +3,14 @@ import { resolve } from 'node:path'
 import { isAlias, isMap, isScalar, isSeq, LineCounter, parseDocument, visit, type Document, type Node, type YAMLError } from 'yaml'
 import { ConfigInvalidError } from '../errors.js'
 import type { GatewayConfig } from '../options/index.js'
-import { configProblems, type Locate } from './config.js'
+import { configProblems } from './config.js'
+import { placeKey, type Places } from './places.js'
 
 /** A configuration file that has been read and found valid. */
 export interface ConfigFile {
   config: GatewayConfig
-  /** Gives file, line, column and path, for errors that turn up later. */
-  locate: Locate
+  /** Where its parts are written, for errors that turn up later; undefined where it comes from no file. */
+  places: Places | undefined
 }
 
 /**
@@ -49,7 +50,6 @@ export function parseConfig (text: string, file: string, openEnded: boolean): Co
     throw new ConfigInvalidError(`${at(0)}: the file is empty; it must have a mapping with 'upstreams' and 'routes'`)
   }
 
-  const locate: Locate = path => [at(offsetOf(document, path)), ...pathText(path)].join(': ')
   const found = configProblems(config, openEnded)
     .map(({ path, message, unknownName }) => ({ path, message, offset: offsetOf(document, path, unknownName) }))
     .sort((one, other) => one.offset - other.offset)
@@ -57,7 +57,17 @@ export function parseConfig (text: string, file: string, openEnded: boolean): Co
     throw new ConfigInvalidError(found.map(({ path, message, offset }) =>
       [at(offset), ...pathText(path), message].join(': ')).join('\n'))
   }
-  return { config: config as GatewayConfig, locate }
+  return { config: config as GatewayConfig, places: placesOf(document, config, at) }
+}
+
+function placesOf (document: Document.Parsed, config: unknown, at: (offset: number) => string): Places {
+  const places = new Map<string, string>()
+  const note = (value: unknown, path: string[]): void => {
+    places.set(placeKey(path), at(offsetOf(document, path)))
+    if (typeof value === 'object' && value !== null) for (const [key, inner] of Object.entries(value)) note(inner, [...path, key])
+  }
+  note(config, [])
+  return places
 }
 
 /** The message of a syntax error, where that of the library does not say enough. */

@@ -11,6 +11,12 @@ const ASK_TIMEOUT = 5_000
 /** Longest request. */
 const LONGEST_ASK = 64
 
+/** What a service can be asked, each on a line. */
+export type ControlCommand = 'reload' | 'restart' | 'restart --keep-sessions'
+
+/** What it does then. */
+export type ControlCommands = { readonly [Command in ControlCommand]: () => Promise<ReloadOutcome> }
+
 /**
  * Where a service can be asked to reload, by the user that runs it: a socket beside its pid file, or named by its process
  * id in a folder that is that user's alone.
@@ -35,11 +41,11 @@ async function ownFolder (): Promise<void> {
 /**
  * Lets the service be asked, until the result is called.
  *
- * @param reload Puts the configuration in force again.
+ * @param commands What each request does.
  * @param pidFile Gets the process id. Default: no file.
  * @throws Node's error, when the file or the socket cannot be made.
  */
-export async function openControl (reload: () => Promise<ReloadOutcome>, pidFile: string | undefined): Promise<() => Promise<void>> {
+export async function openControl (commands: ControlCommands, pidFile: string | undefined): Promise<() => Promise<void>> {
   const path = socketOf(process.pid, pidFile)
   if (pidFile === undefined) {
     if (process.platform !== 'win32') {
@@ -62,8 +68,9 @@ export async function openControl (reload: () => Promise<ReloadOutcome>, pidFile
     socket.once('end', () => {
       // It takes as long as plugins take.
       socket.setTimeout(0)
-      if (asked !== 'reload\n') socket.end(JSON.stringify({ ok: false, text: 'There is no such request.' }))
-      else reload().then(response => socket.end(JSON.stringify(response)), () => socket.destroy())
+      const command = asked.replace(/\n$/, '')
+      if (!Object.hasOwn(commands, command)) socket.end(JSON.stringify({ ok: false, text: 'There is no such request.' }))
+      else commands[command as ControlCommand]().then(response => socket.end(JSON.stringify(response)), () => socket.destroy())
     })
   })
   server.listen(path)
@@ -78,18 +85,18 @@ export async function openControl (reload: () => Promise<ReloadOutcome>, pidFile
 }
 
 /**
- * Asks a service that runs to put its configuration in force again.
+ * Asks a service that runs.
  *
  * @throws {UsageError} when it is not said which of several.
  * @throws {ConfigInvalidError} if none is running.
  */
-export async function askToReload ({ pid, pidFile }: { pid?: number, pidFile?: string }): Promise<ReloadOutcome> {
+export async function askService (command: ControlCommand, { pid, pidFile }: { pid?: number, pidFile?: string }): Promise<ReloadOutcome> {
   if (pid !== undefined && pidFile !== undefined) throw new UsageError('Both --pid and --pid-file are given. Leave one of them out.')
   const chosen = pidFile !== undefined ? await readPidFile(pidFile) : pid ?? await onlyOne()
   const socket = connect({ path: socketOf(chosen, pidFile), allowHalfOpen: true })
   try {
     await once(socket, 'connect')
-    socket.end('reload\n')
+    socket.end(`${command}\n`)
     let text = ''
     for await (const chunk of socket.setEncoding('utf8')) text += chunk
     return JSON.parse(text) as ReloadOutcome
@@ -108,12 +115,12 @@ async function readPidFile (file: string): Promise<number> {
 
 /** The service that this user runs. */
 async function onlyOne (): Promise<number> {
-  if (process.platform === 'win32') throw new UsageError('Say which service is to reload: --pid or --pid-file.')
+  if (process.platform === 'win32') throw new UsageError('Say which service is meant: --pid or --pid-file.')
   const running: number[] = []
   // The process id of one that was killed may be another program's by now.
   for (const pid of await known()) if (isAlive(pid) && await responds(pid)) running.push(pid)
-  if (running.length === 0) throw new ConfigInvalidError('No service of this user was found. Say which is to reload: --pid or --pid-file.')
-  if (running.length > 1) throw new UsageError(`Several services run: ${running.join(', ')}. Say which is to reload with --pid.`)
+  if (running.length === 0) throw new ConfigInvalidError('No service of this user was found. Say which is meant: --pid or --pid-file.')
+  if (running.length > 1) throw new UsageError(`Several services run: ${running.join(', ')}. Say which is meant with --pid.`)
   return running[0]!
 }
 

@@ -11,6 +11,7 @@ export const Environment = Type.Object({
   HOST: Type.Optional(Type.String({ description: 'an address' })),
   PORT: Type.Optional(Type.Integer({ minimum: 0, maximum: 65535, description: 'an integer from 0 to 65535' })),
   UPSTREAM_URL: Type.Optional(Type.String({ description: 'the URL of a target' })),
+  WORKERS: Type.Optional(Type.Union([Type.Integer({ minimum: 1, maximum: 1024 }), Type.Literal('auto')], { description: "an integer from 1 to 1024, or 'auto'" })),
   ADMIN_TOKEN: Type.Optional(Type.String({ minLength: 16, description: 'at least 16 characters long' })),
   CONFIG_FILE: Type.Optional(Type.String({ description: 'the path of a configuration file' })),
   // Not LogLevel itself: its default would win over the configuration file.
@@ -31,12 +32,14 @@ export async function readEnvironment (environment: NodeJS.ProcessEnv, directory
   const given = Object.keys(Environment.properties)
     .map(name => [name, all[name]] as const)
     .filter(([name, value]) => value !== undefined && (value !== '' || NAMES_WHAT_IS_SERVED.has(name)))
-  const values = Object.fromEntries(given.map(([name, value]) => [name, name === 'PORT' && /^\d+$/.test(value!) ? Number(value) : value]))
+  const values = Object.fromEntries(given.map(([name, value]) => [name, NUMBERS.has(name) && /^\d+$/.test(value!) ? Number(value) : value]))
   const wrong = problems(Environment, values).map(({ path: [name] }) => name as keyof Environment)
   if (wrong.length === 0) return values
   throw new ConfigInvalidError(wrong.map(name =>
     `Environment variable ${name} must be ${Environment.properties[name].description}${SECRETS.has(name) ? '' : `, got '${all[name]}'`}.`).join('\n'))
 }
+
+const NUMBERS: ReadonlySet<string> = new Set(['PORT', 'WORKERS'])
 
 /** Their values are not repeated. */
 const SECRETS: ReadonlySet<string> = new Set(['ADMIN_TOKEN'])

@@ -1,4 +1,5 @@
 import { UsageError } from '../errors.js'
+import { RemoteError } from './workers/remote-error.js'
 
 /** What the service prints about an error that ends it, and the code it exits with. */
 export interface Failure {
@@ -12,6 +13,8 @@ export interface Failure {
  */
 export function explainFailure (error: unknown): Failure {
   if (!(error instanceof Error)) return { text: String(error), exitCode: 1 }
+  // It was explained where it was thrown.
+  if (error instanceof RemoteError) return { text: error.text, exitCode: 1 }
   if (error instanceof UsageError) return { text: `${error.message}\nTry 'sluice --help'.`, exitCode: 2 }
   const { code = '', message, stack = message } = error as NodeJS.ErrnoException
   // SLUICE_ are ours, FST_ and AVV_ those of Fastify and its plugin loader, which name the offender, too.

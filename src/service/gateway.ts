@@ -1,4 +1,4 @@
-import { setTimeout } from 'node:timers/promises'
+import { setTimeout as pause } from 'node:timers/promises'
 import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
 import { ConfigInvalidError } from '../errors.js'
 import type { AdminHost, ServingState } from '../admin/host.js'
@@ -13,7 +13,7 @@ import { frontOptions, type AppParts } from './app.js'
 import { differences, summaryOf, type Reloaded } from './changes.js'
 import { checkedConfig, locateInObject } from './config.js'
 import { routesOf, upstreamsOf, type GatewayRoutes, type GatewayUpstreams } from './edits.js'
-import { Front } from './front/front.js'
+import { Front, type PreparedChange } from './front/front.js'
 import { Generation } from './generation.js'
 import { ServiceLog } from './log/logger.js'
 import { watchFiles } from '../net/watched-files.js'
@@ -102,9 +102,15 @@ function partsOf (config: GatewayConfig, options: CreateGatewayOptions): AppPart
   return { ...options, config: checkedConfig(config, locateInObject, true), locate: locateInObject, demo: false }
 }
 
+/** What a process that is one of several has of its own, and in common with the others. */
+export interface OpenOptions {
+  stickyKey?: Buffer
+  worker?: number
+}
+
 /** Opens a gateway from a configuration that has been checked. */
-export function openGateway (parts: AppParts): RunningGateway {
-  return new RunningGateway(parts)
+export function openGateway (parts: AppParts, options?: OpenOptions): RunningGateway {
+  return new RunningGateway(parts, options)
 }
 
 /** A gateway, whatever its configuration is at the moment. */
@@ -126,17 +132,23 @@ export class RunningGateway {
   /** Puts the configuration in force again, where it can be read again. */
   readAgain: (() => Promise<ReloadOutcome>) | undefined
 
-  constructor (parts: AppParts) {
+  readonly #worker: number | undefined
+  /** What the admin listener needs of it. */
+  readonly adminHost: AdminHost
+
+  /** @param options.worker The number of this process, where it is one of several. */
+  constructor (parts: AppParts, { stickyKey, worker }: OpenOptions = {}) {
+    this.#worker = worker
     // Certificates that cannot be used are worth knowing at once, and so is an admin listener for everybody.
     frontOptions(parts)
     adminOptions(parts)
     this.#log = parts.logger === undefined ? new ServiceLog(parts.config) : undefined
-    this.#state = new GatewayState({ accessLog: true })
+    this.#state = new GatewayState({ accessLog: true }, stickyKey)
     this.#current = new Generation(parts, this.#front, this.#state, this.#log)
     this.#current.serve()
     this.#front.serve(this.#current.server)
     const running = this
-    const host: AdminHost = {
+    this.adminHost = {
       get gateway () { return running.app.gateway },
       get log () { return running.app.log },
       get state () { return running.state },
@@ -148,7 +160,7 @@ export class RunningGateway {
         return () => { this.#reloadListeners.delete(listener) }
       }
     }
-    this.#admin = new ServiceAdmin(async () => new (await import('../admin/local-source.js')).LocalSource(host), () => this.app.log)
+    this.#admin = new ServiceAdmin(async () => new (await import('../admin/local-source.js')).LocalSource(this.adminHost), () => this.app.log)
   }
 
   /** Where the admin listener listens; undefined if there is none. */
@@ -187,14 +199,14 @@ export class RunningGateway {
       const generation = this.#current
       await generation.ready()
       const since = Date.now()
-      const admin = await this.#admin.prepare(generation.parts)
-      admin.commit()
+      const admin = await this.#prepareAdmin(generation.parts)
+      admin?.commit()
       const change = await this.#front.prepare(frontOptions(generation.parts))
       change.commit()
       this.state = 'serving'
       this.#watchCertificates(since)
-      const address = await generation.start(address => `Server listening at ${address}`)
-      for (const other of this.#front.addresses().slice(1)) {
+      const address = await generation.start(address => this.#worker === undefined ? `Server listening at ${address}` : `worker ${this.#worker} listening at ${address}`)
+      for (const other of this.#worker === undefined ? this.#front.addresses().slice(1) : []) {
         this.app.log.info(`Server listening at ${new URL(address).protocol}//[${other.address}]:${other.port}`)
       }
       return address
@@ -225,6 +237,31 @@ export class RunningGateway {
     return this.#closed
   }
 
+  /**
+   * Ends it while others serve in its place: it accepts nothing more, and closes when nothing is under way. Requests that
+   * come on connections that are open are served.
+   *
+   * @param options.keepSessions Whether sessions go on until they end by themselves, however long that takes. Otherwise
+   *   they end as `drainCode` and `drainSpread` say, and what is left after `drainTimeout` is cut off.
+   */
+  async leave ({ keepSessions }: { keepSessions: boolean }): Promise<void> {
+    this.state = 'stopping'
+    const left = this.#front.leave()
+    if (!keepSessions) {
+      const { drainTimeout, drainSpread, drainCode } = withDefaults(GatewayConfig, this.parts.config, ['drainTimeout', 'drainSpread', 'drainCode'])
+      this.#state.sessions.leave({ code: drainCode === false ? undefined : drainCode, spread: drainSpread })
+      const timer = setTimeout(() => {
+        this.app.log.info('drainTimeout is over, destroying the connections that are left')
+        this.#front.cut()
+      }, drainTimeout)
+      await left
+      clearTimeout(timer)
+    } else {
+      await left
+    }
+    await this.close()
+  }
+
   async #close (): Promise<void> {
     // What listened may be asked for a while yet.
     const { drainDelay } = withDefaults(GatewayConfig, this.parts.config, ['drainDelay'])
@@ -232,7 +269,7 @@ export class RunningGateway {
     this.state = 'stopping'
     if (delay > 0) {
       this.app.log.info(`stopping in ${delay} ms, so that balancers in front can notice`)
-      await setTimeout(delay)
+      await pause(delay)
     }
     this.#unwatch?.()
     await this.#current.stop()
@@ -266,7 +303,7 @@ export class RunningGateway {
     let change
     let admin
     try {
-      admin = this.#front.listening ? await this.#admin.prepare(parts) : undefined
+      admin = this.#front.listening ? await this.#prepareAdmin(parts) : undefined
       change = this.#front.listening ? await this.#front.prepare(options) : undefined
     } catch (error) {
       admin?.discard()
@@ -293,6 +330,11 @@ export class RunningGateway {
     }
     this.app.log.info({ reloaded }, `configuration reloaded: ${summaryOf(reloaded)}`)
     return reloaded
+  }
+
+  /** That of several workers is their primary's. */
+  async #prepareAdmin (parts: AppParts): Promise<PreparedChange | undefined> {
+    return this.#worker === undefined ? await this.#admin.prepare(parts) : undefined
   }
 
   #retire (generation: Generation): void {

@@ -1,20 +1,23 @@
+import cluster from 'node:cluster'
 import type { Writable } from 'node:stream'
 import closeWithGrace from 'close-with-grace'
-import { UsageError } from '../errors.js'
+import { ConfigInvalidError, UsageError } from '../errors.js'
 import { version } from '../manifest.js'
 import type { ReloadOutcome } from '../types.js'
 import { withDefaults } from '../options/defaults.js'
 import { GatewayConfig } from '../options/index.js'
 import { parseArguments, type Arguments } from './arguments.js'
 import { summaryOf } from './changes.js'
-import { askToReload, openControl } from './control.js'
+import { askService, openControl } from './control.js'
 import { readEnvironment } from './environment.js'
 import { explainFailure } from './failures.js'
-import { openGateway, type RunningGateway } from './gateway.js'
+import { openGateway } from './gateway.js'
 import { HELP } from './help.js'
 import { surviveOutput } from './log/logger.js'
 import { hasLostTerminal } from './lost-terminal.js'
-import { resolveSettings, type Settings } from './settings.js'
+import { SingleService, type Service } from './service.js'
+import { partsOf, resolveSettings, type Settings } from './settings.js'
+import { workerCount } from './workers/count.js'
 import { watchFiles } from '../net/watched-files.js'
 
 /** What the program gets from outside. */
@@ -50,8 +53,9 @@ export async function main ({ argv, environment, directory, stdout, stderr }: Su
       stdout.write(`${version()}\n`)
     } else if (args.command === 'check') {
       stdout.write(`${await check(await read())}\n`)
-    } else if (args.command === 'reload') {
-      const { ok, text } = await askToReload(args)
+    } else if (args.command !== undefined) {
+      const command = args.command === 'restart' && args.keepSessions === true ? 'restart --keep-sessions' : args.command
+      const { ok, text } = await askService(command, args)
       if (!ok) {
         complain(text)
         return 1
@@ -70,7 +74,7 @@ export async function main ({ argv, environment, directory, stdout, stderr }: Su
 
 /** Makes everything of a configuration but the listener. */
 async function check (settings: Settings): Promise<string> {
-  const gateway = openGateway({ ...settings, logger: false })
+  const gateway = openGateway({ ...partsOf(settings), logger: false })
   try {
     await gateway.check()
   } finally {
@@ -86,46 +90,67 @@ async function serve (args: Arguments, read: () => Promise<Settings>): Promise<v
   const since = Date.now()
   const settings = await read()
   if (args.watch === true && settings.file === undefined) throw new UsageError('Option --watch needs a configuration file (--config, or sluice.yaml in the working directory).')
-  const gateway = openGateway(settings)
-  await gateway.filled
-  for (const note of settings.notes) gateway.app.log.warn(note)
-  const reload = reloader(gateway, read)
-  gateway.readAgain = () => reload('the admin API')
+  const service = await openService(settings)
+  for (const note of settings.notes) service.log.warn(note)
+  const reload = reloader(service, read)
+  service.readAgain = () => reload('the admin API')
   const ends: Array<() => unknown> = []
-  const grace = stopOnSignals(gateway, ends)
-  reloadOnHangup(gateway, () => reload('SIGHUP'))
-  process.on('SIGUSR2', () => gateway.reopenLog())
+  const grace = stopOnSignals(service, ends)
+  reloadOnHangup(service, () => reload('SIGHUP'))
+  process.on('SIGUSR2', () => service.reopenLog())
   // Without a listener, Node would open its debugger.
-  process.on('SIGUSR1', () => gateway.app.log.info('SIGUSR1 received: it does nothing here, SIGUSR2 opens the file of the log anew'))
+  process.on('SIGUSR1', () => service.log.info('SIGUSR1 received: it does nothing here, SIGUSR2 opens the file of the log anew'))
   try {
     // Where nobody can ask, everything else works; a pid file that was asked for must be there.
-    await openControl(() => reload('sluice reload'), args.pidFile).then(close => ends.push(close), (error: Error) => {
+    const commands = { reload: () => reload('sluice reload'), restart: restarter(service, false), 'restart --keep-sessions': restarter(service, true) }
+    await openControl(commands, args.pidFile).then(close => ends.push(close), (error: Error) => {
       if (args.pidFile !== undefined) throw error
-      gateway.app.log.warn(`'sluice reload' will not find this service: ${error.message}. SIGHUP works.`)
+      service.log.warn(`'sluice reload' will not find this service: ${error.message}. SIGHUP works.`)
     })
-    await gateway.listen()
+    await service.listen()
   } catch (error) {
     grace.uninstall()
     for (const end of ends) await end()
-    await gateway.close()
+    await service.close()
     throw error
   }
   if (args.watch === true) ends.push(watchFiles([settings.file!], since, () => { reload('a change of the file').catch(() => {}) }))
-  warnOfNothing(gateway, settings)
+  warnOfNothing(service, settings)
+}
+
+/** One process, or several. */
+async function openService (settings: Settings): Promise<Service> {
+  if (workerCount(settings.config) === undefined) return await SingleService.open(settings)
+  if (cluster.isWorker) throw new ConfigInvalidError("'workers' cannot be used where the service is itself a worker of node:cluster, as under 'pm2 -i'. Let one of the two start the processes.")
+  const { PrimaryService } = await import('./workers/primary.js')
+  return new PrimaryService(settings)
+}
+
+/** Replaces the workers, and says how that went. */
+function restarter (service: Service, keepSessions: boolean): () => Promise<ReloadOutcome> {
+  return async () => {
+    try {
+      return await service.restart({ keepSessions })
+    } catch (error) {
+      const { text } = explainFailure(error)
+      service.log.error(`The restart has stopped, and the workers that were not replaced go on:\n${text}`)
+      return { ok: false, text }
+    }
+  }
 }
 
 /** Puts what the sources say by now in force. Whoever asks while it is being done gets the result of one further time. */
-function reloader (gateway: RunningGateway, read: () => Promise<Settings>): (why: string) => Promise<ReloadOutcome> {
+function reloader (service: Service, read: () => Promise<Settings>): (why: string) => Promise<ReloadOutcome> {
   let running: Promise<unknown> = Promise.resolve()
   let next: Promise<ReloadOutcome> | undefined
   const run = async (why: string): Promise<ReloadOutcome> => {
     next = undefined
     try {
-      gateway.app.log.info(`${why}: reloading the configuration`)
-      return { ok: true, text: `The configuration is in force: ${summaryOf(await gateway.reload(read))}.` }
+      service.log.info(`${why}: reloading the configuration`)
+      return { ok: true, text: `The configuration is in force: ${summaryOf(await service.reload(read))}.` }
     } catch (error) {
       const { text } = explainFailure(error)
-      gateway.app.log.error(`The configuration was not reloaded, and the one before stays in force:\n${text}`)
+      service.log.error(`The configuration was not reloaded, and the one before stays in force:\n${text}`)
       return { ok: false, text }
     }
   }
@@ -138,10 +163,10 @@ function reloader (gateway: RunningGateway, read: () => Promise<Settings>): (why
   }
 }
 
-function reloadOnHangup ({ app }: RunningGateway, reload: () => Promise<unknown>): void {
+function reloadOnHangup (service: Service, reload: () => Promise<unknown>): void {
   process.on('SIGHUP', () => {
     if (hasLostTerminal()) {
-      app.log.info('SIGHUP received, as the terminal has gone')
+      service.log.info('SIGHUP received, as the terminal has gone')
       process.kill(process.pid, 'SIGTERM')
     } else {
       reload().catch(() => {})
@@ -149,27 +174,27 @@ function reloadOnHangup ({ app }: RunningGateway, reload: () => Promise<unknown>
   })
 }
 
-function warnOfNothing (gateway: RunningGateway, { config: { routes = [] }, demo, ...folders }: Settings): void {
+function warnOfNothing (service: Service, { config: { routes = [] }, demo, ...folders }: Settings): void {
   if (routes.length === 0 && !demo && folders.routes === undefined && folders.plugins === undefined) {
-    gateway.app.log.warn("There are no routes, so every request gets 404. Add 'routes' to the configuration.")
+    service.log.warn("There are no routes, so every request gets 404. Add 'routes' to the configuration.")
   }
 }
 
 /** @param ends What else ends with it. */
-function stopOnSignals (gateway: RunningGateway, ends: ReadonlyArray<() => unknown>) {
+function stopOnSignals (service: Service, ends: ReadonlyArray<() => unknown>) {
   // Of the app that is served then.
-  const logger = { error: (message?: unknown) => gateway.app.log.error(message), warn: (message?: unknown) => gateway.app.log.warn(message) }
+  const logger = { error: (message?: unknown) => service.log.error(message), warn: (message?: unknown) => service.log.warn(message) }
   return closeWithGrace({ delay: false, logger, skip: ['beforeExit', 'SIGHUP', 'SIGUSR2'] }, async ({ signal, err }) => {
-    if (err === undefined) gateway.app.log.info(`${signal} received, stopping`)
-    else gateway.app.log.fatal({ err }, 'Uncaught error, stopping')
+    if (err === undefined) service.log.info(`${signal} received, stopping`)
+    else service.log.fatal({ err }, 'Uncaught error, stopping')
     // As long as the configuration says that is in force by now.
-    const { drainDelay, drainTimeout } = withDefaults(GatewayConfig, gateway.parts.config, ['drainDelay', 'drainTimeout'])
+    const { drainDelay, drainTimeout } = withDefaults(GatewayConfig, service.config, ['drainDelay', 'drainTimeout'])
     const limit = drainDelay + drainTimeout + STOP_MARGIN
     setTimeout(() => {
-      gateway.app.log.error(`not stopped within ${limit} ms, exiting`)
+      service.log.error(`not stopped within ${limit} ms, exiting`)
       process.exit(1)
     }, limit).unref()
     for (const end of ends) await end()
-    await gateway.close()
+    await service.close()
   })
 }

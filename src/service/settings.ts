@@ -5,15 +5,16 @@ import { ConfigInvalidError, TargetMalformedError, UsageError } from '../errors.
 import type { GatewayConfig } from '../options/index.js'
 import { parseTarget } from '../net/target-address.js'
 import type { Arguments } from './arguments.js'
+import type { AppParts } from './app.js'
 import { readConfigFile, type ConfigFile } from './config-file.js'
-import { locateInObject, type Locate } from './config.js'
 import type { Environment } from './environment.js'
+import { locateIn, type Places } from './places.js'
 
-/** What the service is to do, from all its sources. */
+/** What the service is to do, from all its sources. Another process can get it. */
 export interface Settings {
   config: GatewayConfig
-  /** Says where in the configuration something is, for errors. */
-  locate: Locate
+  /** Where the parts of the configuration are written; undefined where it comes from no file. */
+  places: Places | undefined
   /** The configuration file, if there is one: its whole path. */
   file?: string
   /** Nothing is configured: the embedded demo is served. */
@@ -38,7 +39,7 @@ export async function resolveSettings (args: Arguments, environment: Environment
   }
   const hasFolders = Object.keys(folders).length > 0
   const source = await whatToServe(args, environment, directory, hasFolders) ?? (hasFolders ? undefined : await fileOfFolder(directory))
-  const { config, locate } = source ?? { config: {}, locate: locateInObject }
+  const { config, places } = source ?? { config: {}, places: undefined }
 
   const demo = source === undefined && !hasFolders
   const notes = source?.found === undefined ? [] : [`The configuration is ${source.found}, found in the working directory.`]
@@ -49,15 +50,17 @@ export async function resolveSettings (args: Arguments, environment: Environment
   }
   const port = args.port ?? environment.PORT ?? config.listen?.port
   const admin = adminOf(args, environment, config.admin)
+  const workers = args.workers ?? environment.WORKERS ?? config.workers
   const logLevel = args.logLevel ?? environment.LOG_LEVEL ?? config.logLevel
   return {
     config: {
       ...config,
       listen: { ...config.listen, ...host !== undefined && { host }, ...port !== undefined && { port } },
       ...logLevel !== undefined && { logLevel },
+      ...workers !== undefined && { workers },
       ...admin !== undefined && { admin }
     },
-    locate,
+    places,
     demo,
     notes,
     ...source?.file !== undefined && { file: source.file },
@@ -123,6 +126,11 @@ function everythingTo (url: string, wrong: (message: string) => Error): ConfigFi
       upstreams: { default: { targets: [url] } },
       routes: [{ url: '/*', upstream: 'default', websocket: true }]
     },
-    locate: locateInObject
+    places: undefined
   }
+}
+
+/** What a gateway is made from. */
+export function partsOf (settings: Settings): AppParts {
+  return { ...settings, locate: locateIn(settings.places) }
 }

@@ -26,7 +26,7 @@ export class Endpoints {
   /** How many targets each upstream has, by its name. */
   readonly #members = new Map<string, number>()
   /** What sticky cookies are made with where an upstream has no secret. */
-  readonly stickyKey = randomBytes(32)
+  readonly stickyKey: Buffer
   /** What waits for a place at a target. */
   readonly queues = new Queues()
   /** Where the targets of upstreams are found. */
@@ -42,6 +42,11 @@ export class Endpoints {
   onTargets: (() => void) | undefined
   /** That of the app that is served. */
   log: UpstreamLog | undefined
+
+  /** @param stickyKey That of several processes. Default: one of its own. */
+  constructor (stickyKey: Buffer = randomBytes(32)) {
+    this.stickyKey = stickyKey
+  }
 
   /**
    * The endpoint at an address as a member of an upstream, to be given back by `release()`.

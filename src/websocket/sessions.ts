@@ -38,6 +38,7 @@ export class Sessions {
   stopping = false
   #onEmpty: (() => void) | undefined
   #isServed: ((session: LiveSession) => boolean) | undefined
+  #leaving: Removal | undefined
   #removal: Removal = { code: CloseCode.restart, spread: 0 }
 
   /** How many sessions are open. */
@@ -69,6 +70,7 @@ export class Sessions {
   /** For the gateway: a session has opened. */
   add (session: LiveSession): void {
     this.#live.add(session)
+    if (this.#leaving !== undefined) return end(session, 'close', 'drain', this.#leaving, 0)
     // Its handshake may have begun before the reload that removed its route.
     if (this.#isServed?.(session) === false) end(session, session.onRemoved, 'removed', this.#removal, Math.random() * this.#removal.spread)
   }
@@ -132,6 +134,15 @@ export class Sessions {
   /** For the gateway: has sessions move to other targets, by ending them. */
   move (sessions: readonly LiveSession[], removal: Removal): void {
     endAll(sessions, () => 'drain', 'rebalance', removal)
+  }
+
+  /**
+   * For the gateway: others serve in its place. Ends all sessions, and those that handshakes under way open still; none is
+   * refused.
+   */
+  leave (removal: Removal): void {
+    this.#leaving = removal
+    endAll([...this.#live], () => 'drain', 'drain', removal)
   }
 
   /** Resolves when no session is open. Two drains may wait at a time: one asked for, and that of app.close(). */

@@ -1,6 +1,7 @@
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
+import { locateIn } from '../../src/service/places.js'
 import { parseConfig, readConfigFile } from '../../src/service/config-file.js'
 
 /** The lines of the error that a file's text gives, the hints in brackets left out. */
@@ -28,7 +29,8 @@ routes:
 `
 
 t.test('reads a configuration', async t => {
-  const { config, locate } = parseConfig(RIGHT, 'sluice.yaml', false)
+  const { config, places } = parseConfig(RIGHT, 'sluice.yaml', false)
+  const locate = locateIn(places)
   t.strictSame(config, {
     listen: { host: '127.0.0.1', port: 8080 },
     upstreams: { app: { targets: ['http://127.0.0.1:5173'] } },

@@ -19,7 +19,9 @@ export interface PreparedChange {
   discard (): void
 }
 
-/** How often connections to an address that was left are looked through for those that have become idle, in milliseconds. */
+/** How long an idle connection to an address that was left may still bring a request, in milliseconds: one may be on its way. */
+const LAST_REQUEST = 1_000
+/** How often connections are then looked through for those that have become idle, in milliseconds. */
 const IDLE_CHECK = 250
 
 /** What listens on one address. */
@@ -108,6 +110,20 @@ export class Front implements Connections {
     return this.#closed
   }
 
+  /**
+   * Accepts nothing more, and resolves when all connections are closed. What is under way goes on as before, and so does
+   * a request that comes meanwhile, behind which its connection is closed.
+   */
+  async leave (): Promise<void> {
+    if (this.#place !== undefined) this.#leave(this.#place)
+    await Promise.all(this.#left)
+  }
+
+  /** Ends the connections that are left, whatever is under way. */
+  cut (): void {
+    this.#connections.destroy()
+  }
+
   async #close (): Promise<void> {
     const place = this.#place
     if (place !== undefined) {
@@ -167,13 +183,17 @@ export class Front implements Connections {
     })
   }
 
-  /** Leaves an address: its idle connections are closed, the others behind their responses. */
+  /** Leaves an address: its connections are closed behind their next response, or when they have been idle for a while. */
   #leave ({ addresses, engine, former, connections }: Place): void {
     for (const one of [engine, ...former]) one.leave()
-    connections.closeIdle()
-    const timer = setInterval(() => connections.closeIdle(), IDLE_CHECK).unref()
+    let interval: NodeJS.Timeout | undefined
+    const timer = setTimeout(() => {
+      connections.closeIdle()
+      interval = setInterval(() => connections.closeIdle(), IDLE_CHECK).unref()
+    }, LAST_REQUEST).unref()
     const left = addresses.close().then(() => {
-      clearInterval(timer)
+      clearTimeout(timer)
+      clearInterval(interval)
       for (const one of [engine, ...former]) this.#end(one, connections)
       this.#left.delete(left)
     })

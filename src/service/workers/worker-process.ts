@@ -1,0 +1,129 @@
+import cluster, { type Worker } from 'node:cluster'
+import { realpathSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import type { FamilyJson } from '../../observers/metrics.js'
+import type { Reloaded } from '../changes.js'
+import type { Settings } from '../settings.js'
+import { PROTOCOL, WORKER_VARIABLE, type LeaveOptions, type PrimaryMethods, type WorkerAdmin, type WorkerMethods, type WorkerStart } from './protocol.js'
+import { Rpc } from './rpc.js'
+
+export type WorkerState = 'starting' | 'serving' | 'leaving' | 'gone'
+
+/** How a worker has ended. */
+export interface WorkerEnd {
+  code: number | null
+  signal: string | null
+}
+
+/** What a worker says of itself. */
+export interface WorkerEvents {
+  /** It ends by itself: another one is to take its place. Says what has failed, if anything has. */
+  onLeaving: (failure: string | undefined) => void
+  /** It ends, with these metrics. */
+  onMeasured: (metrics: FamilyJson[]) => void
+}
+
+/** A worker, as its primary sees it. */
+export class WorkerProcess {
+  readonly number: number
+  readonly startedAt = Date.now()
+  /** Since when it serves, by `performance.now()`. */
+  servingSince: number | undefined
+  state: WorkerState = 'starting'
+  /** What it serves, or is to serve. */
+  settings: Settings | undefined
+  readonly ended: Promise<WorkerEnd>
+  readonly #worker: Worker
+  readonly #rpc: Rpc<WorkerMethods>
+  readonly #ready: Promise<void>
+
+  /** Starts a process. */
+  constructor (number: number, { onLeaving, onMeasured }: WorkerEvents) {
+    this.number = number
+    cluster.setupPrimary({ exec: program(), args: [], serialization: 'advanced' })
+    this.#worker = cluster.fork({ [WORKER_VARIABLE]: `${number}/${PROTOCOL}` })
+    let setReady = (): void => {}
+    this.#ready = new Promise(resolve => { setReady = resolve })
+    const methods: PrimaryMethods = {
+      ready: () => setReady(),
+      leaving: failure => {
+        this.state = 'leaving'
+        onLeaving(failure)
+      },
+      measured: onMeasured
+    }
+    this.#rpc = new Rpc<WorkerMethods>(this.#worker, methods as never)
+    // Such as a channel that breaks off: its end follows.
+    this.#worker.on('error', () => {})
+    this.ended = new Promise(resolve => {
+      this.#worker.once('exit', (code: number | null, signal: string | null) => {
+        this.state = 'gone'
+        this.#rpc.close(new Error(`worker ${number} has ended (${signal ?? `exit code ${code}`})`))
+        resolve({ code, signal })
+      })
+    })
+  }
+
+  get pid (): number {
+    return this.#worker.process.pid ?? 0
+  }
+
+  /** @returns The address where it listens. */
+  async serve (start: WorkerStart): Promise<string> {
+    this.settings = start.settings
+    // A message that comes before it listens is lost.
+    await Promise.race([this.#ready, this.ended])
+    const address = await this.#rpc.call('serve', start)
+    if (this.state === 'starting') this.state = 'serving'
+    this.servingSince = performance.now()
+    return address
+  }
+
+  async reload (settings: Settings): Promise<Reloaded> {
+    const reloaded = await this.#rpc.call('reload', settings)
+    this.settings = settings
+    return reloaded
+  }
+
+  /** Has it end while others serve. @returns Its last metrics, if they are collected. */
+  async leave (options: LeaveOptions): Promise<FamilyJson[] | undefined> {
+    this.state = 'leaving'
+    return await this.#rpc.call('leave', options)
+  }
+
+  async stop (): Promise<void> {
+    this.state = 'leaving'
+    await this.#rpc.call('stop')
+  }
+
+  reopenLog (): Promise<void> {
+    return this.#rpc.call('reopenLog')
+  }
+
+  observe (wanted: boolean): Promise<void> {
+    return this.#rpc.call('observe', wanted)
+  }
+
+  async admin<Name extends keyof WorkerAdmin> (method: Name, ...parameters: Parameters<WorkerAdmin[Name]>): Promise<Awaited<ReturnType<WorkerAdmin[Name]>>> {
+    return await this.#rpc.call('admin', method, parameters) as Awaited<ReturnType<WorkerAdmin[Name]>>
+  }
+
+  /** Ends it at once. */
+  kill (): void {
+    this.#worker.process.kill('SIGKILL')
+  }
+}
+
+/**
+ * The program that a worker runs: the command, as it is on the disk by now. Where it was started by a link that leads
+ * elsewhere by now, as deployments do, that is other code than this process has.
+ */
+function program (): string {
+  const own = fileURLToPath(import.meta.url).replace(/workers([/\\])worker-process\.([jt]s)$/, 'cli.$2')
+  try {
+    const started = realpathSync(process.argv[1] ?? '')
+    return /[/\\]service[/\\]cli\.[jt]s$/.test(started) ? started : own
+  } catch {
+    return own
+  }
+}
