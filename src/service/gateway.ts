@@ -142,7 +142,7 @@ export class RunningGateway {
     // Certificates that cannot be used are worth knowing at once, and so is an admin listener for everybody.
     frontOptions(parts)
     adminOptions(parts)
-    this.#log = parts.logger === undefined ? new ServiceLog(parts.config) : undefined
+    this.#log = parts.logger === undefined ? new ServiceLog(parts.config, { isShared: worker !== undefined }) : undefined
     this.#state = new GatewayState({ accessLog: true }, stickyKey)
     this.#current = new Generation(parts, this.#front, this.#state, this.#log)
     this.#current.serve()
@@ -246,13 +246,15 @@ export class RunningGateway {
    */
   async leave ({ keepSessions }: { keepSessions: boolean }): Promise<void> {
     this.state = 'stopping'
-    const left = this.#front.leave()
+    // A session's connection is not one of the front any more, once the relay has taken it over.
+    const left = this.#front.leave().then(() => this.#state.sessions.empty())
     if (!keepSessions) {
       const { drainTimeout, drainSpread, drainCode } = withDefaults(GatewayConfig, this.parts.config, ['drainTimeout', 'drainSpread', 'drainCode'])
       this.#state.sessions.leave({ code: drainCode === false ? undefined : drainCode, spread: drainSpread })
       const timer = setTimeout(() => {
         this.app.log.info('drainTimeout is over, destroying the connections that are left')
         this.#front.cut()
+        this.#state.sessions.destroy()
       }, drainTimeout)
       await left
       clearTimeout(timer)

@@ -100,10 +100,8 @@ export class Sessions {
       else timers.push(setTimeout(() => session.relay.close('drain', code), Math.round(index * step)))
     }
     if (this.#live.size > 0) {
-      timers.push(setTimeout(() => {
-        for (const session of this.#live) session.relay.destroy(code)
-      }, timeout))
-      await this.#empty()
+      timers.push(setTimeout(() => this.destroy(code), timeout))
+      await this.empty()
     }
     for (const timer of timers) clearTimeout(timer)
   }
@@ -145,15 +143,22 @@ export class Sessions {
     endAll([...this.#live], () => 'drain', 'drain', removal)
   }
 
-  /** Resolves when no session is open. Two drains may wait at a time: one asked for, and that of app.close(). */
-  #empty (): Promise<void> {
-    return new Promise(resolve => {
-      const before = this.#onEmpty
-      this.#onEmpty = () => {
-        before?.()
-        resolve()
-      }
-    })
+  /** For the gateway: ends what is open at once. */
+  destroy (code: number | undefined = this.#leaving?.code): void {
+    for (const session of this.#live) session.relay.destroy(code)
+  }
+
+  /** Resolves when no session is open. Two may wait at a time: a drain that was asked for, and that of app.close(). */
+  empty (): Promise<void> {
+    return this.#live.size === 0
+      ? Promise.resolve()
+      : new Promise(resolve => {
+        const before = this.#onEmpty
+        this.#onEmpty = () => {
+          before?.()
+          resolve()
+        }
+      })
   }
 }
 

@@ -1,13 +1,13 @@
 import { once } from 'node:events'
-import { mkdir, rename, readFile, writeFile } from 'node:fs/promises'
+import { rename, readFile, writeFile } from 'node:fs/promises'
 import { connect } from 'node:net'
-import { dirname, join } from 'node:path'
+import { join } from 'node:path'
 import { stringify } from 'yaml'
-import t, { type Test } from 'tap'
+import t from 'tap'
 import { WebSocket } from 'ws'
 import { echoBackend, httpBackend } from '../helpers/backends.js'
-import { startCommand, type Command } from '../helpers/command.js'
-import { samplesOf, type Samples } from '../helpers/metrics.js'
+import { startBuilt } from '../helpers/built-service.js'
+import { startCommand } from '../helpers/command.js'
 import { CLI } from '../helpers/outputs.js'
 import { freePort, refusingPort } from '../helpers/raw-target.js'
 import { closed, openSocket, refusal } from '../helpers/sockets.js'
@@ -16,50 +16,6 @@ import { temporaryFolder } from '../helpers/temporary-folder.js'
 /*
  * Issue 11: the built service, read as an operator would.
  */
-
-interface Service {
-  command: Command
-  url: string
-  admin: string
-  /** Writes another configuration. */
-  write (config: object): Promise<void>
-  metrics (): Promise<Samples>
-  /** Collects the metrics until they are as they should be. */
-  until (isThere: (samples: Samples) => boolean): Promise<Samples>
-  api (method: string, path: string, body?: object): Promise<{ status: number, body: Record<string, unknown> }>
-}
-
-async function start (t: Test, config: object, { args = [], files = {}, environment = {} }: { args?: string[], files?: Record<string, string>, environment?: Record<string, string> } = {}): Promise<Service> {
-  const folder = await temporaryFolder(t)
-  const file = join(folder, 'sluice.yaml')
-  const write = (config: object): Promise<void> => writeFile(file, stringify({ listen: { port: 0 }, admin: { port: 0 }, ...config }))
-  await write(config)
-  for (const [name, content] of Object.entries(files)) {
-    await mkdir(dirname(join(folder, name)), { recursive: true })
-    await writeFile(join(folder, name), content)
-  }
-  const command = startCommand(t, process.execPath, [CLI, '--config', file, ...args], { cwd: folder, env: { PATH: process.env.PATH, ...environment } })
-  const [, admin] = await command.output(/Admin listener at ([^"\s]+)/) as unknown as [string, string]
-  const [, url] = await command.output(/Server listening at (http:\/\/[^"\s]+)/) as unknown as [string, string]
-  const metrics = async (): Promise<Samples> => samplesOf(await (await fetch(`${admin}/metrics`)).text())
-  return {
-    command,
-    url,
-    admin,
-    write,
-    metrics,
-    until: async isThere => {
-      for (;;) {
-        const samples = await metrics()
-        if (isThere(samples)) return samples
-      }
-    },
-    api: async (method, path, body) => {
-      const response = await fetch(admin + path, { method, ...body !== undefined && { body: JSON.stringify(body), headers: { 'content-type': 'application/json' } } })
-      return { status: response.status, body: await response.json() as Record<string, unknown> }
-    }
-  }
-}
 
 t.test('sessions by every kind of ending', async t => {
   const { url: target } = await echoBackend(t, (socket, { url = '' }) => {
@@ -87,7 +43,7 @@ t.test('sessions by every kind of ending', async t => {
       route('/unhealthy', { onUnhealthy: 'close' }, 'checked'), route('/rebalanced', true, 'pair')
     ]
   }
-  const { url, write, until, api, command, metrics, admin } = await start(t, { ...config, routes: [...config.routes, removed] }, {
+  const { url, write, until, api, command, metrics, admin } = await startBuilt(t, { ...config, routes: [...config.routes, removed] }, {
     args: ['--routes', 'routes'],
     // Only code can say until when.
     files: { 'routes/expired.js': "export default async app => { app.proxy('/expired', { upstream: 'app', websocket: { until: () => new Date(Date.now() + 100) } }) }", 'package.json': '{ "type": "module" }' }
@@ -174,7 +130,7 @@ t.test('refusals, retries, ejections and reloads', async t => {
       { url: '/dead', upstream: 'dead', websocket: true }
     ]
   }
-  const { url, write, metrics, api, command } = await start(t, config)
+  const { url, write, metrics, api, command } = await startBuilt(t, config)
   t.equal((await refusal(`${url}/refused`)).status, 403)
   t.equal((await refusal(`${url}/refused`, { headers: { 'sec-websocket-protocol': 'other' } })).status, 400)
   t.equal((await refusal(`${url}/dead`)).status, 502)
@@ -211,7 +167,7 @@ t.test('refusals, retries, ejections and reloads', async t => {
 t.test('a reload moves the admin listener, changes its token and closes it', async t => {
   const { url: target } = await echoBackend(t)
   const routes = [{ url: '/*', upstream: target }]
-  const { write, api, admin, command, url } = await start(t, { routes })
+  const { write, api, admin, command, url } = await startBuilt(t, { routes })
   const port = await freePort()
   await write({ routes, admin: { port } })
   t.match(await api('POST', '/api/reload'), { status: 200, body: { ok: true } }, 'the response comes from the one that is left')
@@ -265,7 +221,7 @@ t.test('--admin, and what is wrong with it', async t => {
 
 t.test('drainDelay: not ready at once, and everything else as before until it is over', async t => {
   const { url: target } = await echoBackend(t)
-  const { url, admin, command } = await start(t, { drainDelay: 1_500, routes: [{ url: '/*', upstream: target, websocket: true }] })
+  const { url, admin, command } = await startBuilt(t, { drainDelay: 1_500, routes: [{ url: '/*', upstream: target, websocket: true }] })
   const socket = await openSocket(url)
   command.kill('SIGTERM')
   await command.output(/stopping in 1500 ms/)
@@ -278,7 +234,7 @@ t.test('drainDelay: not ready at once, and everything else as before until it is
 
 t.test('a second signal ends it at once', async t => {
   const { url: target } = await echoBackend(t)
-  const { command } = await start(t, { drainDelay: 60_000, routes: [{ url: '/*', upstream: target }] })
+  const { command } = await startBuilt(t, { drainDelay: 60_000, routes: [{ url: '/*', upstream: target }] })
   command.kill('SIGTERM')
   await command.output(/stopping in 60000 ms/)
   command.kill('SIGTERM')
@@ -290,7 +246,7 @@ t.test('an event stream that is cut by the stop is logged as what it is', async 
     response.writeHead(200, { 'content-type': 'text/event-stream' })
     response.write('data: 1\n\n')
   })
-  const { url, command } = await start(t, { drainTimeout: 300, routes: [{ url: '/*', upstream: target }] })
+  const { url, command } = await startBuilt(t, { drainTimeout: 300, routes: [{ url: '/*', upstream: target }] })
   const socket = connect(Number(new URL(url).port), '127.0.0.1')
   socket.write('GET / HTTP/1.1\r\nHost: a\r\n\r\n')
   await once(socket, 'data')
@@ -304,7 +260,7 @@ t.test('an event stream that is cut by the stop is logged as what it is', async 
 
 t.test('clients of the admin listener that stall do not hold up the stop', async t => {
   const { url: target } = await echoBackend(t)
-  const { admin, command } = await start(t, { routes: [{ url: '/*', upstream: target }] })
+  const { admin, command } = await startBuilt(t, { routes: [{ url: '/*', upstream: target }] })
   const page = new WebSocket(`${admin.replace('http', 'ws')}/api/feed`)
   await once(page, 'message')
   page.pause()

@@ -9,6 +9,8 @@ export interface LogOutput {
 
 /** Characters that are written before a turn of the event loop is over. */
 const MOST = 65_536
+/** Bytes that go to a pipe as a whole, whoever else writes to it (PIPE_BUF of POSIX, in Linux). */
+const MOST_AT_ONCE = 4_096
 
 /**
  * Gathers the lines of a turn of the event loop into one write, so that a busy service does not make one for each line.
@@ -17,12 +19,17 @@ const MOST = 65_536
 export class LogLines {
   readonly #output: LogOutput
   readonly #format: LineFormat | undefined
+  readonly #isShared: boolean
   #text = ''
   #scheduled = false
 
-  /** @param format Default: lines stay as they are. */
-  constructor (output: LogOutput, format?: LineFormat) {
+  /**
+   * @param format Default: lines stay as they are.
+   * @param isShared Whether other processes write to the same pipe, so that lines must not be written in parts.
+   */
+  constructor (output: LogOutput, format?: LineFormat, isShared = false) {
     this.#output = output
+    this.#isShared = isShared
     this.#format = format
     process.on('exit', this.flush)
   }
@@ -46,7 +53,8 @@ export class LogLines {
     if (this.#text === '') return
     const text = this.#text
     this.#text = ''
-    this.#output.write(text)
+    if (this.#isShared) for (const part of wholeLines(text)) this.#output.write(part)
+    else this.#output.write(text)
   }
 
   /** Writes what has been gathered, and is not needed any more. */
@@ -54,6 +62,23 @@ export class LogLines {
     this.flush()
     process.off('exit', this.flush)
   }
+}
+
+/** Lines in parts that are short enough for a pipe; a line that is longer by itself is a part of its own. */
+export function * wholeLines (text: string): Iterable<string> {
+  let part = ''
+  let bytes = 0
+  for (const line of text.split(/(?<=\n)/)) {
+    const length = Buffer.byteLength(line)
+    if (bytes > 0 && bytes + length > MOST_AT_ONCE) {
+      yield part
+      part = ''
+      bytes = 0
+    }
+    part += line
+    bytes += length
+  }
+  if (part !== '') yield part
 }
 
 /** Makes a line for people of one that is JSON. */

@@ -23,10 +23,11 @@ export class ServiceLog {
   readonly #file: LogFile | undefined
 
   /**
-   * @param output Where lines go that go to no file. Default: the standard output.
+   * @param options.output Where lines go that go to no file. Default: the standard output.
+   * @param options.isShared Whether other processes write to it, too.
    * @throws {ConfigInvalidError} when the file cannot be opened.
    */
-  constructor ({ logFile, logFormat }: Pick<GatewayConfig, 'logFile' | 'logFormat'> = {}, output: LogOutput = process.stdout) {
+  constructor ({ logFile, logFormat }: Pick<GatewayConfig, 'logFile' | 'logFormat'> = {}, { output = process.stdout, isShared = false }: { output?: LogOutput, isShared?: boolean } = {}) {
     surviveOutput(output)
     const isTerminal = logFile === undefined && output.isTTY === true
     const isText = (logFormat ?? (isTerminal ? 'text' : 'json')) === 'text'
@@ -36,7 +37,7 @@ export class ServiceLog {
     } catch (error) {
       throw new ConfigInvalidError(`logFile: ${(error as Error).message}`)
     }
-    this.#lines = new LogLines(this.#file ?? output, format)
+    this.#lines = new LogLines(this.#file ?? output, format, isShared)
   }
 
   /** Fastify's option `logger`: pino, with lines for this log. */

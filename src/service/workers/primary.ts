@@ -35,7 +35,7 @@ export class PrimaryService implements Service {
   constructor (settings: Settings) {
     adminOptions(partsOf(settings))
     process.title = 'sluice'
-    this.#serviceLog = new ServiceLog(settings.config)
+    this.#serviceLog = new ServiceLog(settings.config, { isShared: true })
     this.#log = this.#logger(settings.config)
     this.#pool = new WorkerPool(settings, () => this.#log, {
       onServing: worker => this.#onServing(worker),

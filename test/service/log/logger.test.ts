@@ -11,7 +11,7 @@ import { textLines } from '../../../src/service/log/text.js'
 /** What some lines look like on an output. */
 function logged (t: Test, isTTY: boolean | undefined, write: (log: FastifyBaseLogger) => void, config: GatewayConfig = {}): string {
   let text = ''
-  const log = new ServiceLog(config, { isTTY, write: lines => { text += lines } })
+  const log = new ServiceLog(config, { output: { isTTY, write: (lines: string) => { text += lines } } })
   t.teardown(() => log.close())
   write(fastify({ logger: log.options({ logLevel: 'warn' }) } as object).log)
   log.close()
