@@ -12,7 +12,7 @@ import { checkAccess, type Access } from './guard.js'
 import { serveHealth } from './health.js'
 import type { AdminHost } from './host.js'
 import { serveMetrics } from './metrics.js'
-import { servePage } from './page-files.js'
+import { PAGE_HEADERS, servePage } from './page-files.js'
 import { RecentEvents } from './recent-events.js'
 import { Sampler } from './sampler.js'
 
@@ -21,16 +21,6 @@ const MOST_FEEDS = 32
 
 /** Milliseconds that responses under way are given when it closes. */
 const CLOSE_TIMEOUT = 1_000
-
-/** Nothing of another origin is loaded, and no other page may show this one. */
-const HEADERS = {
-  'content-security-policy': "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
-  'x-content-type-options': 'nosniff',
-  'x-frame-options': 'DENY',
-  'cross-origin-resource-policy': 'same-origin',
-  'referrer-policy': 'no-referrer',
-  'cache-control': 'no-store'
-}
 
 /** The admin listener of a gateway, with an app of its own. */
 export class AdminServer {
@@ -113,7 +103,7 @@ async function adminApp (admin: Admin): Promise<FastifyInstance> {
     ajv: { customOptions: { removeAdditional: false } }
   })
   app.addHook('onRequest', async (request, reply) => {
-    reply.headers(HEADERS)
+    reply.headers(PAGE_HEADERS)
     try {
       checkAccess(request, admin)
     } catch (error) {
@@ -132,7 +122,7 @@ async function adminApp (admin: Admin): Promise<FastifyInstance> {
     serveHealth(scope, host)
     serveMetrics(scope, host)
     serveApi(scope, admin)
-    servePage(scope)
+    servePage(scope, 'admin-page')
     scope.get('/api/openapi.json', { schema: { hide: true } }, () => scope.swagger())
     scope.get('/api/feed', { websocket: true, schema: { hide: true } }, socket => {
       if (admin.feeds.size >= MOST_FEEDS) return socket.close(1013, 'too many status pages are open')
