@@ -23,6 +23,9 @@ async function start (t: Test, port = 0): Promise<{ gateway: RunningGateway, url
 
 const textOf = (page: Page, id: string): Promise<string> => page.locator(`#${id}`).innerText()
 
+/** A list of headers, in one line. */
+const headersOf = async (page: Page, id: string): Promise<string> => (await textOf(page, id)).replaceAll(/\s+/g, ' ').replaceAll(' : ', ': ')
+
 /** Waits until the page has a session. */
 const isOpen = (page: Page): Promise<void> => until(page, "document.getElementById('socket-state').textContent === 'open'")
 
@@ -46,11 +49,11 @@ t.test('a request is sent when the page is opened: what was removed, added and r
   const { page, faults } = await openWatched(t, url)
   await shows(page, 'request-line', 'POST /demo/request 200')
   await shows(page, 'request-headers', 'X-Real-IP')
-  const headers = (await textOf(page, 'request-headers')).replaceAll(/\s+/g, ' ')
-  t.match(headers, /removed X-Real-IP: ?203\.0\.113\.7/)
-  t.match(headers, /replaced X-Forwarded-For: ?203\.0\.113\.7 → to the target: 127\.0\.0\.1/)
-  t.match(headers, new RegExp(`added X-Forwarded-Host: ?${host}`))
-  t.match(headers, /added X-Request-Id: ?[\w-]{36}/)
+  const headers = await headersOf(page, 'request-headers')
+  t.match(headers, /removed X-Real-IP: 203\.0\.113\.7/)
+  t.match(headers, /replaced X-Forwarded-For: 203\.0\.113\.7 → to the target: 127\.0\.0\.1/)
+  t.match(headers, new RegExp(`added X-Forwarded-Host: ${host}`))
+  t.match(headers, /added X-Request-Id: [\w-]{36}/)
   t.match(headers, /Passed on as they came: \d\d/)
   t.match(await textOf(page, 'request-response'), /^HTTP\/1\.1 200 OK\n[^]*\n\n\{"target"/)
   t.match(await textOf(page, 'request-path'), new RegExp(`Browser\\s+127\\.0\\.0\\.1:\\d+[^]*POST /demo/request[^]*Gateway\\s+${host}[^]*Target\\s+127\\.0\\.0\\.1:\\d+`))
@@ -66,7 +69,7 @@ t.test('the session: handshake, subprotocol and messages, of which none is taken
   const { page, faults } = await openWatched(t, url)
   await isOpen(page)
   await shows(page, 'socket-headers', 'Upgrade')
-  t.match((await textOf(page, 'socket-headers')).replaceAll(/\s+/g, ' '), /for this hop Connection: ?Upgrade for this hop Upgrade: ?websocket/)
+  t.match(await headersOf(page, 'socket-headers'), /for this hop Connection: Upgrade for this hop Upgrade: websocket/)
   t.match(await textOf(page, 'socket-protocol'), 'demo.v1, chosen by the target')
   await page.locator('#message').fill('<b>again</b>')
   await page.locator('#message').press('Enter')
@@ -145,22 +148,24 @@ t.test('after a restart of the gateway, both connections come back by themselves
   t.same(faults, [])
 })
 
-t.test('the log keeps the last 50 lines, and nothing moves while they come', async t => {
+t.test('the log keeps the last 50 lines, and nothing else moves while they come', async t => {
   const { url } = await start(t)
   const { page, faults } = await openWatched(t, url)
   await isOpen(page)
   await shows(page, 'request-line', 'POST')
   await page.locator('#log').scrollIntoViewIfNeeded()
   await page.evaluate(`
-    window.shifts = 0
-    new PerformanceObserver(list => { for (const { value } of list.getEntries()) window.shifts += value }).observe({ type: 'layout-shift' })
+    window.shifted = []
+    new PerformanceObserver(list => {
+      for (const { sources } of list.getEntries()) for (const { node } of sources) if (node !== null && node.parentElement.closest('#log') === null) window.shifted.push(node.id || node.nodeName)
+    }).observe({ type: 'layout-shift' })
   `)
   for (let index = 1; index <= 60; index++) await (await fetch(`${url}/demo/request?${'long'.repeat(100)}${index}`)).text()
   const socket = await openSocket(`${url}/echo`)
   socket.close(1000)
   await shows(page, 'log', 'WS /echo ended by client: close 1000')
   t.equal(await page.locator('#log > li').count(), 50)
-  t.equal(await page.evaluate('window.shifts'), 0)
+  t.same(await page.evaluate('window.shifted'), [])
   t.same(faults, [])
 })
 
@@ -184,19 +189,21 @@ t.test('from 280 to 1920 px nothing is wider than the page, however long the tex
   t.same(faults, [])
 })
 
-for (const colorScheme of ['light', 'dark'] as const) {
-  t.test(`without violations for axe, ${colorScheme}`, async t => {
-    const { url } = await start(t)
+t.test('without violations for axe', async t => {
+  const { url } = await start(t)
+  const { page } = await openWatched(t, url, { reducedMotion: 'reduce' })
+  await isOpen(page)
+  for (const id of ['refuse', 'lose', 'policy', 'drain']) await press(page, id)
+  await page.locator('#log summary').last().click()
+  await page.evaluate(axe)
+  for (const colorScheme of ['light', 'dark'] as const) {
+    await page.emulateMedia({ colorScheme })
     for (const width of [320, 1280]) {
-      const { page } = await openWatched(t, url, { colorScheme, viewport: { width, height: 900 }, reducedMotion: 'reduce' })
-      await isOpen(page)
-      for (const id of ['refuse', 'lose', 'policy', 'drain']) await press(page, id)
-      await page.locator('#log summary').last().click()
-      await page.evaluate(axe)
-      t.same(await page.evaluate("axe.run().then(({ violations }) => violations.map(({ id, nodes }) => id + ': ' + nodes[0].html))"), [], `${width} px`)
+      await page.setViewportSize({ width, height: 900 })
+      t.same(await page.evaluate("axe.run().then(({ violations }) => violations.map(({ id, nodes }) => id + ': ' + nodes[0].html))"), [], `${colorScheme}, ${width} px`)
     }
-  })
-}
+  }
+})
 
 t.test('a page of another origin cannot use it', async t => {
   const { url } = await start(t)
