@@ -26,7 +26,7 @@ const refused = new Trick({
   label: 'Open a WebSocket that is refused',
   isTall: true,
   text: 'The target answers a handshake with 401. The response reaches the client as it is, but a browser shows none of it to a page; the gateway has told this one what it was.',
-  act: () => { refuse().catch(() => refused.showSeen('The gateway cannot be reached')) }
+  act: () => { refuse().catch(() => refused.fail('The gateway cannot be reached')) }
 })
 
 const enders = [
@@ -78,13 +78,20 @@ function onFeed (message: FeedMessage): void {
 }
 
 function end (trick: Trick, act: () => void): void {
-  if (!socket.isReady) return trick.showSeen('The WebSocket is not open yet')
   ending = trick
+  setReady(false)
   trick.begin()
   act()
 }
 
+/** Without a session, there is nothing to end. */
+function setReady (isReady: boolean): void {
+  for (const trick of enders) trick.isReady = isReady
+}
+
+socket.onSession = () => setReady(true)
 socket.onSessionEnd = (ended, id) => {
+  setReady(false)
   const trick = ending
   ending = undefined
   if (trick === undefined) return
@@ -95,7 +102,7 @@ socket.onSessionEnd = (ended, id) => {
 async function refuse (): Promise<void> {
   refused.begin()
   // By its URL, the handshake is found in what the gateway says.
-  const url = `${REFUSAL_PATH}?try=${crypto.randomUUID().slice(0, 8)}`
+  const url = `${REFUSAL_PATH}?try=${Math.random().toString(36).slice(2, 10)}`
   const ended = exchanges.nextEnd(url)
   const attempt = new WebSocket(new URL(url, location.href.replace('http', 'ws')))
   attempt.addEventListener('close', ({ code }) => refused.showSeen(`An error, and close code ${code}: neither the status nor the body`))
@@ -112,6 +119,7 @@ byId('banner-retry', HTMLButtonElement).addEventListener('click', () => {
   socket.connection.connect()
 })
 
+setReady(false)
 feed.connect()
 socket.connection.connect()
 request.send().catch(() => {})

@@ -19,6 +19,8 @@ const input = byId('message', HTMLInputElement)
 /** The page's session through the gateway to the target. It comes back by itself. */
 export class SocketSection {
   readonly connection: Connection
+  /** Called when there is a session. */
+  onSession: () => void = () => {}
   /** Called with how each session ended. */
   onSessionEnd: (end: ConnectionEnd, id: string) => void = () => {}
   readonly #path = new Path(byId('socket-path', HTMLElement))
@@ -85,6 +87,7 @@ export class SocketSection {
     straight.hidden = seen.target !== location.host
     setText(straight, straight.hidden ? '' : `This page came straight from the target at ${seen.target}, not through the gateway.`)
     setAttribute(sendButton, 'aria-disabled', 'false')
+    this.onSession()
   }
 
   #onEnd (end: ConnectionEnd): void {

@@ -1,4 +1,5 @@
 import { button, byId, element, setAttribute, setText } from '../../../admin/page/dom.js'
+import { NOTHING } from '../../../admin/page/format.js'
 import type { LogLine } from '../protocol.js'
 
 /** What a button of the page shows, and what it does. */
@@ -51,6 +52,12 @@ export class Trick {
 
   begin (): void {
     for (const slot of [this.#seen, this.#wire, this.#line]) setText(slot, 'waiting')
+  }
+
+  /** Nothing came of it. */
+  fail (text: string): void {
+    for (const slot of [this.#wire, this.#line]) setText(slot, NOTHING)
+    this.showSeen(text)
   }
 
   showSeen (text: string): void {
