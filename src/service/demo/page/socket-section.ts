@@ -112,8 +112,11 @@ export class SocketSection {
     if (this.#id !== '') return
     this.#path.setNote(by as NodeName, `ended it: ${reason}`)
     const sent = `${count(this.#sent)} sent`
-    this.#path.setHop(0, closeSent?.client == null ? 'cut' : 'closed', sent, closeName(closeSent?.client))
-    this.#path.setHop(1, closeSent?.target == null ? 'cut' : 'closed', closeName(closeSent?.target), 'ended')
+    const [toClient, toTarget] = [shortCloseName(closeSent?.client), shortCloseName(closeSent?.target)]
+    this.#path.setHop(0, closeSent?.client == null ? 'cut' : 'closed', sent, toClient)
+    // What a target ends is passed on as it ended it.
+    const isOfTarget = by === 'target'
+    this.#path.setHop(1, closeSent?.target == null ? 'cut' : 'closed', isOfTarget ? sent : toTarget, isOfTarget ? toClient : 'ended')
   }
 
   #showState (state: 'connecting' | 'open' | '', text: string = state): void {
@@ -158,6 +161,10 @@ export function wireText ({ by, closeSent }: Ended): string {
   return `to the browser: ${closeName(closeSent?.client)}\nto the target:  ${atTarget}`
 }
 
+function shortCloseName (code: number | null | undefined): string {
+  return code == null ? 'no Close' : `Close ${code}`
+}
+
 function closeName (code: number | null | undefined): string {
-  return code == null ? 'end of the connection, no Close' : `Close ${code}`
+  return code == null ? `end of the connection, ${shortCloseName(code)}` : shortCloseName(code)
 }
