@@ -1,10 +1,11 @@
 import fastifyPlugin from 'fastify-plugin'
-import { startDemoUpstream } from '../src/service/demo/upstream.js'
 import type { BuiltInOptions } from '../src/service/folders.js'
 
 /** Starts the embedded demo, when there is nothing else to serve, and declares it as the upstream 'demo'. */
 export default fastifyPlugin<BuiltInOptions>(async (app, { demo }) => {
   if (!demo) return
+  // Only here: no other service needs any of it.
+  const { startDemoUpstream } = await import('../src/service/demo/upstream.js')
   const { url, close } = await startDemoUpstream()
   app.addHook('onClose', close)
   app.upstream('demo', { targets: [url] })

@@ -163,6 +163,7 @@ const CLIENT_ERRORS: Record<string, ErrorEntry> = {
   AdminUnauthorizedError: { placeholders: [], fix: 'Send `Authorization: Bearer TOKEN` with `admin.token`; a browser asks for it as a password.' },
   AdminInvalidError: { placeholders: ['PROBLEM'], fix: 'Correct what the message names.' },
   AdminNotFoundError: { placeholders: ['NAME'], fix: 'Get the list first; a session may have ended.' },
+  DemoForbiddenError: { placeholders: ['REASON'], fix: 'Open the demo by its address or as localhost; no page of another origin can use it.' },
   NoTargetError: { placeholders: [], fix: 'Set a target of the upstream to `ready` again, or add one.' }
 }
 

@@ -170,3 +170,9 @@ export const AdminInvalidError = createError<[string]>(
 /** A session that has ended, or an upstream or a target of another name. */
 export const AdminNotFoundError = createError<[string]>(
   'SLUICE_ADMIN_NOT_FOUND', 'Not found: %s', 404, 'client')
+
+// ---- For clients of the demo
+
+/** A page of another origin asks, or a name that may have been made to point here (DNS rebinding). */
+export const DemoForbiddenError = createError<[string]>(
+  'SLUICE_DEMO_FORBIDDEN', 'Refused: %s', 403, 'client')

@@ -30,14 +30,14 @@ export function checkAccess (request: FastifyRequest, { token, isSocket }: Acces
   if (token !== undefined && !OPEN_PATHS.has(request.url.split('?', 1)[0]!) && !shows(request.headers.authorization, token)) throw new AdminUnauthorizedError()
 }
 
-/** No DNS server is asked about an address or about localhost (RFC 6761 §6.3), so neither can be rebound. */
-function isOfThisMachine (host: string): boolean {
+/** Whether a Host is an address or localhost: no DNS server is asked about these (RFC 6761 §6.3), so neither can be rebound. */
+export function isOfThisMachine (host: string): boolean {
   const name = host.replace(/:\d+$/, '').toLowerCase()
   return name === 'localhost' || name.endsWith('.localhost') || isIP(name.replace(/^\[|\]$/g, '')) !== 0
 }
 
-/** Whatever the scheme: TLS may end in front of this. */
-function isOriginOf (origin: string, host: string): boolean {
+/** Whether an Origin is that of a Host, whatever the scheme: TLS may end in front of this. */
+export function isOriginOf (origin: string, host: string): boolean {
   return origin.replace(/^https?:\/\//, '') === host
 }
 

@@ -11,7 +11,7 @@ import { Feed, feedLists, type FeedSources } from './feed.js'
 import { checkAccess, type Access } from './guard.js'
 import { serveHealth } from './health.js'
 import { serveMetrics } from './metrics.js'
-import { servePage } from './page-files.js'
+import { PAGE_HEADERS, servePage } from './page-files.js'
 import { Sampler } from './sampler.js'
 import type { AdminSource } from './source.js'
 
@@ -20,16 +20,6 @@ const MOST_FEEDS = 32
 
 /** Milliseconds that responses under way are given when it closes. */
 const CLOSE_TIMEOUT = 1_000
-
-/** Nothing of another origin is loaded, and no other page may show this one. */
-const HEADERS = {
-  'content-security-policy': "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
-  'x-content-type-options': 'nosniff',
-  'x-frame-options': 'DENY',
-  'cross-origin-resource-policy': 'same-origin',
-  'referrer-policy': 'no-referrer',
-  'cache-control': 'no-store'
-}
 
 /** The admin listener of a gateway, with an app of its own. */
 export class AdminServer {
@@ -114,7 +104,7 @@ async function adminApp (admin: Admin): Promise<FastifyInstance> {
     ajv: { customOptions: { removeAdditional: false } }
   })
   app.addHook('onRequest', async (request, reply) => {
-    reply.headers(HEADERS)
+    reply.headers(PAGE_HEADERS)
     try {
       checkAccess(request, admin)
     } catch (error) {
@@ -133,7 +123,7 @@ async function adminApp (admin: Admin): Promise<FastifyInstance> {
     serveHealth(scope, source)
     serveMetrics(scope, source)
     serveApi(scope, admin)
-    servePage(scope)
+    servePage(scope, 'admin-page')
     scope.get('/api/openapi.json', { schema: { hide: true } }, () => scope.swagger())
     scope.get('/api/feed', { websocket: true, schema: { hide: true } }, socket => {
       if (admin.feeds.size >= MOST_FEEDS) return socket.close(1013, 'too many status pages are open')

@@ -17,7 +17,7 @@ const { folder, packed } = await install(t)
 const sluice = join(folder, 'node_modules/.bin/sluice')
 
 t.test('holds what users need and nothing else', async t => {
-  const needed = /^(package\.json|README\.md|LICENSE|CHANGELOG\.md|SECURITY\.md|\.env\.example|sluice\.schema\.json|docs\/.+|deploy\/.+|dist\/(src|plugins|routes)\/.+\.(js|d\.ts)|dist\/admin-page\/(index\.html|page\.(js|css)))$/
+  const needed = /^(package\.json|README\.md|LICENSE|CHANGELOG\.md|SECURITY\.md|\.env\.example|sluice\.schema\.json|docs\/.+|deploy\/.+|dist\/(src|plugins|routes)\/.+\.(js|d\.ts)|dist\/(admin|demo)-page\/(index\.html|page\.(js|css)))$/
   t.same(packed.filter(path => !needed.test(path)), [], 'nothing else')
   const documents = ['.env.example', 'LICENSE', 'README.md']
   t.same(packed.filter(path => documents.includes(path)), documents)

@@ -4,6 +4,8 @@ import demoRoute from '../../routes/demo.js'
 import sluice from '../../src/plugin.js'
 import { locateInObject } from '../../src/service/config.js'
 import { echoBackend } from '../helpers/backends.js'
+import { runCommand } from '../helpers/command.js'
+import { REPOSITORY } from '../helpers/consumer.js'
 import { nextMessage, openSocket } from '../helpers/sockets.js'
 
 async function app (t: Test, demo: boolean): Promise<FastifyInstance> {
@@ -28,4 +30,20 @@ t.test("sends everything to the upstream 'demo', WebSockets included", async t =
 
 t.test('takes no request when something is configured', async t => {
   t.equal((await (await app(t, false)).inject('/')).statusCode, 404)
+})
+
+t.test('nothing of the demo is loaded where it is not served', async t => {
+  const output = await runCommand(t, process.execPath, ['--input-type=module', '-e', `
+    import { createRequire } from 'node:module'
+    import { locateInObject } from './dist/src/service/config.js'
+    import { openGateway } from './dist/src/service/gateway.js'
+    for (const demo of [false, true]) {
+      const gateway = openGateway({ config: {}, locate: locateInObject, demo, logger: false })
+      await gateway.check()
+      await gateway.close()
+      const loaded = Object.keys(createRequire(import.meta.url).cache)
+      console.log(demo, loaded.some(path => path.includes('@fastify/websocket')))
+    }
+  `], { cwd: REPOSITORY })
+  t.equal(output, 'false false\ntrue true\n')
 })

@@ -1,8 +1,6 @@
+import { BackOff } from './back-off.js'
 import type { ClientMessage, ServerMessage, SessionView } from './protocol.js'
 
-/** Milliseconds until the first attempt to reconnect; each further one waits twice as long, up to the limit. */
-const FIRST_WAIT = 500
-const LONGEST_WAIT = 10_000
 /** Milliseconds without a message, of which one comes every second, after which the connection counts as lost. */
 const SILENCE = 8_000
 
@@ -16,9 +14,9 @@ export interface FeedListener {
 /** The connection to the gateway. It reconnects by itself. */
 export class Feed {
   readonly #listener: FeedListener
+  readonly #backOff = new BackOff()
   #socket: WebSocket | undefined
   #view: SessionView | undefined
-  #wait = FIRST_WAIT
   #retry: number | undefined
   #watch: number | undefined
 
@@ -56,7 +54,7 @@ export class Feed {
   #onMessage (message: ServerMessage): void {
     this.#expectMessage()
     if (message.type === 'hello') {
-      this.#wait = FIRST_WAIT
+      this.#backOff.reset()
       this.#sendView()
       this.#listener.onConnected()
     }
@@ -78,8 +76,7 @@ export class Feed {
     if (socket !== this.#socket) return
     this.#socket = undefined
     window.clearTimeout(this.#watch)
-    this.#retry = window.setTimeout(() => this.reconnect(), this.#wait * (0.75 + Math.random() / 2))
-    this.#wait = Math.min(this.#wait * 2, LONGEST_WAIT)
+    this.#retry = window.setTimeout(() => this.reconnect(), this.#backOff.next())
     this.#listener.onLost(reason)
   }
 }
