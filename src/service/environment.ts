@@ -11,6 +11,7 @@ export const Environment = Type.Object({
   HOST: Type.Optional(Type.String({ description: 'an address' })),
   PORT: Type.Optional(Type.Integer({ minimum: 0, maximum: 65535, description: 'an integer from 0 to 65535' })),
   UPSTREAM_URL: Type.Optional(Type.String({ description: 'the URL of a target' })),
+  ADMIN: Type.Optional(Type.Union([Type.Literal('true'), Type.Literal('false')], { description: 'true or false' })),
   ADMIN_TOKEN: Type.Optional(Type.String({ minLength: 16, description: 'at least 16 characters long' })),
   CONFIG_FILE: Type.Optional(Type.String({ description: 'the path of a configuration file' })),
   // Not LogLevel itself: its default would win over the configuration file.

@@ -14,6 +14,7 @@ import { HELP } from './help.js'
 import { surviveOutput } from './log/logger.js'
 import { hasLostTerminal } from './lost-terminal.js'
 import { resolveSettings, type Settings } from './settings.js'
+import { openSupervisor, type Supervisor } from './systemd.js'
 import { watchFiles } from '../net/watched-files.js'
 
 /** What the program gets from outside. */
@@ -57,7 +58,7 @@ export async function main ({ argv, environment, directory, stdout, stderr }: Su
       }
       stdout.write(`${text}\n`)
     } else {
-      await serve(args, read)
+      await serve(args, read, environment)
     }
     return 0
   } catch (error) {
@@ -81,17 +82,18 @@ async function check (settings: Settings): Promise<string> {
 }
 
 /** Opens the gateway and lets it serve until a signal comes. */
-async function serve (args: Arguments, read: () => Promise<Settings>): Promise<void> {
+async function serve (args: Arguments, read: () => Promise<Settings>, environment: NodeJS.ProcessEnv): Promise<void> {
   const since = Date.now()
   const settings = await read()
   if (args.watch === true && settings.file === undefined) throw new UsageError('Option --watch needs a configuration file (--config, or sluice.yaml in the working directory).')
   const gateway = openGateway(settings)
   await gateway.filled
   for (const note of settings.notes) gateway.app.log.warn(note)
-  const reload = reloader(gateway, read)
+  const supervisor = openSupervisor(environment, { warn: text => gateway.app.log.warn(text) })
+  const reload = reloader(gateway, read, supervisor)
   gateway.readAgain = () => reload('the admin API')
   const ends: Array<() => unknown> = []
-  const grace = stopOnSignals(gateway, ends)
+  const grace = stopOnSignals(gateway, ends, supervisor)
   reloadOnHangup(gateway, () => reload('SIGHUP'))
   process.on('SIGUSR2', () => gateway.reopenLog())
   // Without a listener, Node would open its debugger.
@@ -102,7 +104,7 @@ async function serve (args: Arguments, read: () => Promise<Settings>): Promise<v
       if (args.pidFile !== undefined) throw error
       gateway.app.log.warn(`'sluice reload' will not find this service: ${error.message}. SIGHUP works.`)
     })
-    await gateway.listen()
+    supervisor.ready(`Serving at ${await gateway.listen()}`)
   } catch (error) {
     grace.uninstall()
     for (const end of ends) await end()
@@ -114,16 +116,20 @@ async function serve (args: Arguments, read: () => Promise<Settings>): Promise<v
 }
 
 /** Puts what the sources say by now in force. Whoever asks while it is being done gets the result of one further time. */
-function reloader (gateway: RunningGateway, read: () => Promise<Settings>): (why: string) => Promise<ControlResponse> {
+function reloader (gateway: RunningGateway, read: () => Promise<Settings>, supervisor: Supervisor): (why: string) => Promise<ControlResponse> {
   let running: Promise<unknown> = Promise.resolve()
   let next: Promise<ControlResponse> | undefined
   const run = async (why: string): Promise<ControlResponse> => {
     next = undefined
+    supervisor.reloading()
     try {
       gateway.app.log.info(`${why}: reloading the configuration`)
-      return { ok: true, text: `The configuration is in force: ${summaryOf(await gateway.reload(read))}.` }
+      const text = `The configuration is in force: ${summaryOf(await gateway.reload(read))}.`
+      supervisor.reloaded(text)
+      return { ok: true, text }
     } catch (error) {
       const { text } = explainFailure(error)
+      supervisor.reloaded(`The configuration was not reloaded: ${text}`)
       gateway.app.log.error(`The configuration was not reloaded, and the one before stays in force:\n${text}`)
       return { ok: false, text }
     }
@@ -155,7 +161,7 @@ function warnOfNothing (gateway: RunningGateway, { config: { routes = [] }, demo
 }
 
 /** @param ends What else ends with it. */
-function stopOnSignals (gateway: RunningGateway, ends: ReadonlyArray<() => unknown>) {
+function stopOnSignals (gateway: RunningGateway, ends: ReadonlyArray<() => unknown>, supervisor: Supervisor) {
   // Of the app that is served then.
   const logger = { error: (message?: unknown) => gateway.app.log.error(message), warn: (message?: unknown) => gateway.app.log.warn(message) }
   return closeWithGrace({ delay: false, logger, skip: ['beforeExit', 'SIGHUP', 'SIGUSR2'] }, async ({ signal, err }) => {
@@ -164,6 +170,7 @@ function stopOnSignals (gateway: RunningGateway, ends: ReadonlyArray<() => unkno
     // As long as the configuration says that is in force by now.
     const { drainDelay, drainTimeout } = withDefaults(GatewayConfig, gateway.parts.config, ['drainDelay', 'drainTimeout'])
     const limit = drainDelay + drainTimeout + STOP_MARGIN
+    supervisor.stopping(limit)
     setTimeout(() => {
       gateway.app.log.error(`not stopped within ${limit} ms, exiting`)
       process.exit(1)
