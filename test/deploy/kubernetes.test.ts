@@ -3,8 +3,9 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
 import { parse, parseAllDocuments } from 'yaml'
+import { typeErrors } from '../helpers/kubernetes-types.js'
+import { adapter, autoscaler, budget, deployment, gatewayFile, KUBERNETES, monitor, resourceFiles, service } from '../helpers/manifests.js'
 import { CLI } from '../helpers/outputs.js'
-import { adapter, autoscaler, budget, deployment, gatewayFile, KUBERNETES, monitor, resourceFiles, service, typeErrors } from '../helpers/manifests.js'
 
 /*
  * Issue 12: the manifests of deploy/kubernetes, by themselves and against each other. What the pod does is run by
