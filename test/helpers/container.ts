@@ -215,11 +215,12 @@ export async function runContainer (t: Test, image: Image, options: RunOptions =
     `mount -o remount,bind,ro '${own.root}'`,
     `exec ${line(inside(own, [...entrypoint, ...args]))}`
   ].join('\n')
-  const [file, ...rest] = [
+  const command = startCommand(t, 'setpriv', [
+    // It goes with the test, even if that is killed.
+    '--pdeathsig=KILL',
     ...network === undefined ? [] : ['nsenter', `--net=/proc/${network.first}/ns/net`],
     'unshare', '--mount', '--pid', ...network === undefined ? ['--net'] : [], '--fork', '--kill-child', '/bin/sh', '-ec', script
-  ]
-  const command = startCommand(t, file!, rest, { env: { PATH: `${process.env.PATH}:/usr/sbin:/sbin` } })
+  ], { env: { PATH: `${process.env.PATH}:/usr/sbin:/sbin` } })
   const first = await onlyChild(command)
   const exec = (args: string[]): Command => {
     const [file, ...rest] = ['nsenter', `--target=${first}`, '--mount', '--pid', '--net', ...inside(own, args)]

@@ -12,7 +12,7 @@ export interface Instruction {
   text: string
 }
 
-/** What runs a program in a container: the instructions as far as they are used in deploy/. */
+/** The instructions of a Dockerfile, in order. */
 export async function readDockerfile (file = DOCKERFILE): Promise<Instruction[]> {
   const lines = (await readFile(file, 'utf8')).split('\n').filter(line => !line.startsWith('#')).join('\n').replaceAll('\\\n', ' ').split('\n')
   return lines.filter(line => line.trim() !== '').map(instructionOf)
