@@ -12,6 +12,7 @@ export const Environment = Type.Object({
   PORT: Type.Optional(Type.Integer({ minimum: 0, maximum: 65535, description: 'an integer from 0 to 65535' })),
   UPSTREAM_URL: Type.Optional(Type.String({ description: 'the URL of a target' })),
   WORKERS: Type.Optional(Type.Union([Type.Integer({ minimum: 1, maximum: 1024 }), Type.Literal('auto')], { description: "an integer from 1 to 1024, or 'auto'" })),
+  ADMIN: Type.Optional(Type.Union([Type.Literal('true'), Type.Literal('false')], { description: 'true or false' })),
   ADMIN_TOKEN: Type.Optional(Type.String({ minLength: 16, description: 'at least 16 characters long' })),
   CONFIG_FILE: Type.Optional(Type.String({ description: 'the path of a configuration file' })),
   // Not LogLevel itself: its default would win over the configuration file.

@@ -36,7 +36,7 @@ Options:
   -v, --version        print the version and exit
 
 Environment (a .env file in the working directory is read, too):
-  HOST, PORT, UPSTREAM_URL, CONFIG_FILE, LOG_LEVEL, ADMIN_TOKEN
+  HOST, PORT, UPSTREAM_URL, CONFIG_FILE, LOG_LEVEL, ADMIN, ADMIN_TOKEN
 
 The command line wins over the environment, that over .env, that over the file.
 

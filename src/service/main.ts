@@ -17,6 +17,7 @@ import { surviveOutput } from './log/logger.js'
 import { hasLostTerminal } from './lost-terminal.js'
 import { SingleService, type Service } from './service.js'
 import { partsOf, resolveSettings, type Settings } from './settings.js'
+import { openSupervisor, type Supervisor } from './systemd.js'
 import { workerCount } from './workers/count.js'
 import { watchFiles } from '../net/watched-files.js'
 
@@ -62,7 +63,7 @@ export async function main ({ argv, environment, directory, stdout, stderr }: Su
       }
       stdout.write(`${text}\n`)
     } else {
-      await serve(args, read)
+      await serve(args, read, environment)
     }
     return 0
   } catch (error) {
@@ -86,16 +87,18 @@ async function check (settings: Settings): Promise<string> {
 }
 
 /** Opens the gateway and lets it serve until a signal comes. */
-async function serve (args: Arguments, read: () => Promise<Settings>): Promise<void> {
+async function serve (args: Arguments, read: () => Promise<Settings>, environment: NodeJS.ProcessEnv): Promise<void> {
   const since = Date.now()
   const settings = await read()
   if (args.watch === true && settings.file === undefined) throw new UsageError('Option --watch needs a configuration file (--config, or sluice.yaml in the working directory).')
+  // Before there are workers, which must not speak for the service.
+  const supervisor = openSupervisor(environment, { warn: text => service.log.warn(text) })
   const service = await openService(settings)
   for (const note of settings.notes) service.log.warn(note)
-  const reload = reloader(service, read)
+  const reload = reloader(service, read, supervisor)
   service.readAgain = () => reload('the admin API')
   const ends: Array<() => unknown> = []
-  const grace = stopOnSignals(service, ends)
+  const grace = stopOnSignals(service, ends, supervisor)
   reloadOnHangup(service, () => reload('SIGHUP'))
   process.on('SIGUSR2', () => service.reopenLog())
   // Without a listener, Node would open its debugger.
@@ -107,7 +110,7 @@ async function serve (args: Arguments, read: () => Promise<Settings>): Promise<v
       if (args.pidFile !== undefined) throw error
       service.log.warn(`'sluice reload' will not find this service: ${error.message}. SIGHUP works.`)
     })
-    await service.listen()
+    supervisor.ready(`Serving at ${await service.listen()}`)
   } catch (error) {
     grace.uninstall()
     for (const end of ends) await end()
@@ -140,16 +143,20 @@ function restarter (service: Service, keepSessions: boolean): () => Promise<Relo
 }
 
 /** Puts what the sources say by now in force. Whoever asks while it is being done gets the result of one further time. */
-function reloader (service: Service, read: () => Promise<Settings>): (why: string) => Promise<ReloadOutcome> {
+function reloader (service: Service, read: () => Promise<Settings>, supervisor: Supervisor): (why: string) => Promise<ReloadOutcome> {
   let running: Promise<unknown> = Promise.resolve()
   let next: Promise<ReloadOutcome> | undefined
   const run = async (why: string): Promise<ReloadOutcome> => {
     next = undefined
+    supervisor.reloading()
     try {
       service.log.info(`${why}: reloading the configuration`)
-      return { ok: true, text: `The configuration is in force: ${summaryOf(await service.reload(read))}.` }
+      const text = `The configuration is in force: ${summaryOf(await service.reload(read))}.`
+      supervisor.reloaded(text)
+      return { ok: true, text }
     } catch (error) {
       const { text } = explainFailure(error)
+      supervisor.reloaded(`The configuration was not reloaded: ${text}`)
       service.log.error(`The configuration was not reloaded, and the one before stays in force:\n${text}`)
       return { ok: false, text }
     }
@@ -181,7 +188,7 @@ function warnOfNothing (service: Service, { config: { routes = [] }, demo, ...fo
 }
 
 /** @param ends What else ends with it. */
-function stopOnSignals (service: Service, ends: ReadonlyArray<() => unknown>) {
+function stopOnSignals (service: Service, ends: ReadonlyArray<() => unknown>, supervisor: Supervisor) {
   // Of the app that is served then.
   const logger = { error: (message?: unknown) => service.log.error(message), warn: (message?: unknown) => service.log.warn(message) }
   return closeWithGrace({ delay: false, logger, skip: ['beforeExit', 'SIGHUP', 'SIGUSR2'] }, async ({ signal, err }) => {
@@ -190,6 +197,7 @@ function stopOnSignals (service: Service, ends: ReadonlyArray<() => unknown>) {
     // As long as the configuration says that is in force by now.
     const { drainDelay, drainTimeout } = withDefaults(GatewayConfig, service.config, ['drainDelay', 'drainTimeout'])
     const limit = drainDelay + drainTimeout + STOP_MARGIN
+    supervisor.stopping(limit)
     setTimeout(() => {
       service.log.error(`not stopped within ${limit} ms, exiting`)
       process.exit(1)

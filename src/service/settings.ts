@@ -68,8 +68,10 @@ export async function resolveSettings (args: Arguments, environment: Environment
   }
 }
 
-/** The command line opens the admin listener, and the environment gives it a token. */
-function adminOf ({ admin: asked }: Arguments, { ADMIN_TOKEN: token }: Environment, configured: GatewayConfig['admin']): GatewayConfig['admin'] {
+/** The command line or the environment opens the admin listener, and the environment gives it a token. */
+function adminOf (args: Arguments, { ADMIN, ADMIN_TOKEN: token }: Environment, configured: GatewayConfig['admin']): GatewayConfig['admin'] {
+  const asked = args.admin ?? (ADMIN === undefined ? undefined : ADMIN === 'true')
+  if (asked === false) return false
   const admin = asked === true && typeof configured !== 'object' ? true : configured
   if (token === undefined || admin === undefined || admin === false) return admin
   return { token, ...admin !== true && admin }

@@ -47,5 +47,5 @@ t.test('.env.example is the reference: it has every variable, and its values hol
   t.strictSame({ ...await readEnvironment({}, directory) }, {}, 'copied as it is, it changes nothing')
   writeFileSync(join(directory, '.env'), example.replace(/^# (?=[A-Z_]+=)/gm, ''))
   t.strictSame({ ...await readEnvironment({}, directory) },
-    { HOST: '127.0.0.1', PORT: 8080, UPSTREAM_URL: 'http://127.0.0.1:5173', CONFIG_FILE: 'sluice.yaml', LOG_LEVEL: 'info' })
+    { HOST: '127.0.0.1', PORT: 8080, UPSTREAM_URL: 'http://127.0.0.1:5173', CONFIG_FILE: 'sluice.yaml', LOG_LEVEL: 'info', ADMIN: 'true' })
 })

@@ -91,3 +91,16 @@ t.test('says which source is wrong', async t => {
     { code: 'SLUICE_CONFIG_INVALID', message: "Both UPSTREAM_URL ('http://a') and CONFIG_FILE ('x.yaml') are set. Unset one of them." })
   await t.rejects(resolveSettings({ config: 'x.yaml' }, {}, directory), { message: 'x.yaml: cannot be read: there is no such file' })
 })
+
+t.test('ADMIN opens the admin listener, or leaves it closed', async t => {
+  const admin = async (file: string, environment: Parameters<typeof resolveSettings>[1], args: Parameters<typeof resolveSettings>[0] = {}) =>
+    (await resolveSettings(args, environment, t.testdir({ 'sluice.yaml': `${file}${FILE}` }))).config.admin
+  t.equal(await admin('', {}), undefined)
+  t.equal(await admin('', { ADMIN: 'true' }), true)
+  t.equal(await admin('', { ADMIN: 'false' }), false)
+  t.equal(await admin('', { ADMIN: 'false' }, { admin: true }), true, 'the command line wins')
+  t.equal(await admin('admin: false\n', { ADMIN: 'true' }), true, 'the environment wins over the file')
+  t.equal(await admin('admin: { port: 1 }\n', { ADMIN: 'false' }), false)
+  t.strictSame(await admin('admin: { port: 1 }\n', { ADMIN: 'true' }), { port: 1 })
+  t.strictSame(await admin('', { ADMIN: 'true', ADMIN_TOKEN: 'a-token-of-sixteen-characters' }), { token: 'a-token-of-sixteen-characters' })
+})

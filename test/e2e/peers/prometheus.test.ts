@@ -6,6 +6,7 @@ import { stringify } from 'yaml'
 import admin from '../../../src/admin/index.js'
 import { metrics } from '../../../src/observers/metrics.js'
 import { startCommandWithOneOutput } from '../../helpers/command.js'
+import { adapter } from '../../helpers/manifests.js'
 import { usedGateway } from '../../helpers/metrics.js'
 import { alerts, ALERTS_FILE, queries } from '../../helpers/monitoring.js'
 import { freePort } from '../../helpers/raw-target.js'
@@ -120,6 +121,28 @@ t.test('each alert goes off when it should, and not otherwise', async t => {
       { interval: '1m', input_series: seriesOf(series), promql_expr_test: [{ expr: `count(ALERTS{alertname="${alert}", alertstate="firing"})`, eval_time: '20m', exp_samples: [{ labels: '{}', value: 1 }] }] },
       { interval: '1m', input_series: seriesOf(well), promql_expr_test: [{ expr: `count(ALERTS{alertname="${alert}", alertstate="firing"})`, eval_time: '20m', exp_samples: [] }] }
     ])
+  }))
+  t.equal(promtool('test', 'rules', file), '')
+})
+
+// Issue 12
+t.test('the adapter for Kubernetes adds up the sessions of each pod, with 0 for one that has had none', async t => {
+  const folder = await temporaryFolder(t)
+  const file = join(folder, 'adapter-test.yml')
+  const { metricsQuery } = adapter.rules.custom[0]!
+  // As the adapter fills it in.
+  const expr = metricsQuery.replaceAll('<<.LabelMatchers>>', 'namespace="edge",pod=~"a|b"').replaceAll('<<.GroupBy>>', 'pod')
+  await writeFile(join(folder, 'none.yml'), 'groups: []')
+  const pods = ['a', 'b', 'other'].map(pod => ({ series: `up{job="sluice", namespace="edge", pod="${pod}"}`, values: '1x5' }))
+  const sessions = [['a', '/chat', '30x5'], ['a', '/live', '12x5'], ['other', '/chat', '7x5']]
+    .map(([pod, route, values]) => ({ series: `sluice_websocket_sessions{job="sluice", namespace="edge", pod="${pod}", route="${route}", upstream="app"}`, values }))
+  await writeFile(file, stringify({
+    rule_files: ['none.yml'],
+    tests: [{
+      interval: '1m',
+      input_series: [...pods, ...sessions],
+      promql_expr_test: [{ expr, eval_time: '5m', exp_samples: [{ labels: '{pod="a"}', value: 42 }, { labels: '{pod="b"}', value: 0 }] }]
+    }]
   }))
   t.equal(promtool('test', 'rules', file), '')
 })
