@@ -6,6 +6,7 @@ Usage:
   sluice --config sluice.yaml [options]
   sluice check [FILE] [options]
   sluice reload [--pid PID | --pid-file FILE]
+  sluice restart [--keep-sessions] [--pid PID | --pid-file FILE]
 
   URL                  send everything, WebSockets included, to this target,
                        such as http://127.0.0.1:5173
@@ -17,6 +18,9 @@ Usage:
   reload               has the service that runs put its configuration in force
                        again, and says what is wrong with it; without --pid and
                        --pid-file, the one that this user runs
+  restart              has it replace its workers by new processes, one after
+                       another, so that nobody is refused; with --keep-sessions
+                       open WebSockets stay in the old ones until they end
 
 Options:
   -c, --config FILE    configuration file (YAML)
@@ -30,13 +34,15 @@ Options:
                        a subfolder's name is the prefix of its routes
       --admin          open the admin listener, at 127.0.0.1:9901: health,
                        metrics, an API, and a status page for the browser
+      --workers N      serve with so many processes, or auto: one for each
+                       processor (default: a single process)
   -w, --watch          put the configuration file in force whenever it changes
       --pid-file FILE  write the process id into FILE
   -h, --help           print this and exit
   -v, --version        print the version and exit
 
 Environment (a .env file in the working directory is read, too):
-  HOST, PORT, UPSTREAM_URL, CONFIG_FILE, LOG_LEVEL, ADMIN, ADMIN_TOKEN
+  HOST, PORT, UPSTREAM_URL, CONFIG_FILE, LOG_LEVEL, WORKERS, ADMIN, ADMIN_TOKEN
 
 The command line wins over the environment, that over .env, that over the file.
 

@@ -64,21 +64,29 @@ function isAlive (pid: number): boolean {
   }
 }
 
-/** Sends requests, so many a second, on connections that are kept alive and on new ones, until it is stopped. */
+/**
+ * Sends requests, so many a second, on connections that are kept alive and on new ones, until it is stopped. As every
+ * client does, it sends one again whose connection was kept alive and closed by then (RFC 9112 §9.3.1).
+ */
 function load (url: string, perSecond: number): { stop (): Promise<{ sent: number, failures: string[] }> } {
   const agents = [new Agent({ keepAlive: true, maxSockets: 20 }), new Agent({ keepAlive: false })]
   const failures: string[] = []
   const pending = new Set<Promise<void>>()
   let sent = 0
   const timer = setInterval(() => {
+    const agent = agents[sent++ % 2]!
     const one = new Promise<void>(resolve => {
-      get(url, { agent: agents[sent++ % 2]! }, response => {
-        if (response.statusCode !== 200) failures.push(`${response.statusCode}`)
-        response.resume().once('close', resolve)
-      }).on('error', (error: NodeJS.ErrnoException) => {
-        failures.push(error.code ?? error.message)
-        resolve()
-      })
+      const send = (): void => {
+        const request = get(url, { agent, timeout: 20_000 }, response => {
+          if (response.statusCode !== 200) failures.push(`${response.statusCode}`)
+          response.resume().once('close', resolve)
+        }).on('timeout', () => request.destroy(new Error('no response'))).on('error', (error: NodeJS.ErrnoException) => {
+          if (request.reusedSocket) return send()
+          failures.push(error.code ?? error.message)
+          resolve()
+        })
+      }
+      send()
     })
     pending.add(one)
     one.finally(() => pending.delete(one))
@@ -224,7 +232,7 @@ t.test('restart takes new code; where it does not start, the workers that serve 
   t.equal(await code(), 'new')
   const before = await pidsOf(service)
   await writeFile(join(service.folder, 'routes/code.js'), "export default async () => { throw Object.assign(new Error('no such module'), { code: 'FST_TEST' }) }")
-  t.match(await sluice(service, t, 'restart'), { code: 1, text: /^sluice: no such module/m })
+  t.match(await sluice(service, t, 'restart'), { code: 1, text: /^sluice: .*code\.js:1:\d+: no such module/m })
   t.same(await pidsOf(service), before)
   t.equal(await code(), 'new')
 })

@@ -187,9 +187,11 @@ export class Front implements Connections {
   #leave ({ addresses, engine, former, connections }: Place): void {
     for (const one of [engine, ...former]) one.leave()
     let interval: NodeJS.Timeout | undefined
+    // What has come while this process was busy is read first.
+    const closeIdle = (): void => { setImmediate(() => connections.closeIdle()) }
     const timer = setTimeout(() => {
-      connections.closeIdle()
-      interval = setInterval(() => connections.closeIdle(), IDLE_CHECK).unref()
+      closeIdle()
+      interval = setInterval(closeIdle, IDLE_CHECK).unref()
     }, LAST_REQUEST).unref()
     const left = addresses.close().then(() => {
       clearTimeout(timer)

@@ -40,6 +40,8 @@ export class WorkerProcess {
   /** Starts a process. */
   constructor (number: number, { onLeaving, onMeasured }: WorkerEvents) {
     this.number = number
+    // All accept from one socket: measured, nothing is lost when one stops, and each gets its share.
+    cluster.schedulingPolicy = cluster.SCHED_NONE
     cluster.setupPrimary({ exec: program(), args: [], serialization: 'advanced' })
     this.#worker = cluster.fork({ [WORKER_VARIABLE]: `${number}/${PROTOCOL}` })
     let setReady = (): void => {}
