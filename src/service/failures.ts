@@ -26,7 +26,8 @@ export function explainFailure (error: unknown): Failure {
 function cannotListen (error: NodeJS.ErrnoException): string | undefined {
   const { syscall, code, address, port, hostname } = error as NodeJS.ErrnoException & { address?: string, port?: number, hostname?: string }
   if (syscall === 'getaddrinfo') return `Cannot listen on '${hostname}': there is no such host. Give an address of this machine (--host or HOST).`
-  if (syscall !== 'listen') return undefined
+  // A worker's is bound by its primary.
+  if (syscall !== 'listen' && syscall !== 'bind') return undefined
   switch (code) {
     case 'EADDRINUSE': return `Cannot listen: port ${port} of ${address} is taken. Stop what listens there, or choose another port (--port or PORT; 0 takes a free one).`
     case 'EADDRNOTAVAIL': return `Cannot listen: ${address} is not an address of this machine. Choose another (--host or HOST).`

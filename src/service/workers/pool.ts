@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { setTimeout } from 'node:timers/promises'
 import type { FastifyBaseLogger } from 'fastify'
+import { ConfigInvalidError } from '../../errors.js'
 import { withDefaults } from '../../options/defaults.js'
 import { GatewayConfig } from '../../options/index.js'
 import type { FamilyJson } from '../../observers/metrics.js'
@@ -30,7 +31,7 @@ export interface PoolObserver {
   onCrash (worker: WorkerProcess, text: string): void
 }
 
-/** The place of a worker: the one that has it, and how often those before it have failed. */
+/** The place of a worker: the one that has it, and how often those before it have failed one after another. */
 interface Place {
   current: WorkerProcess | undefined
   failures: number
@@ -177,11 +178,10 @@ export class WorkerPool {
   }
 
   #fork (number: number): WorkerProcess {
-    const worker = new WorkerProcess(number, {
-      onLeaving: failure => {
-        if (failure !== undefined) this.#observer.onCrash(worker, `worker ${number} (process ${worker.pid}) has failed: ${failure}`)
-        this.#refill(number, worker)
-      },
+    // Whoever stops them all would not know of it.
+    if (this.#stopping) throw new ConfigInvalidError('The service is stopping.')
+    const worker: WorkerProcess = new WorkerProcess(number, {
+      onReplace: failure => this.#succeed(worker, failure),
       onMeasured: metrics => this.#observer.onMeasured(worker, metrics)
     })
     this.#all.add(worker)
@@ -198,35 +198,55 @@ export class WorkerPool {
     const text = `worker ${worker.number} (process ${worker.pid}) has ended unexpectedly: ${end.signal ?? `exit code ${end.code}`}`
     this.#log().error(text)
     this.#observer.onCrash(worker, text)
-    this.#refill(worker.number, worker)
+    this.#refill(place, worker).catch(() => {})
   }
 
-  /** Has another worker take the place of one that has ended, or does so by itself: sooner if it has served well. */
-  #refill (number: number, before: WorkerProcess): void {
-    const place = this.#places[number - 1]
-    if (place?.current !== before) return
+  /** Has another worker take the place of one that has ended. */
+  async #refill (place: Place, before: WorkerProcess): Promise<void> {
+    const { number } = before
     place.current = undefined
-    const { servingSince } = before
-    if (servingSince !== undefined && performance.now() - servingSince > SERVED_WELL) place.failures = 0
-    this.#refillUntilServing(place, number).catch(() => {})
-  }
-
-  async #refillUntilServing (place: Place, number: number): Promise<void> {
+    noteFailure(place, before)
     while (!this.#stopping && place.current === undefined && this.#places[number - 1] === place) {
-      if (place.failures++ > 0) {
-        const wait = Math.min(FIRST_WAIT * 2 ** (place.failures - 2), LONGEST_WAIT)
-        this.#log().warn(`worker ${number} is started again in ${wait} ms`)
-        // Rejects when the service stops.
-        await setTimeout(wait, undefined, { signal: this.#stop.signal })
-        if (place.current !== undefined) return
-      }
+      await this.#backOff(place, number)
+      if (place.current !== undefined) return
       try {
         await this.#fill(place, number)
         this.#log().info(`worker ${number} serves again`)
       } catch (error) {
         if (!this.#stopping) this.#log().error(`worker ${number} cannot serve: ${explainFailure(error).text}`)
+        place.failures++
       }
     }
+  }
+
+  /** Has another worker take the place of one that wants to end, and goes on until that serves. */
+  async #succeed (worker: WorkerProcess, failure: string | undefined): Promise<void> {
+    const { number } = worker
+    const place = this.#places[number - 1]
+    if (place?.current !== worker || this.#stopping) return
+    if (failure !== undefined) {
+      this.#observer.onCrash(worker, `worker ${number} (process ${worker.pid}) has failed: ${failure}`)
+      noteFailure(place, worker)
+      await this.#backOff(place, number)
+    }
+    const next = this.#fork(number)
+    await this.#serve(next)
+    if (place.current !== worker) {
+      // It has ended meanwhile, and has been replaced.
+      next.kill()
+      return
+    }
+    place.current = next
+    worker.state = 'leaving'
+    this.#log().info(`worker ${number} serves again`)
+  }
+
+  /** Waits, longer and longer, if workers of a place fail again and again. Rejects when the service stops. */
+  async #backOff ({ failures }: Place, number: number): Promise<void> {
+    if (failures <= 1) return
+    const wait = Math.min(FIRST_WAIT * 2 ** (failures - 2), LONGEST_WAIT)
+    this.#log().warn(`worker ${number} is started again in ${wait} ms`)
+    await setTimeout(wait, undefined, { signal: this.#stop.signal })
   }
 
   /** Has a new process take a place, and the one that has it leave. */
@@ -270,4 +290,9 @@ export class WorkerPool {
     this.#work = done.catch(() => {})
     return done
   }
+}
+
+function noteFailure (place: Place, { servingSince }: WorkerProcess): void {
+  if (servingSince !== undefined && performance.now() - servingSince > SERVED_WELL) place.failures = 0
+  place.failures++
 }

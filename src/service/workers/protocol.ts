@@ -46,16 +46,16 @@ export type WorkerMethods = {
   admin<Name extends keyof WorkerAdmin> (method: Name, parameters: Parameters<WorkerAdmin[Name]>): Promise<unknown>
 }
 
-/** What a worker asks of its primary. */
+/** What a worker asks of its primary. Until another one serves, it goes on: nobody is refused. */
 export type PrimaryMethods = {
   /** It can be asked. */
   ready (): void
   /**
-   * It ends by itself: another one is to take its place.
+   * It wants to end: another one is to take its place. Resolves when that serves.
    *
    * @param failure What has failed; undefined where it was sent SIGTERM.
    */
-  leaving (failure: string | undefined): void
+  replace (failure: string | undefined): Promise<void>
   /** What it has measured by its end, where it ends by itself. */
   measured (metrics: FamilyJson[]): void
 }

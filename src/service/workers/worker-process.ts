@@ -17,8 +17,8 @@ export interface WorkerEnd {
 
 /** What a worker says of itself. */
 export interface WorkerEvents {
-  /** It ends by itself: another one is to take its place. Says what has failed, if anything has. */
-  onLeaving: (failure: string | undefined) => void
+  /** It wants to end, and waits for another one to take its place. Says what has failed, if anything has. */
+  onReplace: (failure: string | undefined) => Promise<void>
   /** It ends, with these metrics. */
   onMeasured: (metrics: FamilyJson[]) => void
 }
@@ -38,7 +38,7 @@ export class WorkerProcess {
   readonly #ready: Promise<void>
 
   /** Starts a process. */
-  constructor (number: number, { onLeaving, onMeasured }: WorkerEvents) {
+  constructor (number: number, { onReplace, onMeasured }: WorkerEvents) {
     this.number = number
     // All accept from one socket: measured, nothing is lost when one stops, and each gets its share.
     cluster.schedulingPolicy = cluster.SCHED_NONE
@@ -48,10 +48,7 @@ export class WorkerProcess {
     this.#ready = new Promise(resolve => { setReady = resolve })
     const methods: PrimaryMethods = {
       ready: () => setReady(),
-      leaving: failure => {
-        this.state = 'leaving'
-        onLeaving(failure)
-      },
+      replace: onReplace,
       measured: onMeasured
     }
     this.#rpc = new Rpc<WorkerMethods>(this.#worker, methods as never)
@@ -73,7 +70,7 @@ export class WorkerProcess {
   /** @returns The address where it listens. */
   async serve (start: WorkerStart): Promise<string> {
     this.settings = start.settings
-    // A message that comes before it listens is lost.
+    // A message that comes before it listens is lost; the first calls wait for it.
     await Promise.race([this.#ready, this.ended])
     const address = await this.#rpc.call('serve', start)
     if (this.state === 'starting') this.state = 'serving'
@@ -95,6 +92,7 @@ export class WorkerProcess {
 
   async stop (): Promise<void> {
     this.state = 'leaving'
+    await Promise.race([this.#ready, this.ended])
     await this.#rpc.call('stop')
   }
 

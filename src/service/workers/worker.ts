@@ -1,4 +1,5 @@
 import cluster from 'node:cluster'
+import { setTimeout as pause } from 'node:timers/promises'
 import closeWithGrace from 'close-with-grace'
 import type { LocalSource } from '../../admin/local-source.js'
 import type { FamilyJson } from '../../observers/metrics.js'
@@ -10,6 +11,8 @@ import { surviveOutput } from '../log/logger.js'
 import type { LeaveOptions, PrimaryMethods, WorkerMethods, WorkerStart } from './protocol.js'
 import { Rpc } from './rpc.js'
 
+/** How long a worker that wants to end waits for the one that takes its place, in milliseconds. */
+const LONGEST_REPLACEMENT = 60_000
 /** How much longer than the drain a worker may take to end by itself, in milliseconds. */
 const STOP_MARGIN = 5_000
 
@@ -53,7 +56,8 @@ class Worker {
       const { log } = this.#gateway.app
       if (err === undefined) log.info(`worker ${this.#number}: ${signal} received, leaving`)
       else log.fatal({ err }, `worker ${this.#number}: uncaught error, leaving`)
-      this.#primary.call('leaving', err?.message).catch(() => {})
+      // What the primary cannot replace leaves all the same.
+      await Promise.race([this.#primary.call('replace', err?.message), pause(LONGEST_REPLACEMENT, undefined, { ref: false })]).catch(() => {})
       this.#limit()
       await (this.#ending ??= this.#gateway.leave({ keepSessions: false }))
       const metrics = await this.#metrics()
