@@ -1,0 +1,56 @@
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { Test } from 'tap'
+import ts from 'typescript'
+import { blocksOf, type Block } from '../docs/markdown.js'
+import { startCommand } from './command.js'
+import { listeningUrl, startSluice, type SluiceCommand } from './sluice-command.js'
+import { temporaryFolder } from './temporary-folder.js'
+
+/*
+ * The examples of docs/recipes.md, for the tests of the peers that they are about: <!-- test: peer NAME --> before a
+ * configuration or a program of the gateway, <!-- test: peer NAME/FILE --> before a file of the peer.
+ * test/docs/examples.test.ts sees to it that each is used here.
+ */
+
+const PAGE = 'docs/recipes.md'
+
+/** The text of a recipe. */
+export function recipeText (name: string): string {
+  return blockOf(name).code
+}
+
+function blockOf (name: string): Block {
+  const block = blocksOf(PAGE).find(({ scenario, probes }) => scenario === 'peer' && probes[0] === name)
+  if (block === undefined) throw new Error(`${PAGE} has no block with the comment <!-- test: peer ${name} -->`)
+  return block
+}
+
+/** The text with the test's own targets in the place of those that it names, all of which must be given. */
+export function withTargets (text: string, targets: Record<string, string>): string {
+  for (const [shown, url] of Object.entries(targets)) {
+    if (!text.includes(shown)) throw new Error(`The recipe does not name ${shown}`)
+    text = text.replaceAll(shown, url)
+  }
+  return text
+}
+
+/**
+ * Serves the configuration of a recipe with the command `sluice`.
+ *
+ * @param change Changes the text of the configuration, to show what it is good for.
+ */
+export async function startRecipe (t: Test, name: string, targets: Record<string, string>, change: (text: string) => string = text => text): Promise<SluiceCommand> {
+  const file = join(await temporaryFolder(t), 'sluice.yaml')
+  await writeFile(file, change(withTargets(recipeText(name), targets)))
+  return await startSluice(t, ['--config', file])
+}
+
+/** Runs the program of a recipe, which listens on a free port and logs that. */
+export async function startRecipeProgram (t: Test, name: string, targets: Record<string, string>, env: Record<string, string>): Promise<SluiceCommand> {
+  const text = withTargets(recipeText(name), targets).replace('port: 8080', 'port: 0')
+  // Inside the repository, so that imports find the package and its dependencies.
+  const folder = t.testdir({ 'program.mjs': ts.transpile(text, { module: ts.ModuleKind.ESNext, target: ts.ScriptTarget.ES2022 }) })
+  const command = startCommand(t, process.execPath, [join(folder, 'program.mjs')], { env: { PATH: process.env.PATH!, ...env } })
+  return Object.assign(command, { url: await listeningUrl(command) })
+}
