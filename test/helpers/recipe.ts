@@ -2,18 +2,16 @@ import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Test } from 'tap'
 import ts from 'typescript'
-import { blocksOf, type Block } from '../docs/markdown.js'
+import { blocksOf, PAGES, type Block } from '../docs/markdown.js'
 import { startCommand } from './command.js'
 import { listeningUrl, startSluice, type SluiceCommand } from './sluice-command.js'
 import { temporaryFolder } from './temporary-folder.js'
 
 /*
- * The examples of docs/recipes.md, for the tests of the peers that they are about: <!-- test: peer NAME --> before a
+ * Examples of the docs, for the tests of the peers that they are about: <!-- test: peer NAME --> before a
  * configuration or a program of the gateway, <!-- test: peer NAME/FILE --> before a file of the peer.
- * test/docs/examples.test.ts sees to it that each is used here.
+ * test/docs/examples.test.ts sees to it that each is used by a test.
  */
-
-const PAGE = 'docs/recipes.md'
 
 /** The text of a recipe. */
 export function recipeText (name: string): string {
@@ -21,8 +19,8 @@ export function recipeText (name: string): string {
 }
 
 function blockOf (name: string): Block {
-  const block = blocksOf(PAGE).find(({ scenario, probes }) => scenario === 'peer' && probes[0] === name)
-  if (block === undefined) throw new Error(`${PAGE} has no block with the comment <!-- test: peer ${name} -->`)
+  const block = PAGES.flatMap(blocksOf).find(({ scenario, probes }) => scenario === 'peer' && probes[0] === name)
+  if (block === undefined) throw new Error(`No page of the docs has a block with the comment <!-- test: peer ${name} -->`)
   return block
 }
 

@@ -21,10 +21,10 @@ export function startVite (t: Test, text: string): Promise<Vite> {
   return startViteWith(t, text, {})
 }
 
-/** The same with the vite.config.js of a recipe. */
-export async function startViteRecipe (t: Test, name: string, text: string): Promise<Vite> {
+/** The same with the configuration of a recipe. */
+export async function startViteRecipe (t: Test, config: string, text: string): Promise<Vite> {
   const file = join(await temporaryFolder(t), 'vite.config.mjs')
-  await writeFile(file, recipeText(`${name}/vite.config.js`))
+  await writeFile(file, recipeText(config))
   return await startViteWith(t, text, (await import(file)).default)
 }
 

@@ -24,8 +24,12 @@ t.test('a kernel of Jupyter computes, by its recipe', async t => {
   const { id } = JSON.parse(String(created.body)) as { id: string }
   const channels = `${url}/api/kernels/${id}/channels`
 
+  // What a browser has after it was shown the page with its token.
+  const { headers } = await ask(`${url}/api/kernels?token=${TOKEN}`, { headers: { host } })
+  const cookie = headers['set-cookie']!.map(cookie => cookie.split(';')[0]).join('; ')
+
   await t.test('over the channels of a WebSocket, from a page of the same origin', async t => {
-    const socket = await openSocket(channels, [], { origin: `http://${host}`, headers: { host, authorization } })
+    const socket = await openSocket(channels, [], { origin: `http://${host}`, headers: { host, cookie } })
     socket.send(JSON.stringify({
       channel: 'shell',
       header: { msg_id: 'question', msg_type: 'execute_request', session: 'test', username: 'test', version: '5.3', date: new Date().toISOString() },
@@ -44,8 +48,7 @@ t.test('a kernel of Jupyter computes, by its recipe', async t => {
 
   await t.test('but neither for other hosts nor for pages of another origin', async t => {
     t.match(await ask(`${url}/api/kernels`, { headers: { host: 'other.example', authorization } }), { status: 403 })
-    // Its own cookie or a token is not asked for before that.
-    t.match(await refusal(channels, { origin: 'http://other.example', headers: { host, authorization } }), { status: 403 })
+    t.match(await refusal(channels, { origin: 'http://other.example', headers: { host, cookie } }), { status: 403 })
   })
 
   const ended = await ask(`${url}/api/kernels/${id}`, { method: 'DELETE', headers: { host, authorization } })

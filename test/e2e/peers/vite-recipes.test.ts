@@ -10,14 +10,14 @@ import { hotReloadAt } from './hot-reload.js'
 
 t.test('hot reload, beside an API', async t => {
   const api = await httpBackend(t, (request, response) => response.end(`the API at ${request.url}`))
-  const vite = await startViteRecipe(t, 'vite', 'before the edit')
+  const vite = await startViteRecipe(t, 'vite/vite.config.js', 'before the edit')
   const { url } = await startRecipe(t, 'vite', { 'http://127.0.0.1:5173': vite.url, 'http://127.0.0.1:3000': api.url })
   await hotReloadAt(t, vite, named(url))
   t.equal(await (await fetch(`${url}/api/users`)).text(), 'the API at /api/users')
 })
 
 t.test('hot reload below a base', async t => {
-  const vite = await startViteRecipe(t, 'vite-base', 'before the edit')
+  const vite = await startViteRecipe(t, 'vite-base/vite.config.js', 'before the edit')
   const { url } = await startRecipe(t, 'vite-base', { 'http://127.0.0.1:5173': vite.url })
   await hotReloadAt(t, vite, `${named(url)}/app/`)
 })
