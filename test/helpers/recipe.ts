@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Test } from 'tap'
@@ -44,11 +45,19 @@ export async function startRecipe (t: Test, name: string, targets: Record<string
   return await startSluice(t, ['--config', file])
 }
 
-/** Runs the program of a recipe, which listens on a free port and logs that. */
-export async function startRecipeProgram (t: Test, name: string, targets: Record<string, string>, env: Record<string, string>): Promise<SluiceCommand> {
-  const text = withTargets(recipeText(name), targets).replace('port: 8080', 'port: 0')
-  // Inside the repository, so that imports find the package and its dependencies.
-  const folder = t.testdir({ 'program.mjs': ts.transpile(text, { module: ts.ModuleKind.ESNext, target: ts.ScriptTarget.ES2022 }) })
-  const command = startCommand(t, process.execPath, [join(folder, 'program.mjs')], { env: { PATH: process.env.PATH!, ...env } })
+export interface RecipeProgram {
+  env?: Record<string, string>
+  /** A folder with the packages that the program imports. Default: a new one that finds those of the repository. */
+  folder?: string
+  /** Changes the text of the program. */
+  change? (text: string): string
+}
+
+/** Runs the program of a recipe, which listens on port 8080 there and on a free port here. */
+export async function startRecipeProgram (t: Test, name: string, targets: Record<string, string>, { env = {}, folder, change = text => text }: RecipeProgram = {}): Promise<SluiceCommand> {
+  const text = change(withTargets(recipeText(name), targets)).replace('port: 8080', 'port: 0').replace('listen(8080', 'listen(0')
+  const file = join(folder ?? t.testdir({}), `${name.replaceAll('/', '-')}-${randomUUID()}.mjs`)
+  await writeFile(file, ts.transpile(text, { module: ts.ModuleKind.ESNext, target: ts.ScriptTarget.ES2022 }))
+  const command = startCommand(t, process.execPath, [`--import=${new URL('report-listening.mjs', import.meta.url)}`, file], { env: { PATH: process.env.PATH!, ...env } })
   return Object.assign(command, { url: await listeningUrl(command) })
 }

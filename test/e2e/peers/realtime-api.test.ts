@@ -75,6 +75,6 @@ async function start (t: Test, key: string): Promise<{ provider: { host: string,
     })
   })
   t.teardown(() => { for (const socket of sockets.clients) socket.terminate() })
-  const { url } = await startRecipeProgram(t, 'realtime', { 'https://api.openai.com': backend.url }, { PROVIDER_KEY: key })
+  const { url } = await startRecipeProgram(t, 'realtime', { 'https://api.openai.com': backend.url }, { env: { PROVIDER_KEY: key } })
   return { provider: { host: new URL(backend.url).host, seen: once(events, 'handshake') }, url }
 }
