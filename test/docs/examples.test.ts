@@ -68,7 +68,7 @@ const scenarios: Record<string, Scenario> = {
   /** A file of tests for Node's own runner, beside the app of the page. */
   'node-test': async (t, block) => {
     const files = blocksOf(block.page).filter(({ scenario }) => scenario?.startsWith('testing/'))
-    const directory = directoryOf(t, { 'package.json': '{ "type": "module" }', 'example.test.js': block.code, ...Object.fromEntries(files.map(({ scenario, code }) => [scenario!.slice(8), code])) })
+    const directory = directoryOf(t, { 'example.test.js': block.code, ...Object.fromEntries(files.map(({ scenario, code }) => [scenario!.slice(8), code])) })
     const tests = run(t, ['--test-reporter=tap', '--test', 'example.test.js'], { cwd: directory })
     t.equal(await tests.ended, 0, tests.output.stdout + tests.output.stderr)
     t.match(tests.output.stdout, /^# pass [1-9]/m)

@@ -1,4 +1,6 @@
+import { once } from 'node:events'
 import { writeFile } from 'node:fs/promises'
+import type { Socket } from 'node:net'
 import { join } from 'node:path'
 import type { Page } from 'playwright-core'
 import t from 'tap'
@@ -6,7 +8,6 @@ import { sectionOf } from '../../docs/markdown.js'
 import { httpBackend } from '../../helpers/backends.js'
 import { selfSigned } from '../../helpers/certificates.js'
 import { HOST_NAME, openPage } from '../../helpers/chromium.js'
-import { rawTarget } from '../../helpers/raw-target.js'
 import { startSluice } from '../../helpers/sluice-command.js'
 import { temporaryFolder } from '../../helpers/temporary-folder.js'
 import { startViteCommand } from '../../helpers/vite.js'
@@ -14,19 +15,18 @@ import { startViteCommand } from '../../helpers/vite.js'
 /* Symptoms of docs/troubleshooting.md that show in a browser: what the page quotes is what Chromium says. */
 
 t.test('WebSocket is closed before the connection is established', async t => {
-  const target = await rawTarget(t)
-  const { url, output } = await startSluice(t, [target.url])
+  const target = await httpBackend(t, (_request, response) => response.setHeader('content-type', 'text/html').end('<!doctype html>'))
+  const dialled = once(target.server, 'upgrade') // It never responds.
+  const gateway = await startSluice(t, [target.url])
   const page = await openPage(t)
   const text = consoleText(page, /WebSocket is closed/)
-  // A page of the gateway's own host; its target never responds.
-  await page.route('**/*', route => route.fulfill({ contentType: 'text/html', body: '<!doctype html>' }))
-  await page.goto(url)
-  const dialled = target.next()
+  await page.goto(gateway.url)
   await page.evaluate('void (window.socket = new WebSocket("/chat"))')
-  await (await dialled).head()
+  const [, socket] = await dialled as [unknown, Socket]
+  t.teardown(() => socket.destroy())
   await page.evaluate('socket.close()')
   t.match(await text, 'WebSocket is closed before the connection is established')
-  const [line] = await output(/^.*"reason":"left".*$/m)
+  const [line] = await gateway.output(/^.*"reason":"left".*$/m)
   t.match(JSON.parse(line), { kind: 'handshake', by: 'client', reason: 'left' })
   t.match(sectionOf('docs/troubleshooting.md', 'WebSocket is closed before the connection is established'), '`reason` `left`')
 })
