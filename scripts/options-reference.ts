@@ -16,36 +16,38 @@ import { configSchema, optionTypes } from './option-types.js'
 
 interface Section {
   name: string
+  /** What the anchors of its options begin with: where they stand in sluice.yaml, or a word for those of code. */
+  anchor: string
   schema: TSchema
   /** Where the options are given. */
   use: string
 }
 
 const SECTIONS: Section[] = [
-  { name: 'GatewayConfig', schema: options.GatewayConfig, use: 'The content of `sluice.yaml`, and the first argument of `createGateway(config)`.' },
-  { name: 'AdminOptions', schema: options.AdminOptions, use: 'The object form of `admin` in `sluice.yaml`, and the second argument of `app.register(admin, options)`.' },
-  { name: 'AccessLogOptions', schema: options.AccessLogOptions, use: 'The object form of `accessLog`.' },
-  { name: 'TracingOptions', schema: options.TracingOptions, use: 'The object form of `tracing`.' },
-  { name: 'RouteConfig', schema: options.RouteConfig, use: 'An item of `routes` in `sluice.yaml`.' },
-  { name: 'UpstreamOptions', schema: options.UpstreamOptions, use: 'A value of `upstreams` in `sluice.yaml`, and the second argument of `app.upstream(name, options)`.' },
-  { name: 'StickyOptions', schema: options.StickyOptions, use: 'The object form of `sticky`.' },
-  { name: 'PassiveHealthOptions', schema: options.PassiveHealthOptions, use: 'The object form of `passiveHealth`.' },
-  { name: 'HealthOptions', schema: options.HealthOptions, use: 'The value of `health`.' },
-  { name: 'TargetOptions', schema: options.TargetOptions, use: 'An item of `targets`.' },
-  { name: 'WebSocketOptions', schema: options.WebSocketOptions, use: 'The object form of `websocket`.' },
-  { name: 'ProxyOptions', schema: options.ProxyOptions, use: 'The second argument of `app.proxy(url, options)`. Fastify\'s route options stand beside them.' },
-  { name: 'PassthroughOptions', schema: options.PassthroughOptions, use: 'The value of `config.passthrough` on a route of @fastify/http-proxy.' },
-  { name: 'GatewayOptions', schema: options.GatewayOptions, use: 'The second argument of `app.register(sluice, options)`.' }
+  { name: 'GatewayConfig', anchor: '', schema: options.GatewayConfig, use: 'The content of `sluice.yaml`, and the first argument of `createGateway(config)`.' },
+  { name: 'AdminOptions', anchor: 'admin', schema: options.AdminOptions, use: 'The object form of `admin` in `sluice.yaml`, and the second argument of `app.register(admin, options)`.' },
+  { name: 'AccessLogOptions', anchor: 'accesslog', schema: options.AccessLogOptions, use: 'The object form of `accessLog`.' },
+  { name: 'TracingOptions', anchor: 'tracing', schema: options.TracingOptions, use: 'The object form of `tracing`.' },
+  { name: 'RouteConfig', anchor: 'routes', schema: options.RouteConfig, use: 'An item of `routes` in `sluice.yaml`.' },
+  { name: 'UpstreamOptions', anchor: 'upstreams', schema: options.UpstreamOptions, use: 'A value of `upstreams` in `sluice.yaml`, and the second argument of `app.upstream(name, options)`.' },
+  { name: 'StickyOptions', anchor: 'upstreams-sticky', schema: options.StickyOptions, use: 'The object form of `sticky`.' },
+  { name: 'PassiveHealthOptions', anchor: 'upstreams-passivehealth', schema: options.PassiveHealthOptions, use: 'The object form of `passiveHealth`.' },
+  { name: 'HealthOptions', anchor: 'upstreams-health', schema: options.HealthOptions, use: 'The value of `health`.' },
+  { name: 'TargetOptions', anchor: 'upstreams-targets', schema: options.TargetOptions, use: 'An item of `targets`.' },
+  { name: 'WebSocketOptions', anchor: 'websocket', schema: options.WebSocketOptions, use: 'The object form of `websocket`.' },
+  { name: 'ProxyOptions', anchor: 'proxy', schema: options.ProxyOptions, use: 'The second argument of `app.proxy(url, options)`. Fastify\'s route options stand beside them.' },
+  { name: 'PassthroughOptions', anchor: 'passthrough', schema: options.PassthroughOptions, use: 'The value of `config.passthrough` on a route of @fastify/http-proxy.' },
+  { name: 'GatewayOptions', anchor: 'gateway', schema: options.GatewayOptions, use: 'The second argument of `app.register(sluice, options)`.' }
 ]
 
 /** The text of docs/options.md. */
 export function optionsReference (): string {
-  const parts = SECTIONS.map(({ name, schema, use }) => `## ${name}\n\n${use}\n\n${optionTable(schema)}\n`)
+  const parts = SECTIONS.map(section => `## ${section.name}\n\n${section.use}\n\n${optionTable(section)}\n`)
   return `# Options
 
 <!-- Made from src/options/ by scripts/options-reference.ts. Do not edit: run 'npm run docs'. -->
 
-Every option, by the schema that checks it. An option that no schema knows is an error; where one of a similar name exists, the error suggests it. \`app.proxy()\` refuses only names that differ from its own in case or a plural s alone, as other plugins add options to routes, too. Times are in milliseconds.
+Every option, by the schema that checks it. An option that no schema knows is an error; where one of a similar name exists, the error suggests it. \`app.proxy()\` refuses only names that differ from its own in case or a plural s alone, as other plugins add options to routes, too. Times are in milliseconds. Each option has an anchor for links: \`#routes-websocket-idletimeout\` is \`websocket.idleTimeout\` of \`routes\`.
 
 ${parts.join('\n')}`
 }
@@ -57,9 +59,14 @@ interface Row {
   description: string
 }
 
-function optionTable (schema: TSchema): string {
+function optionTable ({ schema, anchor }: Section): string {
   const rows = rowsOf(schema)
-  return table(['Option', 'Type', 'Default', 'Description'], rows.map(row => [code(row.name), row.type, row.standard, row.description]))
+  return table(['Option', 'Type', 'Default', 'Description'], rows.map(row => [`<a id="${anchorOf(anchor, row.name)}"></a>${code(row.name)}`, row.type, row.standard, row.description]))
+}
+
+/** An anchor that stays: routes-websocket-idletimeout for `websocket.idleTimeout` of `routes`. */
+function anchorOf (section: string, option: string): string {
+  return `${section}.${option}`.toLowerCase().replace(/^\./, '').replaceAll('.', '-')
 }
 
 function rowsOf (schema: TSchema): Row[] {

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process'
 import { EventEmitter, once } from 'node:events'
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { createServer as createHttpServer, type Server } from 'node:http'
 import { createServer } from 'node:https'
 import { dirname, join } from 'node:path'
@@ -35,6 +35,9 @@ import { blocksOf, PAGES, ROOT, type Block } from './markdown.js'
 /** Kinds of blocks that hold nothing to run. */
 const NOT_RUN = ['text', 'nginx']
 
+/** The text of all tests with real peers. */
+const PEER_TESTS = readdirSync(`${ROOT}test/e2e/peers`, { encoding: 'utf8' }).filter(name => name.endsWith('.ts')).map(name => readFileSync(`${ROOT}test/e2e/peers/${name}`, 'utf8')).join('\n')
+
 type Scenario = (t: Test, block: Block) => Promise<void>
 
 const scenarios: Record<string, Scenario> = {
@@ -58,6 +61,24 @@ const scenarios: Record<string, Scenario> = {
 
   /** A configuration file that names what is not there in a test: it is checked, and not served. */
   check: async (t, block) => {
+    const service = runService(t, ['check', '--config', 'sluice.yaml'], directoryOf(t, { 'sluice.yaml': block.code }))
+    t.equal(await service.ended, 0, service.output.stderr)
+  },
+
+  /** A file of tests for Node's own runner, beside the app of the page. */
+  'node-test': async (t, block) => {
+    const files = blocksOf(block.page).filter(({ scenario }) => scenario?.startsWith('testing/'))
+    const directory = directoryOf(t, { 'example.test.js': block.code, ...Object.fromEntries(files.map(({ scenario, code }) => [scenario!.slice(8), code])) })
+    const tests = run(t, ['--test-reporter=tap', '--test', 'example.test.js'], { cwd: directory })
+    t.equal(await tests.ended, 0, tests.output.stdout + tests.output.stderr)
+    t.match(tests.output.stdout, /^# pass [1-9]/m)
+  },
+
+  /** What test/e2e/peers runs with the real peer (test/helpers/recipe.ts). */
+  peer: async (t, block) => {
+    const [name] = block.probes
+    t.ok(PEER_TESTS.includes(`'${name}'`), `a test of test/e2e/peers runs '${name}'`)
+    if (block.language !== 'yaml') return
     const service = runService(t, ['check', '--config', 'sluice.yaml'], directoryOf(t, { 'sluice.yaml': block.code }))
     t.equal(await service.ended, 0, service.output.stderr)
   },
@@ -237,7 +258,7 @@ for (const block of blocks) {
 }
 
 t.test('the examples in TypeScript have no type errors', { buffered: true }, async t => {
-  const programs = blocks.filter(({ scenario }) => scenario === 'program' || scenario === 'fragment')
+  const programs = blocks.filter(({ scenario, language }) => scenario === 'program' || scenario === 'fragment' || (scenario === 'peer' && language === 'ts'))
   const names = programs.map(({ page, line }) => `${page.replaceAll(/\W/g, '-')}-${line}.ts`)
   const directory = directoryOf(t, Object.fromEntries(programs.map((block, index) => [names[index]!, asProgram(block)])))
   const { options } = ts.parseJsonConfigFileContent(ts.readConfigFile(`${ROOT}tsconfig.json`, ts.sys.readFile).config, ts.sys, ROOT)
@@ -252,7 +273,7 @@ t.test('the examples in TypeScript have no type errors', { buffered: true }, asy
 
 /** The text of a TypeScript block as a program: what a fragment leaves out stands around it. */
 function asProgram ({ scenario, code }: Block): string {
-  return scenario === 'program'
+  return scenario !== 'fragment'
     ? code
     : `import Fastify from 'fastify'
 import sluice from 'sluice'

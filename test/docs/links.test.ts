@@ -3,11 +3,22 @@ import { dirname, join, relative } from 'node:path'
 import t from 'tap'
 import { PAGES, proseOf, ROOT } from './markdown.js'
 
-/** The anchors of a page's headings, as the usual renderers of Markdown make them. */
+/** The anchors of a page: those of its headings, as the usual renderers of Markdown make them, and its own. */
 function anchorsOf (page: string): string[] {
-  return [...proseOf(page).matchAll(/^#+ (.+)$/gm)].map(([, heading]) =>
+  const prose = proseOf(page)
+  const headings = [...prose.matchAll(/^#+ (.+)$/gm)].map(([, heading]) =>
     heading!.toLowerCase().replace(/[^\p{L}\p{N}_ -]/gu, '').replaceAll(' ', '-'))
+  return [...headings, ...[...prose.matchAll(/<a id="([^"]+)"><\/a>/g)].map(([, id]) => id!)]
 }
+
+t.test('each option has an anchor', async t => {
+  const rows = [...proseOf('docs/options.md').matchAll(/^\| (.*?)`([^`]+)` \|/gm)]
+  t.ok(rows.length > 150)
+  for (const [, anchor, option] of rows) t.match(anchor, new RegExp(`^<a id="[a-z-]*${option!.toLowerCase().replaceAll('.', '-')}"></a>$`), option!)
+  const anchors = anchorsOf('docs/options.md')
+  t.same(anchors.filter((anchor, index) => anchors.indexOf(anchor) !== index), [], 'each is there once')
+  t.ok(anchors.includes('routes-websocket-idletimeout'))
+})
 
 for (const page of PAGES) {
   t.test(`the links of ${page} lead somewhere`, async t => {

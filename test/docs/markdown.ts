@@ -41,3 +41,10 @@ export function blocksOf (page: string): Block[] {
 export function proseOf (page: string): string {
   return readFileSync(ROOT + page, 'utf8').replace(/^(`{3,})[^]*?^\1$/gm, '')
 }
+
+/** The text of a section of a page, up to the next heading. */
+export function sectionOf (page: string, heading: string): string {
+  const [, section] = readFileSync(ROOT + page, 'utf8').split(`\n## ${heading}\n`)
+  if (section === undefined) throw new Error(`${page} has no section '${heading}'`)
+  return section.split('\n## ')[0]!
+}

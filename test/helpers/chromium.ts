@@ -11,9 +11,12 @@ const FLAGS = [
   '--disable-background-networking', '--disable-component-update', '--disable-sync'
 ]
 
+/** The name by which pages of `openPage()` may call this machine, as well as by its addresses. */
+export const HOST_NAME = 'app.example'
+
 /** A blank page of a headless Chromium, which ends with the test. */
 export async function openPage (t: Test, options: BrowserContextOptions = {}): Promise<Page> {
-  const browser = await chromium.launch({ executablePath: await findChromium(), args: FLAGS })
+  const browser = await chromium.launch({ executablePath: await findChromium(), args: [...FLAGS, `--host-resolver-rules=MAP ${HOST_NAME} 127.0.0.1`] })
   t.teardown(() => browser.close())
   return await browser.newPage(options)
 }

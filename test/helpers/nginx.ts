@@ -2,7 +2,7 @@ import { writeFile } from 'node:fs/promises'
 import { userInfo } from 'node:os'
 import { join } from 'node:path'
 import type { Test } from 'tap'
-import { startCommandWithOneOutput } from './command.js'
+import { startCommandWithOneOutput, type Command } from './command.js'
 import { freePort } from './raw-target.js'
 import { temporaryFolder } from './temporary-folder.js'
 
@@ -22,7 +22,21 @@ export function startNginx (t: Test, target: string): Promise<{ port: number }> 
 }
 
 /** An nginx with one server that has the given locations. */
-export async function startNginxWith (t: Test, locations: string): Promise<{ port: number }> {
+export function startNginxWith (t: Test, locations: string): Promise<{ port: number }> {
+  return startNginxHttp(t, port => `
+      map $http_upgrade $connection_upgrade {
+        default upgrade;
+        '' close;
+      }
+      server {
+        listen 127.0.0.1:${port};
+        ${locations}
+      }
+  `)
+}
+
+/** An nginx with the given content of its block `http`, which listens on the port. */
+export async function startNginxHttp (t: Test, http: (port: number) => string): Promise<{ port: number, command: Command }> {
   const folder = await temporaryFolder(t)
   const file = join(folder, 'nginx.conf')
   // It takes no port 0.
@@ -38,18 +52,11 @@ export async function startNginxWith (t: Test, locations: string): Promise<{ por
     http {
       access_log off;
       ${temporary.join('\n      ')}
-      map $http_upgrade $connection_upgrade {
-        default upgrade;
-        '' close;
-      }
-      server {
-        listen 127.0.0.1:${port};
-        ${locations}
-      }
+      ${http(port)}
     }
   `)
   const nginx = startCommandWithOneOutput(t, NGINX, ['-p', folder, '-c', file, '-e', 'stderr'])
   // It listens by then.
   await nginx.output(/using the "\w+" event method/)
-  return { port }
+  return { port, command: nginx }
 }

@@ -16,6 +16,6 @@ export async function startSluice (t: Test, args: string[]): Promise<SluiceComma
 
 /** The address in the command's log line `Server listening at …`. */
 export async function listeningUrl (command: Command): Promise<string> {
-  const [, url] = await command.output(/Server listening at (http:\/\/[^"\s]+)/)
+  const [, url] = await command.output(/Server listening at (https?:\/\/[^"\s]+)/)
   return url!
 }

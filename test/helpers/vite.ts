@@ -4,9 +4,10 @@ import { createServer as createNetServer, type AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Test } from 'tap'
-import { createServer } from 'vite'
+import { createServer, type UserConfig } from 'vite'
 import { startCommand, type Command } from './command.js'
 import { userEnvironment } from './consumer.js'
+import { recipeText } from './recipe.js'
 import { temporaryFolder } from './temporary-folder.js'
 
 /** A Vite dev server with an app of one page, which shows the text that one of its modules exports. */
@@ -16,16 +17,28 @@ export interface Vite {
   write (text: string): Promise<void>
 }
 
-export async function startVite (t: Test, text: string): Promise<Vite> {
+export function startVite (t: Test, text: string): Promise<Vite> {
+  return startViteWith(t, text, {})
+}
+
+/** The same with the configuration of a recipe. */
+export async function startViteRecipe (t: Test, config: string, text: string): Promise<Vite> {
+  const file = join(await temporaryFolder(t), 'vite.config.mjs')
+  await writeFile(file, recipeText(config))
+  return await startViteWith(t, text, (await import(file)).default)
+}
+
+async function startViteWith (t: Test, text: string, config: UserConfig): Promise<Vite> {
   const { root, write } = await viteApp(t, text)
 
   let watching: Promise<unknown> | undefined
   const server = await createServer({
+    ...config,
     root,
     configFile: false,
     logLevel: 'silent',
     // With port 0, Vite tells its client to dial port 0 if the page's own host fails: there is no way around a gateway.
-    server: { host: '127.0.0.1', port: 0, strictPort: true },
+    server: { ...config.server, host: '127.0.0.1', port: 0, strictPort: true },
     plugins: [{
       name: 'watching',
       configureServer ({ watcher }) { watching = once(watcher, 'ready') }
@@ -42,7 +55,7 @@ export async function startVite (t: Test, text: string): Promise<Vite> {
 async function viteApp (t: Test, text: string): Promise<{ root: string, write: Vite['write'] }> {
   const root = await temporaryFolder(t)
   const write = (newText: string) => writeFile(join(root, 'text.js'), `export const text = ${JSON.stringify(newText)}\n`)
-  await writeFile(join(root, 'index.html'), '<!doctype html><p></p><script type="module" src="/main.js"></script>\n')
+  await writeFile(join(root, 'index.html'), '<!doctype html><p></p><script type="module" src="./main.js"></script>\n')
   await writeFile(join(root, 'main.js'), `
     import { text } from './text.js'
     const show = text => { document.querySelector('p').textContent = text }

@@ -4,7 +4,7 @@ import { openPage } from '../../helpers/chromium.js'
 import type { Vite } from '../../helpers/vite.js'
 
 /** Edits the opened app, and expects the edit on the page without a reload. */
-export async function hotReload (t: Test, vite: Vite, { page }: OpenedApp): Promise<void> {
+export async function hotReload (t: Test, vite: Pick<Vite, 'write'>, { page }: Pick<OpenedApp, 'page'>): Promise<void> {
   const shown = page.locator('p')
   t.equal(await shown.textContent(), 'before the edit')
 

@@ -7,6 +7,8 @@ import t, { type Test } from 'tap'
 import { startCommandWithOneOutput } from '../../helpers/command.js'
 import { startGateway, type RunningGateway } from '../../helpers/gateway.js'
 import { freePort } from '../../helpers/raw-target.js'
+import { startRecipe } from '../../helpers/recipe.js'
+import { refusal } from '../../helpers/sockets.js'
 import { temporaryFolder } from '../../helpers/temporary-folder.js'
 
 // Debian's own; not on the PATH of everyone.
@@ -42,7 +44,29 @@ t.test('mosquitto publishes the last will of a client that is cut off', async t 
   await gateway.ended(2)
 })
 
+t.test('the recipe', async t => {
+  const { url } = await startRecipe(t, 'mqtt', { 'http://127.0.0.1:9001': await startMosquitto(t) })
+  const client = await connectTo(t, url, {})
+  await client.subscribeAsync('room', { qos: 1 })
+  const message = next(client)
+  await client.publishAsync('room', 'grüße', { qos: 1 })
+  t.same(await message, ['room', 'grüße'])
+  await client.endAsync()
+  t.match(await refusal(`${url}/mqtt`, { headers: { 'sec-websocket-protocol': 'chat' } }), { status: 400, body: /SLUICE_HANDSHAKE_INVALID/ })
+})
+
 async function start (t: Test): Promise<{ connect (options?: IClientOptions): Promise<MqttClient>, gateway: RunningGateway }> {
+  const gateway = await startGateway(t, { targets: [await startMosquitto(t)] })
+  return { connect: (options = {}) => connectTo(t, `http://127.0.0.1:${gateway.port}`, options), gateway }
+}
+
+async function connectTo (t: Test, url: string, options: IClientOptions): Promise<MqttClient> {
+  const client = await connectAsync(`${url.replace('http', 'ws')}/mqtt`, { reconnectPeriod: 0, ...options }, false)
+  t.teardown(() => client.end(true))
+  return client
+}
+
+async function startMosquitto (t: Test): Promise<string> {
   const folder = await temporaryFolder(t)
   const configuration = join(folder, 'mosquitto.conf')
   // It takes no port 0.
@@ -56,13 +80,7 @@ async function start (t: Test): Promise<{ connect (options?: IClientOptions): Pr
   ].join('\n'))
   const mosquitto = startCommandWithOneOutput(t, MOSQUITTO, ['-c', configuration])
   await mosquitto.output(/mosquitto version \S+ running/)
-  const gateway = await startGateway(t, { targets: [`http://127.0.0.1:${port}`] })
-  const connect = async (options: IClientOptions = {}): Promise<MqttClient> => {
-    const client = await connectAsync(`ws://127.0.0.1:${gateway.port}/mqtt`, { reconnectPeriod: 0, ...options }, false)
-    t.teardown(() => client.end(true))
-    return client
-  }
-  return { connect, gateway }
+  return `http://127.0.0.1:${port}`
 }
 
 /** Topic and text of the next message. */

@@ -1,9 +1,10 @@
 import { createServer } from 'node:http'
 import { Server } from 'socket.io'
-import { io } from 'socket.io-client'
-import t from 'tap'
+import { io, type Socket } from 'socket.io-client'
+import t, { type Test } from 'tap'
 import { listen } from '../../helpers/backends.js'
 import { startGateway } from '../../helpers/gateway.js'
+import { startRecipe } from '../../helpers/recipe.js'
 
 t.test('socket.io begins with polling and upgrades, all through the gateway', async t => {
   const backend = await listen(t, createServer())
@@ -60,3 +61,44 @@ t.test('socket.io over WebSocket alone, and a message larger than any buffer on 
   await gateway.ended()
   t.match(gateway.ends, [{ by: 'client', reason: 'close' }])
 })
+
+t.test('the recipe: clients that begin with polling stay at their target, of two', async t => {
+  const servers = await Promise.all(['one', 'two'].map(name => socketIoServer(t, name)))
+  const targets = { 'http://127.0.0.1:3001': servers[0]!, 'http://127.0.0.1:3002': servers[1]! }
+
+  const { url } = await startRecipe(t, 'socket-io', targets)
+  const names = new Set<string>()
+  for (let count = 0; count < 6; count++) {
+    const client = await upgraded(t, url)
+    names.add(await client.emitWithAck('name'))
+    client.close()
+  }
+  t.same([...names].sort(), ['one', 'two'])
+
+  const unsticky = await startRecipe(t, 'socket-io', targets, text => text.replace('sticky: true', 'sticky: false'))
+  await t.rejects(Promise.all(Array.from({ length: 6 }, () => upgraded(t, unsticky.url))), 'without `sticky` they do not')
+})
+
+async function socketIoServer (t: Test, name: string): Promise<string> {
+  const backend = await listen(t, createServer())
+  const server = new Server(backend.server)
+  t.teardown(() => server.disconnectSockets(true))
+  server.on('connection', socket => { socket.on('name', acknowledge => acknowledge(name)) })
+  return backend.url
+}
+
+/** A client that has connected by polling and upgraded to a WebSocket. */
+async function upgraded (t: Test, url: string): Promise<Socket> {
+  const client = io(url, { reconnection: false, forceNew: true, withCredentials: true, autoConnect: false })
+  t.teardown(() => { client.close() })
+  await new Promise<void>((resolve, reject) => {
+    client.io.on('open', () => {
+      client.io.engine.once('upgrade', () => resolve())
+      client.io.engine.once('upgradeError', reject)
+      client.io.engine.once('close', reason => reject(new Error(reason)))
+    })
+    client.on('connect_error', reject)
+    client.connect()
+  })
+  return client
+}
