@@ -5,7 +5,7 @@
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { chromium, type Page } from 'playwright-core'
-import { locateInObject } from '../src/service/config.js'
+import { locateInObject } from '../src/service/places.js'
 import { openGateway } from '../src/service/gateway.js'
 import { findChromium } from '../test/helpers/chromium.js'
 import { MadeUpGateway } from '../test/helpers/status-page.js'

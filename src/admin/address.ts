@@ -1,7 +1,6 @@
-import { chmod, lstat, rm } from 'node:fs/promises'
-import { once } from 'node:events'
-import { connect } from 'node:net'
+import { chmod } from 'node:fs/promises'
 import type { FastifyInstance } from 'fastify'
+import { removeStaleSocket } from '../net/unix-socket.js'
 import { withDefaults } from '../options/defaults.js'
 import { AdminOptions } from '../options/index.js'
 
@@ -24,26 +23,12 @@ export async function listenAt (app: FastifyInstance, address: AdminAddress): Pr
   try {
     if (!('socketPath' in address)) return await app.listen({ ...address, listenTextResolver: text => `Admin listener at ${text}` })
     const { socketPath } = address
-    await removeStale(socketPath)
+    await removeStaleSocket(socketPath)
     await app.listen({ path: socketPath, listenTextResolver: () => `Admin listener at unix:${socketPath}` })
     await chmod(socketPath, 0o600)
     return `unix:${socketPath}`
   } catch (error) {
     const { message } = error as Error
     throw new Error(`The admin listener cannot be opened: ${message}. Give 'admin' another ${'socketPath' in address ? 'socketPath' : 'port'}, or stop what is there.`, { cause: error })
-  }
-}
-
-/** Removes the socket of a process that was killed. One at which somebody listens stays, as does any other file. */
-async function removeStale (path: string): Promise<void> {
-  const found = await lstat(path).catch(() => undefined)
-  if (found?.isSocket() !== true) return
-  const socket = connect(path)
-  try {
-    await once(socket, 'connect')
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ECONNREFUSED') await rm(path, { force: true })
-  } finally {
-    socket.destroy()
   }
 }

@@ -26,7 +26,13 @@ export type ListenTlsOptions = types.ListenTlsOptions
 export const ListenOptions = Type.Object({
   host: Type.Optional(Type.String({ minLength: 1, default: '127.0.0.1', description: 'Address to listen on.' })),
   port: Type.Optional(Type.Integer({ minimum: 0, maximum: 65535, default: 8080, description: 'Port to listen on; 0 takes a free one.' })),
+  socketPath: Type.Optional(Type.String({ minLength: 1, description: 'Path of a Unix socket to listen on, in the place of host and port.' })),
+  socketMode: Type.Optional(Type.String({ pattern: '^[0-7]{3,4}$', description: "Permissions of that socket, such as '660' for the user of the process and its group: whoever may write can connect. Default: those that the umask of the process leaves." })),
   tls: Type.Optional(ListenTlsOptions),
+  redirectToHttps: Type.Optional(Type.Union([Type.Boolean(), Type.Integer({ minimum: 1, maximum: 65535 })], {
+    default: false,
+    description: 'Sends every request on this listener to https, with 308: true for the port of the first listener with tls, or the port that clients see.'
+  })),
   headersTimeout: Type.Optional(milliseconds(10_000,
     'How long a client may take to send the head of a request, from the connection or from the first byte of a later request; then 408.')),
   requestTimeout: Type.Optional(Type.Union([Type.Literal(false), milliseconds(30_000, 'How long a client may take to send the body of a request.')], {
@@ -52,7 +58,9 @@ export type ListenOptions = types.ListenOptions
 
 /** The configuration of the service: sluice.yaml, or the object given to createGateway(). */
 export const GatewayConfig = Type.Object({
-  listen: Type.Optional(ListenOptions),
+  listen: Type.Optional(Type.Union([ListenOptions, Type.Array(ListenOptions, { minItems: 1 })], {
+    description: 'Where the gateway listens: one listener, or several. Of several, the first one has the limits for clients, which hold for all.'
+  })),
   workers: Type.Optional(Type.Union([Type.Integer({ minimum: 1, maximum: 1024 }), Type.Literal('auto')], {
     description: "How many worker processes the command runs, beside the one that supervises them: 'auto' for one for each processor. They share the listener; limits and health checks are each worker's own. Default: none, a single process."
   })),

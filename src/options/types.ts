@@ -799,8 +799,20 @@ export interface ListenOptions {
   host?: string
   /** Port to listen on; 0 takes a free one. Default: 8080. */
   port?: number
+  /** Path of a Unix socket to listen on, in the place of host and port. */
+  socketPath?: string
+  /**
+   * Permissions of that socket, such as '660' for the user of the process and its group: whoever may write can
+   * connect. Default: those that the umask of the process leaves.
+   */
+  socketMode?: string
   /** Serves https and wss instead of http and ws. */
   tls?: ListenTlsOptions
+  /**
+   * Sends every request on this listener to https, with 308: true for the port of the first listener with tls, or the
+   * port that clients see. Default: false.
+   */
+  redirectToHttps?: boolean | number
   /**
    * How long a client may take to send the head of a request, from the connection or from the first byte of a later
    * request; then 408. Milliseconds. Default: 10000.
@@ -868,8 +880,11 @@ export interface TracingOptions {
 
 /** The configuration of the service. */
 export interface GatewayConfig {
-  /** Where the gateway listens, and the limits for its clients. */
-  listen?: ListenOptions
+  /**
+   * Where the gateway listens: one listener, or several. Of several, the first one has the limits for clients, which
+   * hold for all.
+   */
+  listen?: ListenOptions | ListenOptions[]
   /**
    * How many worker processes the command runs, beside the one that supervises them: 'auto' for one for each
    * processor. They share the listener; limits and health checks are each worker's own. Default: none, a single

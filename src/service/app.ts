@@ -1,20 +1,16 @@
-import { createSecureContext } from 'node:tls'
 import { fastify, type FastifyBaseLogger, type FastifyInstance, type FastifyServerOptions } from 'fastify'
 import { ConfigInvalidError } from '../errors.js'
 import { MEMBERSHIP, type Membership } from '../gateway.js'
-import { listenLimits } from '../listener/limits.js'
-import { readPems } from '../net/tls.js'
-import { withDefaults } from '../options/defaults.js'
-import { GatewayOptions, ListenOptions, ListenTlsOptions } from '../options/index.js'
+import { GatewayOptions } from '../options/index.js'
 import sluice from '../plugin.js'
 import { requestId } from '../routing/request-id.js'
-import type { Locate } from './config.js'
 import { loadBuiltIn, loadFolder, type BuiltInOptions } from './folders.js'
-import type { FrontOptions } from './front/front.js'
 import { GenerationServer, type Connections } from './front/generation-server.js'
+import { limitsOf, listenersOf } from './listeners.js'
 import { silence, type ServiceLog } from './log/logger.js'
 import { requestLog } from './log/request-log.js'
 import { addAllMethods } from './methods.js'
+import { redirectToHttps } from './redirect.js'
 
 /** What a generation is made from. */
 export interface AppParts extends BuiltInOptions {
@@ -36,7 +32,7 @@ export interface AppParts extends BuiltInOptions {
  * @throws {ConfigInvalidError} for addresses in `trustProxy` that are not valid.
  */
 export function createApp ({ config, locate, logger }: AppParts, connections: Connections, membership: Membership, log: ServiceLog | undefined): FastifyInstance {
-  const limits = listenLimits(config.listen ?? {})
+  const limits = limitsOf(config)
   const options: FastifyServerOptions = {
     ...log === undefined ? { loggerInstance: logger === undefined || logger === false ? silence : logger } : { logger: log.options(config) },
     ...requestLog(config.accessLog !== false),
@@ -47,11 +43,10 @@ export function createApp ({ config, locate, logger }: AppParts, connections: Co
   try {
     const app = fastify({
       ...options,
-      // Fastify's types have no server of both kinds. What it makes of this is the address in the log.
-      ...config.listen?.tls !== undefined && { https: {} },
       ...config.requestId !== false && { genReqId: requestId(config.trustProxy) }
     } as FastifyServerOptions)
     app.decorate(MEMBERSHIP, membership)
+    if (listenersOf(config).some(({ redirectToHttps = false }) => redirectToHttps !== false)) redirectToHttps(app, socket => connections.redirectOf(socket))
     limits.install(app)
     addAllMethods(app)
     return app
@@ -76,28 +71,4 @@ export async function fillApp (app: FastifyInstance, { config, locate, demo, plu
   await loadBuiltIn(app, 'routes', builtIn)
   if (routes !== undefined) await loadFolder(app, 'routes', routes)
   await setup?.(app)
-}
-
-/**
- * Where the gateway listens, and how it reads what comes.
- *
- * @throws {ConfigInvalidError} naming a file that cannot be read, or holds no certificate.
- */
-export function frontOptions ({ config, locate }: Pick<AppParts, 'config' | 'locate'>): FrontOptions {
-  const { host, port, tls, maxConnections } = withDefaults(ListenOptions, config.listen ?? {}, ['host', 'port'])
-  const { server, keepAliveTimeout } = listenLimits(config.listen ?? {})
-  return { address: { host, port }, maxConnections, server, keepAliveTimeout, tls: tlsOptions(tls, locate) }
-}
-
-/** @throws {ConfigInvalidError} naming a file that cannot be read, or holds no certificate. */
-function tlsOptions (tls: ListenTlsOptions | undefined, locate: Locate): FrontOptions['tls'] {
-  if (tls === undefined) return undefined
-  try {
-    const context = { cert: readPems(tls.cert, 'listen', 'tls.cert'), key: readPems(tls.key, 'listen', 'tls.key') }
-    // Says so when they do not belong together.
-    createSecureContext(context)
-    return { context, handshakeTimeout: withDefaults(ListenTlsOptions, tls, ['handshakeTimeout']).handshakeTimeout }
-  } catch (error) {
-    throw new ConfigInvalidError(`${locate(['listen', 'tls'])}: ${(error as Error).message}`)
-  }
 }

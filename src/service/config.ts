@@ -4,17 +4,13 @@ import { GatewayConfig, type RouteConfig } from '../options/index.js'
 import { UpstreamRegistry } from '../upstreams/registry.js'
 import { parseTarget } from '../net/target-address.js'
 import { constraintsKey } from '../routing/constraints.js'
+import { listenerProblems } from './listeners.js'
 import { discoveryFault } from '../upstreams/discovery/index.js'
 import { problems, type Problem } from '../options/validate.js'
-
-/** Says where in the configuration a path lies, in words for an error: 'routes.0.url', 'sluice.yaml:7:5: routes.0.url'. */
-export type Locate = (path: string[]) => string
+import type { Locate } from './places.js'
 
 /** Of routes with constraints: a limit of find-my-way. */
 const MOST_OF_A_URL = 31
-
-/** The place in a configuration object, which has no lines. */
-export const locateInObject: Locate = path => path.length === 0 ? 'configuration' : path.join('.')
 
 /**
  * Everything wrong with a configuration: its shape, its targets, and what its routes refer to.
@@ -24,7 +20,7 @@ export const locateInObject: Locate = path => path.length === 0 ? 'configuration
 export function configProblems (config: unknown, openEnded: boolean): Problem[] {
   const found = problems(GatewayConfig, config)
   const broken = new Set(found.map(({ path }) => path.join('\0')))
-  const semantic = [...targetProblems(config), ...routeProblems(config, openEnded)]
+  const semantic = [...listenerProblems(object(config).listen), ...targetProblems(config), ...routeProblems(config, openEnded)]
   // What has the wrong type already need not be called malformed, too.
   return [...found, ...semantic.filter(({ path }) => !broken.has(path.join('\0')))]
 }

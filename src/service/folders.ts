@@ -5,7 +5,7 @@ import autoload from '@fastify/autoload'
 import type { FastifyInstance } from 'fastify'
 import { ConfigInvalidError } from '../errors.js'
 import type { GatewayConfig } from '../options/index.js'
-import type { Locate } from './config.js'
+import type { Locate } from './places.js'
 
 /** What each plugin in the built-in folders `plugins/` and `routes/` gets as its options. */
 export interface BuiltInOptions {

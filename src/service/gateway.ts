@@ -3,18 +3,19 @@ import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
 import { ConfigInvalidError } from '../errors.js'
 import type { AdminHost, ServingState } from '../admin/host.js'
 import { GatewayState } from '../gateway.js'
-import { pemFiles } from '../net/tls.js'
 import { withDefaults } from '../options/defaults.js'
 import { GatewayConfig } from '../options/index.js'
 import type { ReloadOutcome } from '../types.js'
 import type { UpstreamControl } from '../upstreams/control.js'
 import { adminOptions, ServiceAdmin } from './admin.js'
-import { frontOptions, type AppParts } from './app.js'
+import type { AppParts } from './app.js'
 import { differences, summaryOf, type Reloaded } from './changes.js'
-import { checkedConfig, locateInObject } from './config.js'
+import { checkedConfig } from './config.js'
+import { locateInObject } from './places.js'
 import { routesOf, upstreamsOf, type GatewayRoutes, type GatewayUpstreams } from './edits.js'
 import { Front, type PreparedChange } from './front/front.js'
 import { Generation } from './generation.js'
+import { certificateFiles, frontOptions } from './listeners.js'
 import { ServiceLog } from './log/logger.js'
 import { watchFiles } from '../net/watched-files.js'
 
@@ -205,11 +206,10 @@ export class RunningGateway {
       change.commit()
       this.state = 'serving'
       this.#watchCertificates(since)
-      const address = await generation.start(address => this.#worker === undefined ? `Server listening at ${address}` : `worker ${this.#worker} listening at ${address}`)
-      for (const other of this.#worker === undefined ? this.#front.addresses().slice(1) : []) {
-        this.app.log.info(`Server listening at ${new URL(address).protocol}//[${other.address}]:${other.port}`)
-      }
-      return address
+      const urls = this.#front.urls()
+      await generation.start(this.#worker === undefined ? `Server listening at ${urls[0]}` : `worker ${this.#worker} listening at ${urls.join(', ')}`)
+      for (const other of this.#worker === undefined ? urls.slice(1) : []) this.app.log.info(`Server listening at ${other}`)
+      return urls[0]!
     })
   }
 
@@ -328,7 +328,7 @@ export class RunningGateway {
     this.#retire(before)
     if (change !== undefined) {
       this.#watchCertificates(since)
-      await next.start(address => `Configuration reloaded, serving at ${address}`)
+      await next.start(`Configuration reloaded, serving at ${this.#front.urls().join(', ')}`)
     }
     this.app.log.info({ reloaded }, `configuration reloaded: ${summaryOf(reloaded)}`)
     return reloaded
@@ -355,8 +355,7 @@ export class RunningGateway {
   /** Certificates are renewed while the gateway runs. */
   #watchCertificates (since: number): void {
     this.#unwatch?.()
-    const { tls } = this.parts.config.listen ?? {}
-    const files = tls === undefined ? [] : [...pemFiles(tls.cert), ...pemFiles(tls.key)]
+    const files = certificateFiles(this.parts.config)
     this.#unwatch = files.length === 0 ? undefined : watchFiles(files, since, () => { this.#then(() => this.#readCertificates()).catch(() => {}) })
   }
 

@@ -77,12 +77,11 @@ export class Generation {
   /**
    * Says to its app that it listens, so that its hooks run. Nothing that an app does then can fail the change.
    *
-   * @param text What is logged of each address.
-   * @returns The first one.
+   * @param text What is logged of it.
    */
-  start (text: (address: string) => string): Promise<string> {
+  async start (text: string): Promise<void> {
     // Any host but localhost, for which Fastify would look for further addresses.
-    return this.app.listen({ host: '127.0.0.1', port: 0, listenTextResolver: text })
+    await this.app.listen({ host: '127.0.0.1', port: 0, listenTextResolver: () => text })
   }
 
   /** Ends it behind its last exchange. */

@@ -1,4 +1,8 @@
-import { locateInObject, type Locate } from './config.js'
+/** Says where in the configuration a path lies, in words for an error: 'routes.0.url', 'sluice.yaml:7:5: routes.0.url'. */
+export type Locate = (path: string[]) => string
+
+/** The place in a configuration object, which has no lines. */
+export const locateInObject: Locate = path => path.length === 0 ? 'configuration' : path.join('.')
 
 /** Where the parts of a configuration are written, such as 'sluice.yaml:7:5', by their paths. Another process can get it. */
 export type Places = ReadonlyMap<string, string>

@@ -8,6 +8,7 @@ import type { Arguments } from './arguments.js'
 import type { AppParts } from './app.js'
 import { readConfigFile, type ConfigFile } from './config-file.js'
 import type { Environment } from './environment.js'
+import { withAddress } from './listeners.js'
 import { locateIn, type Places } from './places.js'
 
 /** What the service is to do, from all its sources. Another process can get it. */
@@ -43,19 +44,19 @@ export async function resolveSettings (args: Arguments, environment: Environment
 
   const demo = source === undefined && !hasFolders
   const notes = source?.found === undefined ? [] : [`The configuration is ${source.found}, found in the working directory.`]
-  let host = args.host ?? environment.HOST ?? config.listen?.host
+  let host = args.host ?? environment.HOST
   if (demo && host !== undefined && !isLoopback(host)) {
     notes.push(`The demo listens on 127.0.0.1 only, not on ${host}. Name an upstream to listen there.`)
     host = undefined
   }
-  const port = args.port ?? environment.PORT ?? config.listen?.port
+  const port = args.port ?? environment.PORT
   const admin = adminOf(args, environment, config.admin)
   const workers = args.workers ?? environment.WORKERS ?? config.workers
   const logLevel = args.logLevel ?? environment.LOG_LEVEL ?? config.logLevel
   return {
     config: {
       ...config,
-      listen: { ...config.listen, ...host !== undefined && { host }, ...port !== undefined && { port } },
+      listen: withAddress(config, { ...host !== undefined && { host }, ...port !== undefined && { port } }),
       ...logLevel !== undefined && { logLevel },
       ...workers !== undefined && { workers },
       ...admin !== undefined && { admin }

@@ -2,7 +2,7 @@ import { fastify } from 'fastify'
 import t from 'tap'
 import demo from '../../plugins/demo.js'
 import sluice from '../../src/plugin.js'
-import { locateInObject } from '../../src/service/config.js'
+import { locateInObject } from '../../src/service/places.js'
 
 const options = { config: {}, locate: locateInObject }
 

@@ -3,7 +3,7 @@ import t from 'tap'
 import upstreams from '../../plugins/upstreams.js'
 import type { GatewayConfig } from '../../src/options/index.js'
 import sluice from '../../src/plugin.js'
-import { locateInObject } from '../../src/service/config.js'
+import { locateInObject } from '../../src/service/places.js'
 
 async function app (config: GatewayConfig): Promise<FastifyInstance> {
   const app = fastify()

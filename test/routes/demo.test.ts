@@ -2,7 +2,7 @@ import { fastify, type FastifyInstance } from 'fastify'
 import t, { type Test } from 'tap'
 import demoRoute from '../../routes/demo.js'
 import sluice from '../../src/plugin.js'
-import { locateInObject } from '../../src/service/config.js'
+import { locateInObject } from '../../src/service/places.js'
 import { echoBackend } from '../helpers/backends.js'
 import { runCommand } from '../helpers/command.js'
 import { REPOSITORY } from '../helpers/consumer.js'
@@ -35,7 +35,7 @@ t.test('takes no request when something is configured', async t => {
 t.test('nothing of the demo is loaded where it is not served', async t => {
   const output = await runCommand(t, process.execPath, ['--input-type=module', '-e', `
     import { createRequire } from 'node:module'
-    import { locateInObject } from './dist/src/service/config.js'
+    import { locateInObject } from './dist/src/service/places.js'
     import { openGateway } from './dist/src/service/gateway.js'
     for (const demo of [false, true]) {
       const gateway = openGateway({ config: {}, locate: locateInObject, demo, logger: false })

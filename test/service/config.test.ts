@@ -1,5 +1,6 @@
 import t from 'tap'
-import { checkedConfig, configProblems, locateInObject } from '../../src/service/config.js'
+import { checkedConfig, configProblems } from '../../src/service/config.js'
+import { locateInObject } from '../../src/service/places.js'
 
 /** The problems as text. */
 function told (config: unknown, openEnded = false): string[] {

@@ -1,5 +1,6 @@
 import { join } from 'node:path'
 import t from 'tap'
+import { listenersOf } from '../../src/service/listeners.js'
 import { resolveSettings } from '../../src/service/settings.js'
 
 const everythingTo = (url: string) => ({
@@ -19,9 +20,9 @@ t.test('with nothing configured it is the demo', async t => {
 t.test('the demo listens on loopback only, whatever the host', async t => {
   for (const host of ['0.0.0.0', '::', '10.0.0.1', 'example.test']) {
     const { config, notes } = await resolveSettings({}, { HOST: host }, t.testdir())
-    t.equal(config.listen?.host, undefined, host)
+    t.equal(listenersOf(config)[0]!.host, undefined, host)
     t.match(notes, [`The demo listens on 127.0.0.1 only, not on ${host}.`])
-    t.equal((await resolveSettings({ url: 'http://a' }, { HOST: host }, t.testdir())).config.listen?.host, host)
+    t.equal(listenersOf((await resolveSettings({ url: 'http://a' }, { HOST: host }, t.testdir())).config)[0]!.host, host)
   }
   for (const host of ['127.0.0.1', '127.1.2.3', 'localhost', '::1']) t.match(await resolveSettings({ host }, {}, t.testdir()), { config: { listen: { host } }, notes: [] })
 })

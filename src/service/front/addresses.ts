@@ -1,40 +1,48 @@
 import dns, { type LookupAddress } from 'node:dns'
-import { createServer, type AddressInfo, type Server, type Socket } from 'node:net'
+import { chmod } from 'node:fs/promises'
+import { createServer, type AddressInfo, type ListenOptions, type Server, type Socket } from 'node:net'
+import { removeStaleSocket } from '../../net/unix-socket.js'
 
-/** Where a front listens. */
-export interface ListenAddress {
-  host: string
-  port: number
-}
+/** Where a listener of a front is: a host and a port, or a Unix socket with its permissions. */
+export type ListenAddress = { host: string, port: number } | { socketPath: string, mode?: number }
 
-/** The addresses of one host name, on one port, and the connections that come there. */
+/** The addresses of one host name, on one port, or a Unix socket, and the connections that come there. */
 export class Addresses {
   readonly #servers: Server[]
 
   /**
-   * Listens on all addresses of `localhost`, or on the one of another host.
+   * Listens on all addresses of `localhost`, or on the one of another host, or on a Unix socket.
    *
    * @param onConnection Gets each connection that comes.
    * @throws Node's error, when the first of them cannot be had. The others may be missing.
    */
-  static async listen ({ host, port }: ListenAddress, maxConnections: number | undefined, onConnection: (socket: Socket) => void): Promise<Addresses> {
-    const open = (host: string, port: number): Promise<Server> => new Promise((resolve, reject) => {
+  static async listen (address: ListenAddress, maxConnections: number | undefined, onConnection: (socket: Socket) => void): Promise<Addresses> {
+    const open = (options: ListenOptions): Promise<Server> => new Promise((resolve, reject) => {
       // As Node's HTTP servers do.
       const server = createServer({ allowHalfOpen: true, noDelay: true }, onConnection)
       if (maxConnections !== undefined) server.maxConnections = maxConnections
       server.once('error', reject)
-      server.listen({ host, port }, () => {
+      server.listen(options, () => {
         server.off('error', reject)
         resolve(server)
       })
     })
-    const first = await open(host, port)
+    if ('socketPath' in address) {
+      const { socketPath, mode } = address
+      await removeStaleSocket(socketPath)
+      const server = await open({ path: socketPath })
+      // Those that try to connect before that are refused, or are who may anyway.
+      if (mode !== undefined) await chmod(socketPath, mode)
+      return new Addresses([server])
+    }
+    const { host, port } = address
+    const first = await open({ host, port })
     const servers = [first]
     const bound = first.address() as AddressInfo
     if (host === 'localhost') {
       for (const { address } of await addressesOf(host)) {
         // A machine without IPv6 may still have its name in a file.
-        if (address !== bound.address) await open(address, bound.port).then(server => servers.push(server), () => {})
+        if (address !== bound.address) await open({ host: address, port: bound.port }).then(server => servers.push(server), () => {})
       }
     }
     return new Addresses(servers)
@@ -46,9 +54,9 @@ export class Addresses {
     for (const server of servers) server.on('error', () => {})
   }
 
-  /** As Node gives them, the first one first. */
-  list (): AddressInfo[] {
-    return this.#servers.map(server => server.address() as AddressInfo)
+  /** As Node gives them, the first one first; the path of a Unix socket. */
+  list (): Array<AddressInfo | string> {
+    return this.#servers.map(server => server.address()!)
   }
 
   limit (maxConnections: number | undefined): void {

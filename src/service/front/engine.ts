@@ -11,6 +11,8 @@ export interface EngineOptions {
   keepAliveTimeout: number
   /** Undefined for plain HTTP. */
   tls: { context: SecureContextOptions, handshakeTimeout: number } | undefined
+  /** The port of https to which everything is redirected; undefined for none. */
+  redirect: number | undefined
 }
 
 /**
@@ -19,14 +21,16 @@ export interface EngineOptions {
  */
 export class Engine {
   readonly server: Server
+  readonly redirect: number | undefined
   readonly #secure: SecureServer | undefined
   #connections = 0
   #leaving = false
   #onEmpty: (() => void) | undefined
 
   /** @param current The server of the generation that gets what comes now. */
-  constructor ({ server: options, keepAliveTimeout, tls }: EngineOptions, current: () => GenerationServer) {
+  constructor ({ server: options, keepAliveTimeout, tls, redirect }: EngineOptions, current: () => GenerationServer) {
     const engineOptions = { ...options, shouldUpgradeCallback: (request: IncomingMessage) => upgrades(current(), request) }
+    this.redirect = redirect
     if (tls === undefined) {
       this.server = createPlain(engineOptions)
     } else {

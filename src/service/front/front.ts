@@ -6,7 +6,7 @@ import { Addresses, type ListenAddress } from './addresses.js'
 import { Engine, type EngineOptions } from './engine.js'
 import type { Connections, GenerationServer } from './generation-server.js'
 
-/** Where the front listens, and how it reads what comes. */
+/** Where a listener of the front is, and how it reads what comes. */
 export interface FrontOptions extends EngineOptions {
   address: ListenAddress
   maxConnections: number | undefined
@@ -44,7 +44,8 @@ export class Front implements Connections {
   readonly #connections = new OpenConnections()
   readonly #engines = new WeakMap<Duplex, Engine>()
   #current: GenerationServer | undefined
-  #place: Place | undefined
+  /** In the order of the configuration. */
+  #places: readonly Place[] = []
   /** Addresses that were left, with connections on which requests are under way. */
   readonly #left = new Set<Promise<void>>()
   #closed: Promise<void> | undefined
@@ -60,39 +61,62 @@ export class Front implements Connections {
   }
 
   get listening (): boolean {
-    return this.#place !== undefined
+    return this.#places.length > 0
   }
 
-  address (): AddressInfo | null {
-    return this.#place?.addresses.list()[0] ?? null
+  address (): AddressInfo | string | null {
+    return this.#places[0]?.addresses.list()[0] ?? null
   }
 
-  /** All addresses, the first one included. */
-  addresses (): AddressInfo[] {
-    return this.#place?.addresses.list() ?? []
+  /** All addresses as URLs, such as http://127.0.0.1:8080 or unix:/run/sluice.sock; the first one first. */
+  urls (): string[] {
+    return this.#places.flatMap(({ addresses, options }) => addresses.list().map(address => urlOf(address, options.tls !== undefined)))
+  }
+
+  redirectOf (socket: Duplex): number | undefined {
+    return this.#engines.get(socket)?.redirect
   }
 
   /**
-   * Makes ready what other options need: another address is listened on before the one that there was is left.
+   * Makes ready what other options need: other addresses are listened on before those that there were are left.
    *
-   * @throws Node's error, when the address cannot be had, or the certificate does not fit.
+   * @throws Node's error, when an address cannot be had, or a certificate does not fit.
    */
-  async prepare (options: FrontOptions): Promise<PreparedChange> {
-    const place = this.#place
-    if (place !== undefined && isDeepStrictEqual(place.options.address, options.address)) {
-      // What can fail has been checked before: a certificate, when it was read.
-      return { commit: () => this.#update(place, options), discard () {} }
+  async prepare (all: readonly FrontOptions[]): Promise<PreparedChange> {
+    const before = this.#places
+    const opened: Place[] = []
+    const close = (): void => {
+      for (const { engine, connections, addresses } of opened) {
+        this.#end(engine, connections)
+        addresses.close().catch(() => {})
+      }
     }
-    const next = await this.#open(options)
+    const next: Place[] = []
+    const kept = new Set<Place>()
+    try {
+      for (const options of all) {
+        const place = before.find(place => !kept.has(place) && isDeepStrictEqual(place.options.address, options.address))
+        if (place === undefined) {
+          const fresh = await this.#open(options)
+          opened.push(fresh)
+          next.push(fresh)
+        } else {
+          kept.add(place)
+          next.push(place)
+        }
+      }
+    } catch (error) {
+      close()
+      throw error
+    }
     return {
       commit: () => {
-        this.#place = next
-        if (place !== undefined) this.#leave(place)
+        this.#places = next
+        for (const place of before) if (!kept.has(place)) this.#leave(place)
+        // What can fail has been checked before: a certificate, when it was read.
+        for (const [index, place] of next.entries()) if (kept.has(place)) this.#update(place, all[index]!)
       },
-      discard: () => {
-        this.#end(next.engine, next.connections)
-        next.addresses.close().catch(() => {})
-      }
+      discard: close
     }
   }
 
@@ -115,7 +139,7 @@ export class Front implements Connections {
    * a request that comes meanwhile, behind which its connection is closed.
    */
   async leave (): Promise<void> {
-    if (this.#place !== undefined) this.#leave(this.#place)
+    for (const place of this.#places) this.#leave(place)
     await Promise.all(this.#left)
   }
 
@@ -125,12 +149,11 @@ export class Front implements Connections {
   }
 
   async #close (): Promise<void> {
-    const place = this.#place
-    if (place !== undefined) {
+    await Promise.all(this.#places.map(async place => {
       const closed = place.addresses.close()
       for (const engine of [place.engine, ...place.former]) engine.close()
       await closed
-    }
+    }))
     await Promise.all(this.#left)
   }
 
@@ -169,7 +192,7 @@ export class Front implements Connections {
     place.options = options
     place.addresses.limit(options.maxConnections)
     const sameKind = isDeepStrictEqual(
-      [before.server, before.keepAliveTimeout, before.tls?.handshakeTimeout], [options.server, options.keepAliveTimeout, options.tls?.handshakeTimeout])
+      [before.server, before.keepAliveTimeout, before.redirect, before.tls?.handshakeTimeout], [options.server, options.keepAliveTimeout, options.redirect, options.tls?.handshakeTimeout])
     if (sameKind) {
       if (options.tls !== undefined && !isDeepStrictEqual(before.tls, options.tls)) place.engine.setSecureContext(options.tls.context)
       return
@@ -201,4 +224,10 @@ export class Front implements Connections {
     })
     this.#left.add(left)
   }
+}
+
+function urlOf (address: AddressInfo | string, isSecure: boolean): string {
+  if (typeof address === 'string') return `unix:${address}`
+  const host = address.family === 'IPv6' ? `[${address.address}]` : address.address
+  return `${isSecure ? 'https' : 'http'}://${host}:${address.port}`
 }

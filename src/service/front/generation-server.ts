@@ -7,7 +7,9 @@ import { hold } from '../../listener/held-requests.js'
 export interface Connections {
   /** Has a server stand for the front in what its app asks of connections. */
   adopt (server: GenerationServer): void
-  address (): AddressInfo | null
+  address (): AddressInfo | string | null
+  /** The port of https to which what comes on a connection is redirected; undefined for none. */
+  redirectOf (socket: Duplex): number | undefined
   /** Has a connection read once more, as HTTP. */
   readAgain (event: 'connection' | 'secureConnection', socket: Duplex): void
   /** Resolves when all connections are closed, where this generation is the last one. */
@@ -88,7 +90,7 @@ export class GenerationServer extends Server {
     return this
   }
 
-  override address (): AddressInfo | null {
+  override address (): AddressInfo | string | null {
     return this.#connections.address()
   }
 
