@@ -28,11 +28,11 @@ const PLACES: readonly Place[] = [
 const target = "the URL of a target is 'upstream' of a route, or stands in 'targets' of an upstream"
 const timeouts = "an upstream has 'connectTimeout', 'headersTimeout' and 'bodyTimeout', and 'websocket' of a route has 'handshakeTimeout' and 'idleTimeout'"
 const prefix = "'stripPrefix' of a route removes the beginning of a path, 'rewrite' changes a path, and a path in the URL of a target is put before it"
-const requestHeaders = "write headers: { request: { name: text } }, in which null removes a header; X-Forwarded-* are set anyway"
+const requestHeaders = 'write headers: { request: { name: text } }, in which null removes a header; X-Forwarded-* are set anyway'
 const responseHeaders = 'write headers: { response: { name: text } }, in which null removes a header'
 const tls = "an upstream has 'tls' with 'ca', 'cert', 'key', 'servername' and 'rejectUnauthorized'"
 const retries = "an upstream has 'retries', 'retryBudget' and 'attemptTimeout'"
-const upgrade = "write websocket: true on the route; the gateway sets Upgrade and Connection itself"
+const upgrade = 'write websocket: true on the route; the gateway sets Upgrade and Connection itself'
 const streams = 'leave it out: bodies are streamed in both directions'
 const connections = "an upstream has 'maxConnections'; connections are kept alive anyway"
 const fail = "an upstream has 'passiveHealth' with 'failures' and 'ejectFor'"
@@ -75,7 +75,7 @@ const FOREIGN: Readonly<Record<string, string>> = {
   wsServerOptions: "'websocket' of a route has options of its own",
   wsHooks: "'websocket' of a route has 'onSession' and 'onSessionEnd'",
   wsReconnect: 'a session is not moved to another connection; clients come back when it ends',
-  upgradeTimeout: "write websocket: { handshakeTimeout }",
+  upgradeTimeout: 'write websocket: { handshakeTimeout }',
   replyOptions: "'headers', 'rewrite' and 'upstream' stand directly in the options of the route",
   rewriteHeaders: responseHeaders,
   rewriteRequestHeaders: requestHeaders,
@@ -92,7 +92,7 @@ const FOREIGN: Readonly<Record<string, string>> = {
   maxRetriesOn503: retries,
   // nginx
   location: "a route has 'url': '/api/*'",
-  server_name: "a route has constraints: { host }",
+  server_name: 'a route has constraints: { host }',
   proxy_pass: target,
   proxy_http_version: upgrade,
   proxy_set_header: requestHeaders,
