@@ -7,6 +7,7 @@ import { checkObject, show, validated } from '../options/validate.js'
 import type { RouteStatus } from '../types.js'
 import type { CompiledRoutes } from './compile-route.js'
 import { constraintsFor, constraintsKey, constraintsText, type GivenConstraints } from './constraints.js'
+import { isHandshake } from '../message/upgrade-request.js'
 import { keepLast, leaveBodyUnparsed, serveHandshakes, type HandshakeHandler, type RouteHandler } from './route.js'
 import type { PassthroughRoute } from '../websocket/route.js'
 
@@ -62,7 +63,7 @@ export function registerProxiedRoute (scope: FastifyInstance, path: string, give
     prepareResponse(request, reply)
     proxyRequest(request, reply, route)
   }
-  const handshake = passes ? passUpgrades(route) : { strict: true, serve }
+  const handshake = passes ? passUpgrades(route) : { strict: true, serve: websocket === false ? serve : warnOfHandshakes(url, serve) }
   const noteResponse: onResponseHookHandler = (request, reply, done) => {
     onRouteResponse(url, request, reply)
     done()
@@ -98,6 +99,21 @@ function register (scope: FastifyInstance, options: RouteOptions): void {
     if ((error as NodeJS.ErrnoException).code !== 'FST_ERR_DUPLICATED_ROUTE') throw error
     const names = options.url.includes(':') ? ' Names of parameters do not tell routes apart.' : ''
     throw new RouteInvalidError(`${scope.prefix}${options.url}`, `there is a route with this URL and these constraints for the same method already.${names} Give them different methods or constraints, or remove one.`, { cause: error })
+  }
+}
+
+/**
+ * Says once that WebSocket handshakes come to a route that does not pass them: the target gets plain requests and refuses
+ * them (426, or 400), which tells nobody why. They are served as before.
+ */
+function warnOfHandshakes (url: string, serve: RouteHandler): RouteHandler {
+  let warned = false
+  return (request, reply) => {
+    if (!warned && isHandshake(request.raw)) {
+      warned = true
+      request.log.warn({ route: url }, `A WebSocket handshake came to route '${url}', which does not pass WebSockets, so the target gets it as plain HTTP. Set 'websocket: true' on the route to pass them, or 'websocket: false' to be told no more. Logged once for each route.`)
+    }
+    return serve(request, reply)
   }
 }
 
