@@ -1,9 +1,8 @@
-import { createSecureContext } from 'node:tls'
 import { fastify, type FastifyBaseLogger, type FastifyInstance, type FastifyServerOptions } from 'fastify'
 import { ConfigInvalidError } from '../errors.js'
 import { MEMBERSHIP, type Membership } from '../gateway.js'
 import { listenLimits } from '../listener/limits.js'
-import { readPems } from '../net/tls.js'
+import { readPair } from '../net/tls.js'
 import { withDefaults } from '../options/defaults.js'
 import { GatewayOptions, ListenOptions, ListenTlsOptions } from '../options/index.js'
 import sluice from '../plugin.js'
@@ -93,10 +92,7 @@ export function frontOptions ({ config, locate }: Pick<AppParts, 'config' | 'loc
 function tlsOptions (tls: ListenTlsOptions | undefined, locate: Locate): FrontOptions['tls'] {
   if (tls === undefined) return undefined
   try {
-    const context = { cert: readPems(tls.cert, 'listen', 'tls.cert'), key: readPems(tls.key, 'listen', 'tls.key') }
-    // Says so when they do not belong together.
-    createSecureContext(context)
-    return { context, handshakeTimeout: withDefaults(ListenTlsOptions, tls, ['handshakeTimeout']).handshakeTimeout }
+    return { context: readPair(tls.cert, tls.key, 'listen'), handshakeTimeout: withDefaults(ListenTlsOptions, tls, ['handshakeTimeout']).handshakeTimeout }
   } catch (error) {
     throw new ConfigInvalidError(`${locate(['listen', 'tls'])}: ${(error as Error).message}`)
   }

@@ -64,7 +64,7 @@ routes:
     'sluice.yaml:8:34: upstreams.app.targets.1.weight: must be an integer of at least 1, got 0',
     'sluice.yaml:10:5: upstreams.api.targets: must be an array or an object, but is missing',
     "sluice.yaml:10:5: upstreams.api.conectTimeout: there is no such option; did you mean 'connectTimeout'?",
-    "sluice.yaml:12:10: routes.0.url: must begin with /, or be *, got \"api\"",
+    'sluice.yaml:12:10: routes.0.url: must begin with /, or be *, got "api"',
     'sluice.yaml:14:5: routes.1.upstream: must be a string, but is missing',
     "sluice.yaml:16:15: routes.2.upstream: upstream 'apq' is not declared; did you mean 'app'?",
     'sluice.yaml:17:36: routes.2.websocket.handshakeTimeout: must be an integer, got "soon"'
