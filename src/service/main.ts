@@ -13,6 +13,7 @@ import { openGateway, type RunningGateway } from './gateway.js'
 import { HELP } from './help.js'
 import { surviveOutput } from './log/logger.js'
 import { hasLostTerminal } from './lost-terminal.js'
+import { watchNpmShell } from './npm-shell.js'
 import { resolveSettings, type Settings } from './settings.js'
 import { watchFiles } from '../net/watched-files.js'
 
@@ -93,6 +94,7 @@ async function serve (args: Arguments, read: () => Promise<Settings>): Promise<v
   const ends: Array<() => unknown> = []
   const grace = stopOnSignals(gateway, ends)
   reloadOnHangup(gateway, () => reload('SIGHUP'))
+  ends.push(stopWithNpm(gateway))
   process.on('SIGUSR2', () => gateway.reopenLog())
   // Without a listener, Node would open its debugger.
   process.on('SIGUSR1', () => gateway.app.log.info('SIGUSR1 received: it does nothing here, SIGUSR2 opens the file of the log anew'))
@@ -145,6 +147,14 @@ function reloadOnHangup ({ app }: RunningGateway, reload: () => Promise<unknown>
     } else {
       reload().catch(() => {})
     }
+  })
+}
+
+/** Gives what ends the watch. */
+function stopWithNpm (gateway: RunningGateway): () => void {
+  return watchNpmShell(() => {
+    gateway.app.log.info('npm has ended, and the signal that ended it did not arrive here')
+    process.kill(process.pid, 'SIGTERM')
   })
 }
 

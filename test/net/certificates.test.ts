@@ -19,7 +19,6 @@ const cut = one.cert.split('\n').slice(0, 4).join('\n')
 t.test('pairs that belong together', async t => {
   t.strictSame(readPair(one.cert, one.key, 'listen'), { cert: [one.cert], key: [one.key] })
   readPair(one.certFile, one.keyFile, 'listen')
-  readPair([one.cert, other.cert], [one.key, other.key], 'listen')
   readPair(`${one.cert}\n${other.cert}`, one.key, 'listen')
   readPair(`# both\n${one.key}\n${one.cert}`, `${one.cert}\n${one.key}`, 'listen')
   t.pass()
