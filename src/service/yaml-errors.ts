@@ -157,6 +157,9 @@ class Source {
       return at(`the quote that is opened here is closed only in line ${this.line(offset)}; close it in its own line`, quoted)
     }
     const isInFlow = this.#flowAround(offset) !== undefined
+    if (quoted !== undefined && this.#text[quoted] === "'" && this.#text[offset - 1] === "'") {
+      return at("the quote before this ends the text; a ' inside of a text in single quotes is written twice ('')")
+    }
     return at(`'${this.#word(offset)}' follows a value that is complete; ${isInFlow ? 'a comma is missing between them, or the value must be in quotes as a whole' : 'put the value in quotes as a whole, or begin a new line'}`)
   }
 

@@ -42,7 +42,8 @@ const cases: Record<string, Array<[text: string, ...lines: string[]]>> = {
   'quotes and brackets': [
     ['logLevel: "info\nroutes: []\n', '1:11: the quote that is opened here is never closed; close it at the end of the text'],
     ["logLevel: 'info\nroutes: []\n", '1:11: the quote that is opened here is never closed; close it at the end of the text'],
-    ['logLevel: "info\nlogFile: "a\n', '1:11: the quote that is opened here is closed only in line 2; close it in its own line'],
+    ['listen:\n  host: "a\n    port: "b\n', '2:9: the quote that is opened here is closed only in line 3; close it in its own line'],
+    ["logFile: 'it's'\n", "1:14: the quote before this ends the text; a ' inside of a text in single quotes is written twice ('')"],
     ['logLevel: "in"fo\n', "1:15: 'fo' follows a value that is complete; put the value in quotes as a whole, or begin a new line"],
     ['routes:\n  - { url: /a\nlogLevel: info\n', "2:5: the '{' is not closed; put a '}' behind its last entry, and indent the lines between them further than the line of the '{'"],
     ['routes: [ { url: /a }\n', "1:9: the '[' is not closed; put a ']' behind its last entry, and indent the lines between them further than the line of the '['"],
