@@ -21,7 +21,9 @@ export function explainFailure (error: unknown): Failure {
 
 /** Fastify prints the methods of a route that is there already as an array over several lines. */
 function inOneLine (message: string): string {
-  return message.replace(/Method '\[[^\]]*\]' already declared for route '([^']*)'/, "Route '$1': there is a route with this URL and these constraints for the same method already. Give them different methods or constraints, or remove one.")
+  const [start, rest] = message.split("Method '[", 2)
+  const url = rest?.split("]' already declared for route '", 2)[1]
+  return url === undefined ? message : `${start}Route '${url}: there is a route with this URL and these constraints for the same method already. Give them different methods or constraints, or remove one.`
 }
 
 /** The failures of listening that are not the program's fault; undefined for others. */
