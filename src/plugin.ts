@@ -1,6 +1,6 @@
 import type { FastifyInstance, FastifyPluginAsync, FastifyRequest } from 'fastify'
 import fastifyPlugin from 'fastify-plugin'
-import { RequestInvalidError } from './errors.js'
+import { RequestInvalidError, RouteInvalidError } from './errors.js'
 import { GatewayState, MEMBERSHIP, type Gateway, type Membership } from './gateway.js'
 import type { ClosingPart } from './listener/closing.js'
 import { Listener } from './listener/listener.js'
@@ -113,7 +113,9 @@ const plugin: FastifyPluginAsync<GatewayOptions> = async (app, givenOptions) => 
     return this
   })
   app.decorate('proxy', function (this: FastifyInstance, urls: string | readonly string[], given: ProxyRouteOptions) {
-    for (const url of typeof urls === 'string' ? [urls] : urls) registerProxiedRoute(this, url, given, serving)
+    const all = Array.isArray(urls) ? urls as readonly string[] : [urls as string]
+    if (all.length === 0) throw new RouteInvalidError('[]', 'app.proxy() needs at least one URL pattern.')
+    for (const url of all) registerProxiedRoute(this, url, given, serving)
     return this
   })
   if (!app.hasRequestDecorator(EXCHANGE)) app.decorateRequest(EXCHANGE, null)

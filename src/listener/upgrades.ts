@@ -11,6 +11,7 @@ import { refuseDraining } from './draining.js'
 import { asksForWebSocket } from '../message/upgrade-request.js'
 import { letGo } from './held-requests.js'
 import type { PendingUpgrade } from './pending-upgrade.js'
+import { completed } from './injected-upgrade.js'
 import { isLateUpgrade, upgradeLate } from './late-upgrade.js'
 import { linger } from './linger.js'
 
@@ -33,7 +34,7 @@ export class Upgrades {
   readonly #prepared = new WeakSet<ServerResponse>()
   readonly #neighbours: UpgradeListener[] = []
   #closing = false
-  readonly #onUpgrade: UpgradeListener = (request, socket, head) => this.#dispatch(request, socket, head)
+  readonly #onUpgrade: UpgradeListener = (request, socket, head) => this.#dispatch(completed(request, socket), socket, head)
 
   /** @param routing Runs a request through the router and the lifecycle of the app. */
   constructor (server: Server, routing: (request: IncomingMessage, response: ServerResponse) => void, lastResponses: LastResponses) {

@@ -15,6 +15,12 @@ export function asksForWebSocket ({ rawHeaders }: IncomingMessage, strict = true
   return false
 }
 
+/** Whether a request for a WebSocket is a handshake by its form (RFC 6455 §4.1), not some request with an Upgrade header. */
+export function isHandshake (request: IncomingMessage): boolean {
+  const { 'sec-websocket-key': key, 'sec-websocket-version': version } = request.headers
+  return request.method === 'GET' && key !== undefined && version !== undefined && asksForWebSocket(request)
+}
+
 /** A protocol may come with a version (RFC 9110 §7.8). */
 function listsLike (value: string): boolean {
   return value.split(',').some(item => /^"?websocket"?(?:\/|$)/i.test(item.trim()))

@@ -28,13 +28,19 @@ export interface TargetAddress {
 export function parseTarget (text: string, name?: string): TargetAddress {
   if (/^unix:/i.test(text)) return named(parseUnixTarget(text), name, text)
   if (!/^[a-z][a-z0-9+.-]*:\/\//i.test(text)) {
-    throw new TargetMalformedError(text, `it has no scheme; did you mean 'http://${text}'?`)
+    const meant = withScheme(text)
+    throw new TargetMalformedError(text, `it has no scheme; ${meant === undefined ? "write it as in 'http://127.0.0.1:5173'" : `did you mean '${meant}'?`}`)
   }
+  const { scheme, host, port } = authorityOf(text)
+  // The URL standard reads on for the next name.
+  if (host === '' && /^https?$/i.test(scheme)) throw new TargetMalformedError(text, urlFault(text, scheme, host, port))
+  // It also takes a number for an IPv4 address in one piece.
+  if (isPort(host)) throw new TargetMalformedError(text, `'${host}' is a port without a host; did you mean '${scheme}://127.0.0.1:${host}'?`)
   let url: URL
   try {
     url = new URL(text)
   } catch {
-    throw new TargetMalformedError(text, 'it is no valid URL')
+    throw new TargetMalformedError(text, urlFault(text, scheme, host, port))
   }
   if (url.protocol === 'ws:' || url.protocol === 'wss:') {
     throw new TargetMalformedError(text, `a target serves both HTTP and WebSockets; write '${url.protocol === 'ws:' ? 'http' : 'https'}://${url.host}'`)
@@ -61,6 +67,34 @@ export function parseTarget (text: string, name?: string): TargetAddress {
     host: url.host,
     serverName: hostname
   }, name, text)
+}
+
+/** Scheme, host and port as they are written; the URL class would change them, or refuse the whole. */
+function authorityOf (text: string): { scheme: string, host: string, port: string | undefined } {
+  const at = text.indexOf('://')
+  const authority = text.slice(at + 3).split(/[/?#]/, 1)[0]!
+  const [, host = authority, port] = /^([^:]*):(\d*)$/.exec(authority) ?? []
+  return { scheme: text.slice(0, at), host, port }
+}
+
+/** What is wrong with a URL that cannot be parsed, as far as that can be told. */
+function urlFault (text: string, scheme: string, host: string, port: string | undefined): string {
+  if (/\s/.test(text)) return 'it has a space'
+  if (host === '') return `it has no host; did you mean '${scheme}://127.0.0.1${isPort(port) ? `:${port}` : ':5173'}'?`
+  if (port !== undefined && Number(port) > 65_535) return `its port must be one of 1 to 65535, got ${port}`
+  return "it is not a valid URL; write it as in 'http://127.0.0.1:5173'"
+}
+
+function isPort (text: string | undefined): boolean {
+  return text !== undefined && /^\d{1,5}$/.test(text) && Number(text) >= 1 && Number(text) <= 65_535
+}
+
+/** The URL that a text without a scheme was probably meant to be: `5173`, `:5173`, `localhost:5173`, `http:/localhost`; undefined for none. */
+export function withScheme (text: string): string | undefined {
+  const port = /^:?(\d+)$/.exec(text)?.[1]
+  if (port !== undefined) return isPort(port) ? `http://127.0.0.1:${port}` : undefined
+  const [, scheme = 'http', rest = ''] = /^(?:(https?)(?::\/?|\/\/)|\/\/)?((?:\[[0-9A-Fa-f:.]+\]|[^/\s:]+)(?::\d{1,5})?(?:\/.*)?)$/i.exec(text) ?? []
+  return rest === '' ? undefined : `${scheme.toLowerCase()}://${isPort(rest) ? `127.0.0.1:${rest}` : rest}`
 }
 
 function basePathOf (pathname: string, text: string): string {

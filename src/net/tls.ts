@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
-import { createSecureContext } from 'node:tls'
 import { OptionsInvalidError } from '../errors.js'
 import type { UpstreamTlsOptions } from '../options/index.js'
+import { CertificateFault, checkCertificates, checkPairs, type PemText } from './certificates.js'
 
 /** TLS options as node:tls takes them, and the certificates that are accepted. */
 export interface TlsClientOptions {
@@ -67,12 +67,10 @@ export class TlsClient {
       ...(key !== undefined && { key: readPems(key, where, 'tls.key') }),
       ...(fingerprint !== undefined && { fingerprints: [fingerprint].flat().map(normalized) })
     }
-    if (ca === undefined && cert === undefined) return options
-    try {
-      createSecureContext({ ca: options.ca, cert: options.cert, key: options.key })
-    } catch (error) {
-      throw new OptionsInvalidError(where, `option 'tls': its certificates cannot be used: ${(error as Error).message}`)
-    }
+    faultsAt(where, () => {
+      for (const text of named(ca ?? [], options.ca ?? [], 'tls.ca')) checkCertificates(text)
+      if (cert !== undefined && key !== undefined) checkPairs(named(cert, options.cert!, 'tls.cert'), named(key, options.key!, 'tls.key'))
+    })
     return options
   }
 }
@@ -87,6 +85,31 @@ export function pemFiles (given: string | string[]): string[] {
   return [given].flat().filter(item => !item.includes('-----BEGIN '))
 }
 
+/**
+ * Certificates and their keys, once they are known to belong together.
+ *
+ * @throws {OptionsInvalidError} naming the file and the fix.
+ */
+export function readPair (cert: string | string[], key: string | string[], where: string): { cert: string[], key: string[] } {
+  const pair = { cert: readPems(cert, where, 'tls.cert'), key: readPems(key, where, 'tls.key') }
+  faultsAt(where, () => checkPairs(named(cert, pair.cert, 'tls.cert'), named(key, pair.key, 'tls.key')))
+  return pair
+}
+
+/** PEM texts, with the names that messages give them. */
+function named (given: string | string[], texts: readonly string[], option: string): PemText[] {
+  return [given].flat().map((item, index) => ({ name: pemFiles(item).length === 0 ? `option '${option}'` : `option '${option}': the file '${item}'`, text: texts[index]! }))
+}
+
+function faultsAt (where: string, check: () => void): void {
+  try {
+    check()
+  } catch (error) {
+    if (!(error instanceof CertificateFault)) throw error
+    throw new OptionsInvalidError(where, error.message)
+  }
+}
+
 /** PEM texts as they are, and the contents of the files that the others name. */
 export function readPems (given: string | string[], where: string, option: string): string[] {
   return [given].flat().map(item => {
@@ -98,6 +121,6 @@ export function readPems (given: string | string[], where: string, option: strin
       throw new OptionsInvalidError(where, `option '${option}': the file '${item}' cannot be read (${(error as NodeJS.ErrnoException).code}). Give PEM text, or the path of a file of it.`)
     }
     if (text.includes('-----BEGIN ')) return text
-    throw new OptionsInvalidError(where, `option '${option}': the file '${item}' holds no PEM text`)
+    throw new OptionsInvalidError(where, `option '${option}': the file '${item}' holds no PEM text. If it is in DER, 'openssl x509 -inform der -in ${item}' (or 'openssl pkey') writes it as PEM.`)
   })
 }

@@ -1,6 +1,6 @@
 import { Type, type TSchema } from '@sinclair/typebox'
 import type { HashFunction } from './functions.js'
-import { closed } from './units.js'
+import { closed, text, TOKEN, TOKEN_CHARACTERS } from './units.js'
 import type * as types from './types.js'
 
 const algorithms = [
@@ -51,13 +51,13 @@ export const balanceOption = balance(HashOptions)
 
 /** Keeps a client at its target, by a cookie. */
 export const StickyOptions = Type.Object({
-  cookie: Type.Optional(Type.String({
-    pattern: "^[!#$%&'*+.^_`|~0-9A-Za-z-]+$", description: 'Name of the cookie. Default: sluice_ and the name of the upstream.'
+  cookie: Type.Optional(text(TOKEN, `must consist of ${TOKEN_CHARACTERS}`, {
+    description: 'Name of the cookie. Default: sluice_ and the name of the upstream.'
   })),
   secret: Type.Optional(Type.String({
     minLength: 16, description: 'Key of the HMAC-SHA256 that stands for a target in the cookie, so that the cookie names no address and cannot be made up. Gateways that serve the same clients need the same one. Default: a random one, made at the start, so that clients may change their target when the gateway restarts.'
   })),
-  path: Type.Optional(Type.String({ pattern: '^/[!-:<-~]*$', default: '/', description: 'Path of the cookie.' })),
+  path: Type.Optional(text('^/[!-:<-~]*$', 'must begin with / and have no spaces and no semicolon', { default: '/', description: 'Path of the cookie.' })),
   maxAge: Type.Optional(Type.Integer({ minimum: 1, description: 'Lifetime of the cookie. Seconds. Default: until the browser is closed.' })),
   sameSite: Type.Optional(Type.Union([Type.Literal('Strict'), Type.Literal('Lax'), Type.Literal('None')], {
     default: 'Lax', description: "SameSite of the cookie. 'None' is for clients embedded in other sites, and is sent with Secure."

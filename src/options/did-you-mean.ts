@@ -15,6 +15,12 @@ export function nearest (word: string, candidates: Iterable<string>): string | u
   return best
 }
 
+/** Whether two names differ in nothing but case, separators (`strip_prefix`), a plural, or one letter of a word that is not short. */
+export function isAlike (word: string, other: string): boolean {
+  const [one, two] = [word, other].map(name => name.toLowerCase().replace(/[-_]/g, '').replace(/s$/, '')) as [string, string]
+  return one === two || (two.length > 4 && editDistance(one, two) === 1)
+}
+
 /** How many letters have to be inserted, removed, replaced or exchanged with the next to make one word the other. */
 function editDistance (from: string, to: string): number {
   const rows = [Array.from({ length: to.length + 1 }, (_, index) => index)]

@@ -1,8 +1,8 @@
 import { Type } from '@sinclair/typebox'
-import { closed, milliseconds } from './units.js'
+import { closed, milliseconds, text } from './units.js'
 import type * as types from './types.js'
 
-const httpUrl = (description: string) => Type.String({ pattern: '^https?://', description })
+const httpUrl = (description: string) => text('^https?://', 'must begin with http:// or https://', { description })
 const scheme = Type.Optional(Type.Union([Type.Literal('http'), Type.Literal('https')], {
   default: 'http', description: "How the targets are met. With 'https', their certificates must bear the name that was resolved."
 }))

@@ -1,6 +1,6 @@
 import { Type } from '@sinclair/typebox'
 import type { IgnoreUpgradeFunction } from './functions.js'
-import { anyCloseCode, closed, milliseconds } from './units.js'
+import { anyCloseCode, closed, milliseconds, text, TOKEN_CHARACTERS } from './units.js'
 import type * as types from './types.js'
 
 export const drainOptions = {
@@ -23,7 +23,7 @@ export const forwardingOptions = {
     default: false,
     description: 'Whether targets get Forwarded (RFC 7239) beside X-Forwarded-*. That of a peer which trustProxy trusts is continued.'
   })),
-  via: Type.Optional(Type.Union([Type.Boolean(), Type.String({ pattern: "^[!#$%&'*+.^_`|~0-9A-Za-z:-]+$" })], {
+  via: Type.Optional(Type.Union([Type.Boolean(), text("^[!#$%&'*+.^_`|~0-9A-Za-z:-]+$", `must consist of ${TOKEN_CHARACTERS}, and may have a colon`)], {
     default: false,
     description: 'Whether the gateway adds itself to Via, in requests and in responses: true as sluice, or under a name such as edge-1. Loops are not looked for.'
   }))

@@ -1,5 +1,5 @@
 import { Type } from '@sinclair/typebox'
-import { closed, milliseconds } from './units.js'
+import { closed, milliseconds, text } from './units.js'
 import type * as types from './types.js'
 
 const status = Type.Integer({ minimum: 100, maximum: 599 })
@@ -24,14 +24,14 @@ export const passiveHealthOption = Type.Optional(Type.Union([Type.Boolean(), Pas
 
 /** How targets are checked. */
 export const HealthOptions = Type.Object({
-  path: Type.Optional(Type.String({ pattern: '^/[!-~]*$', description: 'Path, with query, of an HTTP GET. With websocket, that of the handshake.' })),
+  path: Type.Optional(text('^/[!-~]*$', 'must begin with / and consist of printable ASCII characters without spaces', { description: 'Path, with query, of an HTTP GET. With websocket, that of the handshake.' })),
   tcp: Type.Optional(Type.Literal(true, { description: 'Whether it is enough that a connection opens; over TLS, with its handshake.' })),
   websocket: Type.Optional(Type.Literal(true, { description: 'Whether a WebSocket is opened, and closed with 1000, to check a target.' })),
   interval: Type.Optional(milliseconds(5_000, 'Time from one check of a target to the next, shortened or lengthened by up to a fifth. The first check is made at once, and one that contradicts the state of the target is repeated within a second.')),
   timeout: Type.Optional(milliseconds(2_000, 'How long a check may take; then it has failed.')),
   fall: Type.Optional(Type.Integer({ minimum: 1, maximum: 100, default: 2, description: 'Failed checks in a row after which a target is down.' })),
   rise: Type.Optional(Type.Integer({ minimum: 1, maximum: 100, default: 2, description: 'Passed checks in a row after which it is up again.' })),
-  statuses: Type.Optional(Type.Array(Type.Union([status, Type.String({ pattern: '^[1-5][0-9][0-9]-[1-5][0-9][0-9]$' })]), {
+  statuses: Type.Optional(Type.Array(Type.Union([status, text('^[1-5][0-9][0-9]-[1-5][0-9][0-9]$', "must be a number, or a range such as '200-399'")]), {
     minItems: 1, description: "Statuses of an HTTP check that pass: numbers, or ranges such as '200-399'. Default: 200-399."
   })),
   host: Type.Optional(Type.String({ minLength: 1, description: 'Host header of the check. Default: that of the target.' })),

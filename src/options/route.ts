@@ -1,6 +1,6 @@
 import { Type } from '@sinclair/typebox'
 import type { HeaderFunction, RewriteFunction, UpstreamFunction } from './functions.js'
-import { bytes, closed } from './units.js'
+import { bytes, closed, text, TOKEN, TOKEN_CHARACTERS } from './units.js'
 import { WebSocketConfig, WebSocketOptions } from './websocket.js'
 import type * as types from './types.js'
 
@@ -32,12 +32,12 @@ export const RewritePattern = Type.Object({
 }, { ...closed, description: 'A pattern for the path, after stripPrefix.' })
 export type RewritePattern = types.RewritePattern
 
-const cookieRule = (pattern: string, text: string) => Type.Optional(Type.Union([
-  Type.Literal(true), Type.String({ pattern }), Type.Null()
-], { description: `${text} A text takes its place, null removes it. Default: it stays.` }))
+const cookieRule = (pattern: string, message: string, description: string) => Type.Optional(Type.Union([
+  Type.Literal(true), text(pattern, message), Type.Null()
+], { description: `${description} A text takes its place, null removes it. Default: it stays.` }))
 export const CookieRules = Type.Object({
-  domain: cookieRule('^[A-Za-z0-9.-]+$', "true removes a Domain that the client's host does not lie in, which it would refuse."),
-  path: cookieRule('^/[!-:<-~]*$', 'true puts stripPrefix before it.')
+  domain: cookieRule('^[A-Za-z0-9.-]+$', 'must be the name of a host: letters, digits, dots and hyphens', "true removes a Domain that the client's host does not lie in, which it would refuse."),
+  path: cookieRule('^/[!-:<-~]*$', 'must begin with / and have no spaces and no semicolon', 'true puts stripPrefix before it.')
 }, { ...closed, description: 'What becomes of Domain and Path in Set-Cookie.' })
 export type CookieRules = types.CookieRules
 
@@ -57,8 +57,7 @@ const upstreamName = Type.String({
   description: 'The upstream that serves the route: a declared name, or the URL of a target.'
 })
 
-const stripPrefix = Type.Optional(Type.String({
-  pattern: '^/',
+const stripPrefix = Type.Optional(text('^/', 'must begin with /', {
   description: 'Leading part of the path that is removed before the request goes to the target, such as /api.'
 }))
 const host = Type.Optional(Type.Union([Type.Literal('preserve'), Type.Literal('target')], {
@@ -101,10 +100,10 @@ export const PassthroughOptions = Type.Object({
 }, { ...closed, description: 'Options of `config.passthrough`.' })
 export type PassthroughOptions = types.PassthroughOptions
 
-const urlPattern = Type.String({ pattern: '^(/|\\*$)', description: 'URL pattern in the syntax of Fastify: /api/*, /users/:id.' })
+const urlPattern = text('^(/|\\*$)', 'must begin with /, or be *', { description: 'URL pattern in the syntax of Fastify: /api/*, /users/:id.' })
 
-const hostPattern = Type.String({
-  pattern: '^(\\*\\.)?[^*\\s/?#@:]+$|^\\[[0-9A-Fa-f:.]+\\]$', description: 'A host without its port: app.example.com, or *.example.com for every name that ends in .example.com.'
+const hostPattern = text('^(\\*\\.)?[^*\\s/?#@:]+$|^\\[[0-9A-Fa-f:.]+\\]$', 'must be a host without scheme, port and path, with * for nothing but its first label', {
+  description: 'A host without its port: app.example.com, or *.example.com for every name that ends in .example.com.'
 })
 
 /** What a request must have, beside its URL, to be one of a route. */
@@ -112,8 +111,9 @@ export const RouteConstraints = Type.Object({
   host: Type.Optional(Type.Union([hostPattern, Type.Array(hostPattern, { minItems: 1 })], {
     description: 'Host of the request, whatever its port and its case: app.example.com, *.example.com for every name that ends in .example.com, or several. A name in full comes before a longer wildcard, and that before a shorter one.'
   })),
-  headers: Type.Optional(Type.Record(Type.String({ pattern: "^[!#$%&'*+.^_`|~0-9A-Za-z-]+$" }), Type.String(), {
+  headers: Type.Optional(Type.Record(Type.String({ pattern: TOKEN }), Type.String(), {
     ...closed,
+    patternErrorMessage: `is not a valid name of a header: it must consist of ${TOKEN_CHARACTERS}`,
     description: 'Headers of the request and their values; all must be there. Where several routes of a host match, the one with the most headers is taken, and of these the first.'
   }))
 }, { ...closed, description: 'What a request must have, beside its URL, to be one of the route. A route without constraints takes what is left.' })

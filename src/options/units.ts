@@ -1,4 +1,4 @@
-import { Type } from '@sinclair/typebox'
+import { Type, type StringOptions } from '@sinclair/typebox'
 
 /* What options of several kinds are made of. */
 
@@ -18,3 +18,16 @@ export const closeCode = (value: number, description: string) =>
   Type.Optional(Type.Union([...anyCloseCode], { default: value, description: `${description} One that may stand on the wire.` }))
 
 export const pem = (description: string) => Type.Union([Type.String({ minLength: 1 }), Type.Array(Type.String({ minLength: 1 }), { minItems: 1 })], { description })
+
+/**
+ * A text of a certain form.
+ *
+ * @param message What is wrong with another one, in words, since nobody reads regular expressions: 'must begin with /'.
+ * It is `patternErrorMessage` in the JSON Schema, where editors know it.
+ */
+export const text = (pattern: string, message: string, options: StringOptions = {}) =>
+  Type.String({ ...options, pattern, patternErrorMessage: message })
+
+/** The characters of a token of HTTP (RFC 9110 §5.6.2): names of headers and of cookies. */
+export const TOKEN = "^[!#$%&'*+.^_`|~0-9A-Za-z-]+$"
+export const TOKEN_CHARACTERS = "letters, digits and !#$%&'*+-.^_`|~"

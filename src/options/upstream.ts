@@ -2,7 +2,7 @@ import { Type } from '@sinclair/typebox'
 import { balanceConfig, balanceOption, stickyOption } from './balancing.js'
 import { DiscoveryOptions } from './discovery.js'
 import { HealthOptions, passiveHealthOption } from './health.js'
-import { closed, milliseconds, pem } from './units.js'
+import { closed, milliseconds, pem, text } from './units.js'
 import type * as types from './types.js'
 
 const targetUrl = Type.String({ minLength: 1, description: 'http://host:port, https://host:port, either with a path that is put before the path of each request; or unix:/path of a socket.' })
@@ -34,7 +34,7 @@ export const TargetOptions = Type.Union([
 ], { description: 'A string with the URL, or an object { url, weight, priority, host, labels }.' })
 export type TargetOptions = types.TargetOptions
 
-const fingerprint = Type.String({ pattern: '^([0-9A-Fa-f]{2}:){31}[0-9A-Fa-f]{2}$|^[0-9A-Fa-f]{64}$' })
+const fingerprint = text('^([0-9A-Fa-f]{2}:){31}[0-9A-Fa-f]{2}$|^[0-9A-Fa-f]{64}$', 'must have 32 bytes in hexadecimal digits, with a colon between all of them, or none')
 
 /** How the gateway meets the https targets of an upstream. */
 export const UpstreamTlsOptions = Type.Object({

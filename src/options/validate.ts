@@ -2,8 +2,8 @@ import { KindGuard, type Static, type TSchema } from '@sinclair/typebox'
 import { ValueErrorType as Fault, type ValueError } from '@sinclair/typebox/errors'
 import { Value } from '@sinclair/typebox/value'
 import { OptionsInvalidError } from '../errors.js'
-import { nearest } from './did-you-mean.js'
 import { SECRET_OPTIONS } from './secrets.js'
+import { correction } from './unknown-names.js'
 
 /** One thing wrong with a value: where it is, and what would be right. */
 export interface Problem {
@@ -15,8 +15,12 @@ export interface Problem {
   unknownName?: true
 }
 
-/** Everything wrong with `value` according to `schema`, at most one problem a place. */
-export function problems (schema: TSchema, value: unknown): Problem[] {
+/**
+ * Everything wrong with `value` according to `schema`, at most one problem a place.
+ *
+ * @param others Names that may have been meant, too, beside those of the schema.
+ */
+export function problems (schema: TSchema, value: unknown, others: readonly string[] = []): Problem[] {
   const found: Problem[] = []
   const seen = new Set<string>()
   for (const error of [...Value.Errors(schema, value)].flatMap(inNearestBranch)) {
@@ -26,7 +30,7 @@ export function problems (schema: TSchema, value: unknown): Problem[] {
     seen.add(path)
     const at = keys(path)
     found.push(type === Fault.ObjectAdditionalProperties
-      ? { path: at, message: unknownOption(at.at(-1)!, expected), unknownName: true }
+      ? { path: at, message: unknownOption(at.at(-1)!, expected, expected === schema ? others : []), unknownName: true }
       : { path: at, message: explain(type, expected, actual, at.some(key => SECRET_OPTIONS.has(key))) })
   }
   return found
@@ -35,13 +39,23 @@ export function problems (schema: TSchema, value: unknown): Problem[] {
 /**
  * `value` itself, once it is known to match `schema`.
  *
+ * @param others Names that may have been meant, too, beside those of the schema.
  * @throws {OptionsInvalidError} naming `where`, the option and the fix.
  */
-export function validated<Schema extends TSchema> (schema: Schema, value: unknown, where: string): Static<Schema> {
+export function validated<Schema extends TSchema> (schema: Schema, value: unknown, where: string, others?: readonly string[]): Static<Schema> {
   if (Value.Check(schema, value)) return value as Static<Schema>
-  const list = problems(schema, value).map(({ path, message }) =>
+  const list = problems(schema, value, others).map(({ path, message }) =>
     path.length === 0 ? message : `option '${path.join('.')}': ${message}`)
   throw new OptionsInvalidError(where, list.join('; '))
+}
+
+/**
+ * @param example Right options, for whoever gave something else than an object.
+ * @throws {OptionsInvalidError}
+ */
+export function checkObject (options: unknown, where: string, example: string): void {
+  if (typeof options === 'object' && options !== null && !Array.isArray(options)) return
+  throw new OptionsInvalidError(where, `the options must be an object, such as ${example}, ${options === undefined ? 'but are missing' : `got ${show(options)}`}`)
 }
 
 /** A union fails as a whole; what helps are the errors inside the branch that the value came nearest to. */
@@ -61,7 +75,7 @@ function inNearestBranch (error: ValueError): ValueError[] {
 
 /** The deeper inside a value an error lies, the nearer the value came; at one place a wrong type is the farthest. */
 function nearness ({ path, type }: ValueError): number {
-  return path.length + (limitOf(type) === undefined ? 0 : 0.5)
+  return path.length + (limitOf(type) === undefined && type !== Fault.StringPattern ? 0 : 0.5)
 }
 
 /** The keys of a JSON pointer (RFC 6901). */
@@ -72,13 +86,22 @@ function keys (pointer: string): string[] {
 function explain (type: Fault, expected: TSchema, actual: unknown, isSecret: boolean): string {
   const got = actual === undefined ? 'but is missing' : isSecret ? `got ${typeof actual === 'string' ? `one of ${actual.length}` : typeof actual}` : `got ${show(actual)}`
   const hint = expected.description === undefined ? '' : ` (${expected.description})`
+  if (type === Fault.StringPattern) return `${patternText(expected)}, ${got}${hint}`
   return `must be ${kind(expected)}${limitOf(type)?.(expected) ?? ''}, ${got}${hint}`
 }
 
-function unknownOption (name: string, schema: TSchema): string {
+/** In words: those of the schema, which editors show as well. */
+function patternText ({ patternErrorMessage }: TSchema): string {
+  if (typeof patternErrorMessage !== 'string') throw new TypeError('the schema of a string has a pattern, but no words for it (patternErrorMessage)')
+  return patternErrorMessage
+}
+
+function unknownOption (name: string, schema: TSchema, others: readonly string[]): string {
+  // The names of a record are the user's own, so one that is refused is not unknown, but malformed.
+  if (schema.properties === undefined && schema.patternProperties !== undefined) return patternText(schema)
   const known = Object.keys(schema.properties as Record<string, TSchema> | undefined ?? {})
-  const suggestion = nearest(name, known)
-  if (suggestion !== undefined) return `there is no such option; did you mean '${suggestion}'?`
+  const right = correction(name, [...known, ...others])
+  if (right !== undefined) return `there is no such option; ${right}`
   return `there is no such option${known.length === 0 ? '' : `; known are ${known.join(', ')}`}`
 }
 
@@ -92,7 +115,6 @@ const LIMITS: { readonly [type in Fault]?: (schema: TSchema) => string } = {
   [Fault.NumberExclusiveMaximum]: ({ exclusiveMaximum }) => ` less than ${exclusiveMaximum}`,
   [Fault.StringMinLength]: ({ minLength }) => ` with a length of at least ${minLength}`,
   [Fault.StringMaxLength]: ({ maxLength }) => ` with a length of at most ${maxLength}`,
-  [Fault.StringPattern]: ({ pattern }) => ` matching '${pattern}'`,
   [Fault.ArrayMinItems]: ({ minItems }) => ` with a length of at least ${minItems}`,
   [Fault.ArrayMaxItems]: ({ maxItems }) => ` with a length of at most ${maxItems}`
 }
@@ -113,7 +135,8 @@ function kind (schema: TSchema): string {
   return [...new Set(schema.anyOf.map(kind))].join(' or ')
 }
 
-function show (value: unknown): string {
+/** A value in a message, no longer than is needed to recognise it. */
+export function show (value: unknown): string {
   if (typeof value === 'function') return 'a function'
   const text = JSON.stringify(value) ?? String(value)
   return text.length > 60 ? `${text.slice(0, 57)}...` : text

@@ -1,6 +1,6 @@
 import { Type } from '@sinclair/typebox'
 import type { SessionEndFunction, SessionFunction, UntilFunction, UpstreamFunction } from './functions.js'
-import { anyCloseCode, bytes, closeCode, closed, milliseconds, unlimitedMilliseconds } from './units.js'
+import { anyCloseCode, bytes, closeCode, closed, milliseconds, text, unlimitedMilliseconds } from './units.js'
 import type * as types from './types.js'
 
 /** How many messages, frames and bytes a client may send. */
@@ -20,8 +20,8 @@ export type MessageRate = types.MessageRate
 
 const webSocketOptions = {
   origins: Type.Optional(Type.Union([
-    Type.Literal('*'), Type.Literal('same-origin'), Type.Array(Type.String({
-      pattern: '^([A-Za-z][A-Za-z0-9+.-]*://[^/?#\\s]+|null)$', description: 'An origin: a scheme, a host and, unless it is that of the scheme, a port, as in https://app.example:8443.'
+    Type.Literal('*'), Type.Literal('same-origin'), Type.Array(text('^([A-Za-z][A-Za-z0-9+.-]*://[^/?#\\s]+|null)$', 'must be a scheme, :// and a host, without a path', {
+      description: 'An origin: a scheme, a host and, unless it is that of the scheme, a port, as in https://app.example:8443.'
     }), { minItems: 1 })
   ], {
     default: '*',

@@ -2,10 +2,12 @@ import type { FastifyContextConfig, FastifyInstance, FastifyReply, FastifyReques
 import { RouteInvalidError } from '../errors.js'
 import { proxyRequest } from '../http/proxy.js'
 import { ProxyOptions, type PassthroughOptions } from '../options/index.js'
-import { validated } from '../options/validate.js'
+import { FASTIFY_ROUTE_OPTIONS, isMistake } from '../options/unknown-names.js'
+import { checkObject, show, validated } from '../options/validate.js'
 import type { RouteStatus } from '../types.js'
 import type { CompiledRoutes } from './compile-route.js'
 import { constraintsFor, constraintsKey, constraintsText, type GivenConstraints } from './constraints.js'
+import { isHandshake } from '../message/upgrade-request.js'
 import { keepLast, leaveBodyUnparsed, serveHandshakes, type HandshakeHandler, type RouteHandler } from './route.js'
 import type { PassthroughRoute } from '../websocket/route.js'
 
@@ -45,7 +47,8 @@ const HANDSHAKE = Symbol('sluice.handshake')
  *
  * @throws {OptionsInvalidError | RouteInvalidError | TargetMalformedError}
  */
-export function registerProxiedRoute (scope: FastifyInstance, path: string, given: ProxyRouteOptions, { routes, prepareResponse, passUpgrades, onRoute, onResponse: onRouteResponse }: RouteServing): void {
+export function registerProxiedRoute (scope: FastifyInstance, path: string, given: ProxyRouteOptions = {} as never, { routes, prepareResponse, passUpgrades, onRoute, onResponse: onRouteResponse }: RouteServing): void {
+  checkPath(path)
   const url = `${scope.prefix}${path}`
   checkRoute(url, given)
   const constraints = constraintsFor(scope, given.constraints ?? {}, `route '${url}'`)
@@ -60,12 +63,12 @@ export function registerProxiedRoute (scope: FastifyInstance, path: string, give
     prepareResponse(request, reply)
     proxyRequest(request, reply, route)
   }
-  const handshake = passes ? passUpgrades(route) : { strict: true, serve }
+  const handshake = passes ? passUpgrades(route) : { strict: true, serve: websocket === false ? serve : warnOfHandshakes(url, serve) }
   const noteResponse: onResponseHookHandler = (request, reply, done) => {
     onRouteResponse(url, request, reply)
     done()
   }
-  scope.route({
+  register(scope, {
     ...fastifyOptions,
     ...Object.keys(constraints).length > 0 && { constraints },
     ...bodyLimit !== undefined && { bodyLimit },
@@ -83,6 +86,35 @@ export function registerProxiedRoute (scope: FastifyInstance, path: string, give
     upstream: typeof upstream === 'string' ? upstream : undefined,
     websocket: passes
   })
+}
+
+/**
+ * @throws {RouteInvalidError} where there is such a route already. Fastify's message would list all methods, since all of
+ * them are those of a route by default.
+ */
+function register (scope: FastifyInstance, options: RouteOptions): void {
+  try {
+    scope.route(options)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'FST_ERR_DUPLICATED_ROUTE') throw error
+    const names = options.url.includes(':') ? ' Names of parameters do not tell routes apart.' : ''
+    throw new RouteInvalidError(`${scope.prefix}${options.url}`, `there is a route with this URL and these constraints for the same method already.${names} Give them different methods or constraints, or remove one.`, { cause: error })
+  }
+}
+
+/**
+ * Says once that WebSocket handshakes come to a route that does not pass them: the target gets plain requests and refuses
+ * them (426, or 400), which tells nobody why. They are served as before.
+ */
+function warnOfHandshakes (url: string, serve: RouteHandler): RouteHandler {
+  let warned = false
+  return (request, reply) => {
+    if (!warned && isHandshake(request.raw)) {
+      warned = true
+      request.log.warn({ route: url }, `A WebSocket handshake came to route '${url}', which does not pass WebSockets, so the target gets it as plain HTTP. Set 'websocket: true' on the route to pass them, or 'websocket: false' to be told no more. Logged once for each route.`)
+    }
+    return serve(request, reply)
+  }
 }
 
 /** Has each proxied route serve its handshakes, whatever plugins make of its handler, and keep its body unparsed. */
@@ -104,16 +136,22 @@ function methodsFor (app: FastifyInstance, url: string, constraints: Record<stri
   return app.supportedMethods.filter(method => method !== 'OPTIONS' || !hasOptions)
 }
 
+/** @throws {RouteInvalidError} for what is not the URL pattern of a route. */
+function checkPath (path: unknown): void {
+  if (typeof path !== 'string') throw new RouteInvalidError(show(path), "the first argument of app.proxy() must be a URL pattern, or an array of them, and the second its options: app.proxy('/api/*', { upstream: 'app' }).")
+  // Fastify takes none for the prefix of the scope itself.
+  if (path !== '' && !/^(\/|\*$)/.test(path)) throw new RouteInvalidError(path, `a URL pattern must begin with /, or be *. Did you mean '/${path}'?`)
+}
+
 /** @throws {OptionsInvalidError | RouteInvalidError} for options that cannot be meant. */
 function checkRoute (url: string, given: ProxyRouteOptions): void {
+  const where = `Route '${url}'`
+  checkObject(given, where, "{ upstream: 'http://127.0.0.1:5173' }")
   const own: Record<string, unknown> = {}
   for (const [key, value] of Object.entries(given)) {
-    const meant = Object.keys(ProxyOptions.properties).find(name => withoutPlural(name) === withoutPlural(key))
-    // Other plugins have route options of their own, so not every unknown name is a mistake. One like ours is.
-    if (meant !== undefined && meant !== key) throw new RouteInvalidError(url, `there is no option '${key}'. Did you mean '${meant}'?`)
-    if (meant !== undefined && value !== undefined) own[key] = value
+    if (key in ProxyOptions.properties ? value !== undefined : isMistake(key)) own[key] = value
   }
-  const { stripPrefix, websocket } = validated(ProxyOptions, own, `Route '${url}'`)
+  const { stripPrefix, websocket } = validated(ProxyOptions, own, where, FASTIFY_ROUTE_OPTIONS)
   if (stripPrefix !== undefined && !`${url}/`.startsWith(stripPrefix.endsWith('/') ? stripPrefix : `${stripPrefix}/`)) {
     throw new RouteInvalidError(url, `stripPrefix '${stripPrefix}' is not the beginning of its URL. Give a prefix that every matched path has.`)
   }
@@ -129,8 +167,4 @@ function checkRoute (url: string, given: ProxyRouteOptions): void {
 /** The options that are given; with `exactOptionalPropertyTypes` an undefined one is not one that is left out. */
 function defined<Options extends object> (options: { [Name in keyof Options]: Options[Name] | undefined }): Options {
   return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as Options
-}
-
-function withoutPlural (name: string): string {
-  return name.toLowerCase().replace(/s$/, '')
 }

@@ -1,10 +1,11 @@
 import { readFile } from 'node:fs/promises'
 import { resolve } from 'node:path'
-import { isAlias, isMap, isScalar, isSeq, LineCounter, parseDocument, visit, type Document, type Node, type YAMLError } from 'yaml'
+import { isAlias, isMap, isScalar, isSeq, LineCounter, parseDocument, type Document, type Node } from 'yaml'
 import { ConfigInvalidError } from '../errors.js'
 import type { GatewayConfig } from '../options/index.js'
 import { configProblems } from './config.js'
 import { placeKey, type Places } from './places.js'
+import { yamlProblems, yamlValuesFault } from './yaml-errors.js'
 
 /** A configuration file that has been read and found valid. */
 export interface ConfigFile {
@@ -40,8 +41,7 @@ export function parseConfig (text: string, file: string, openEnded: boolean): Co
     return `${file}:${Math.max(line, 1)}:${Math.max(col, 1)}`
   }
 
-  const syntax = [...document.errors, ...document.warnings].map(error => ({ offset: error.pos[0], message: explain(error, text) }))
-  syntax.push(...unresolvedAliases(document))
+  const syntax = yamlProblems(document, text)
   if (syntax.length > 0) {
     throw new ConfigInvalidError(syntax.map(({ offset, message }) => `${at(offset)}: ${message}`).join('\n'))
   }
@@ -70,33 +70,13 @@ function placesOf (document: Document.Parsed, config: unknown, at: (offset: numb
   return places
 }
 
-/** The message of a syntax error, where that of the library does not say enough. */
-function explain ({ code, message, pos }: YAMLError, text: string): string {
-  switch (code) {
-    case 'DUPLICATE_KEY': return `the key '${/^[^\s:,}]*/.exec(text.slice(pos[0]))![0]}' is there already; every key must be unique`
-    case 'MULTIPLE_DOCS': return "there must be one document in the file; remove the '---' and what follows"
-    default: return message
-  }
-}
-
-function unresolvedAliases (document: Document.Parsed): Array<{ offset: number, message: string }> {
-  const found: Array<{ offset: number, message: string }> = []
-  visit(document, {
-    Alias (_, alias) {
-      if (alias.resolve(document) !== undefined) return
-      found.push({ offset: start(alias)!, message: `alias '*${alias.source}' has no anchor '&${alias.source}' before it` })
-    }
-  })
-  return found
-}
-
 /** The document as plain values; null for an empty one. */
 function values (document: Document.Parsed, beginning: string): unknown {
   try {
     return document.toJS()
   } catch (error) {
     // The library's guard against files whose aliases multiply ('billion laughs').
-    throw new ConfigInvalidError(`${beginning}: ${(error as Error).message}`)
+    throw new ConfigInvalidError(`${beginning}: ${yamlValuesFault(error)}`)
   }
 }
 

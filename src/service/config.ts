@@ -2,7 +2,7 @@ import { ConfigInvalidError, TargetMalformedError } from '../errors.js'
 import { nearest } from '../options/did-you-mean.js'
 import { GatewayConfig, type RouteConfig } from '../options/index.js'
 import { UpstreamRegistry } from '../upstreams/registry.js'
-import { parseTarget } from '../net/target-address.js'
+import { parseTarget, withScheme } from '../net/target-address.js'
 import { constraintsKey } from '../routing/constraints.js'
 import { listenerProblems } from './listeners.js'
 import { discoveryFault } from '../upstreams/discovery/index.js'
@@ -78,9 +78,14 @@ function routeProblems (config: unknown, openEnded: boolean): Problem[] {
       if (UpstreamRegistry.isUrl(upstream)) found.push(...originProblems(upstream, [...path, ...place]))
       else if (!openEnded && !declared.includes(upstream)) found.push({ path: [...path, ...place], message: undeclared(upstream, declared) })
     }
+    const twice = urls(route).find((url, place, all) => all.slice(0, place).some(other => shape(other) === shape(url)))
+    if (twice !== undefined) found.push({ path: [...path, 'url'], message: `'${String(twice)}' is there twice; remove one` })
     const earlier = routes.slice(0, index).findIndex(other => collide(other, route))
     if (earlier !== -1) {
-      found.push({ path: [...path, 'url'], message: `'${[route.url].flat().find(url => urls(routes[earlier]).includes(url))}' is served by routes.${earlier} already; give them different methods or constraints, or remove one` })
+      const shapes = urls(routes[earlier]).map(shape)
+      const url = urls(route).find(url => shapes.includes(shape(url)))
+      const same = urls(routes[earlier])[shapes.indexOf(shape(url))]
+      found.push({ path: [...path, 'url'], message: `'${String(url)}' is served by routes.${earlier} already${same === url ? '' : ` ('${String(same)}': names of parameters do not tell routes apart)`}; give them different methods or constraints, or remove one` })
     }
   }
   const byUrl = new Map<unknown, number>()
@@ -99,14 +104,17 @@ function routeProblems (config: unknown, openEnded: boolean): Problem[] {
 
 function undeclared (upstream: string, declared: string[]): string {
   const suggestion = nearest(upstream, declared)
-  const fix = suggestion !== undefined
-    ? `did you mean '${suggestion}'?`
+  // A target whose scheme has been left out: a name seldom has a colon, or is a number.
+  const url = /:|^\d+$/.test(upstream) ? withScheme(upstream) : undefined
+  const fix = suggestion !== undefined || url !== undefined
+    ? `did you mean '${suggestion ?? url}'?`
     : `declare it under 'upstreams'${declared.length === 0 ? '' : `, or name one of ${declared.join(', ')}`}`
   return `upstream '${upstream}' is not declared; ${fix}`
 }
 
 function collide (one: Partial<RouteConfig>, other: Partial<RouteConfig>): boolean {
-  if (!urls(one).some(url => urls(other).includes(url)) || constraintsKey(one.constraints) !== constraintsKey(other.constraints)) return false
+  const shapes = urls(other).map(shape)
+  if (!urls(one).some(url => shapes.includes(shape(url))) || constraintsKey(one.constraints) !== constraintsKey(other.constraints)) return false
   if (one.method === undefined || other.method === undefined) return true
   const methods = methodNames(one.method)
   return methodNames(other.method).some(method => methods.includes(method))
@@ -114,6 +122,11 @@ function collide (one: Partial<RouteConfig>, other: Partial<RouteConfig>): boole
 
 function urls ({ url }: Partial<RouteConfig> = {}): unknown[] {
   return url === undefined ? [] : [url].flat()
+}
+
+/** A URL pattern without the names of its parameters, as the router compares it. */
+function shape (url: unknown): string {
+  return String(url).replace(/(::)|:\w+/g, (_, colon: string | undefined) => colon ?? ':')
 }
 
 /** In capitals, as Fastify compares them; the shape has not been checked yet. */

@@ -18,8 +18,15 @@ export function explainFailure (error: unknown): Failure {
   if (error instanceof UsageError) return { text: `${error.message}\nTry 'sluice --help'.`, exitCode: 2 }
   const { code = '', message, stack = message } = error as NodeJS.ErrnoException
   // SLUICE_ are ours, FST_ and AVV_ those of Fastify and its plugin loader, which name the offender, too.
-  if (/^(SLUICE|FST|AVV)_/.test(code) || message.startsWith('@fastify/autoload ')) return { text: message, exitCode: 1 }
+  if (/^(SLUICE|FST|AVV)_/.test(code) || message.startsWith('@fastify/autoload ')) return { text: inOneLine(message), exitCode: 1 }
   return { text: cannotListen(error) ?? stack, exitCode: 1 }
+}
+
+/** Fastify prints the methods of a route that is there already as an array over several lines. */
+function inOneLine (message: string): string {
+  const [start, rest] = message.split("Method '[", 2)
+  const url = rest?.split("]' already declared for route '", 2)[1]
+  return url === undefined ? message : `${start}Route '${url}: there is a route with this URL and these constraints for the same method already. Give them different methods or constraints, or remove one.`
 }
 
 /** The failures of listening that are not the program's fault; undefined for others. */

@@ -2,7 +2,8 @@ import { readdir, realpath, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import autoload from '@fastify/autoload'
-import type { FastifyInstance } from 'fastify'
+import type { FastifyInstance, FastifyPluginAsync } from 'fastify'
+import fastifyPlugin from 'fastify-plugin'
 import { ConfigInvalidError } from '../errors.js'
 import type { GatewayConfig } from '../options/index.js'
 import type { Locate } from './places.js'
@@ -38,6 +39,10 @@ export async function loadBuiltIn (app: FastifyInstance, kind: 'plugins' | 'rout
 /**
  * Loads a user's folder of Fastify plugins or routes. A subfolder's name is the prefix of the routes in it.
  *
+ * A plugin gets no scope of its own, as if fastify-plugin wrapped it: a hook that guards nothing, since all routes lie in
+ * other scopes, would be a hole that nobody notices. It has one if it asks for it, by a prefix or by `encapsulate` of
+ * fastify-plugin. A file of routes always has one.
+ *
  * @param folder Path, relative to the working directory.
  * @throws {ConfigInvalidError} when there is no such folder, or a file in it cannot be compiled.
  * @throws What a plugin throws; an error of the gateway or of Fastify has the place in the file before its message.
@@ -48,11 +53,34 @@ export async function loadFolder (app: FastifyInstance, kind: 'plugins' | 'route
   if (!found.isDirectory()) throw new ConfigInvalidError(`Folder of ${kind} '${folder}': it is a file, not a folder.`)
   const dir = await realpath(folder)
   try {
-    await app.register(autoload, settings(dir, kind))
+    await (kind === 'plugins' ? loadWithoutScopes(app, settings(dir, kind)) : app.register(autoload, settings(dir, kind)))
   } catch (error) {
     throw await placed(error, dir)
   }
 }
+
+/** autoload can spare all of its plugins their scopes, or none; here each decides. */
+async function loadWithoutScopes (app: FastifyInstance, options: ReturnType<typeof settings>): Promise<void> {
+  const load = async (scope: FastifyInstance): Promise<void> => {
+    const register = (plugin: Exported, pluginOptions: { prefix?: string }): unknown => scope.register(unencapsulated(plugin, pluginOptions), pluginOptions)
+    await (autoload as unknown as FastifyPluginAsync<typeof options>)(Object.create(scope, { register: { value: register } }) as FastifyInstance, options)
+  }
+  await app.register(fastifyPlugin(load, { name: 'sluice-plugins' }))
+}
+
+type Exported = FastifyPluginAsync | { default: FastifyPluginAsync }
+
+/** A view of a plugin that Fastify gives no scope. The function itself may be registered elsewhere, too. */
+function unencapsulated (exported: Exported, { prefix = '' }: { prefix?: string }): FastifyPluginAsync {
+  const plugin = typeof exported === 'function' ? exported : exported.default
+  const { encapsulate = false } = (plugin as { [META]?: { encapsulate?: boolean } })[META] ?? {}
+  if (encapsulate || prefix !== '') return plugin
+  return new Proxy(plugin, { get: (target, key): unknown => key === SKIP_OVERRIDE || Reflect.get(target, key) })
+}
+
+/** Where fastify-plugin keeps what it was told, and how it tells Fastify. */
+const META = Symbol.for('plugin-meta')
+const SKIP_OVERRIDE = Symbol.for('skip-override')
 
 /** The error with its place in the user's folder, as far as that can be known. */
 async function placed (error: unknown, dir: string): Promise<unknown> {

@@ -1,7 +1,6 @@
-import { createSecureContext } from 'node:tls'
 import { ConfigInvalidError } from '../errors.js'
 import { listenLimits, type ListenLimits } from '../listener/limits.js'
-import { pemFiles, readPems } from '../net/tls.js'
+import { pemFiles, readPair } from '../net/tls.js'
 import { withDefaults } from '../options/defaults.js'
 import { type GatewayConfig, ListenOptions, ListenTlsOptions } from '../options/index.js'
 import type { Problem } from '../options/validate.js'
@@ -97,10 +96,7 @@ function isSame (one: ListenAddress, other: ListenAddress): boolean {
 function tlsOptions (tls: ListenTlsOptions | undefined, place: () => ReturnType<Locate>): FrontOptions['tls'] {
   if (tls === undefined) return undefined
   try {
-    const context = { cert: readPems(tls.cert, 'listen', 'tls.cert'), key: readPems(tls.key, 'listen', 'tls.key') }
-    // Says so when they do not belong together.
-    createSecureContext(context)
-    return { context, handshakeTimeout: withDefaults(ListenTlsOptions, tls, ['handshakeTimeout']).handshakeTimeout }
+    return { context: readPair(tls.cert, tls.key, 'listen'), handshakeTimeout: withDefaults(ListenTlsOptions, tls, ['handshakeTimeout']).handshakeTimeout }
   } catch (error) {
     throw new ConfigInvalidError(`${place()}: ${(error as Error).message}`)
   }

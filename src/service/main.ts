@@ -15,6 +15,7 @@ import { openGateway } from './gateway.js'
 import { HELP } from './help.js'
 import { surviveOutput } from './log/logger.js'
 import { hasLostTerminal } from './lost-terminal.js'
+import { watchNpmShell } from './npm-shell.js'
 import { SingleService, type Service } from './service.js'
 import { partsOf, resolveSettings, type Settings } from './settings.js'
 import { openSupervisor, type Supervisor } from './systemd.js'
@@ -100,6 +101,7 @@ async function serve (args: Arguments, read: () => Promise<Settings>, environmen
   const ends: Array<() => unknown> = []
   const grace = stopOnSignals(service, ends, supervisor)
   reloadOnHangup(service, () => reload('SIGHUP'))
+  ends.push(stopWithNpm(service))
   process.on('SIGUSR2', () => service.reopenLog())
   // Without a listener, Node would open its debugger.
   process.on('SIGUSR1', () => service.log.info('SIGUSR1 received: it does nothing here, SIGUSR2 opens the file of the log anew'))
@@ -178,6 +180,14 @@ function reloadOnHangup (service: Service, reload: () => Promise<unknown>): void
     } else {
       reload().catch(() => {})
     }
+  })
+}
+
+/** Gives what ends the watch. */
+function stopWithNpm (service: Service): () => void {
+  return watchNpmShell(() => {
+    service.log.info('npm has ended, and the signal that ended it did not arrive here')
+    process.kill(process.pid, 'SIGTERM')
   })
 }
 

@@ -1,7 +1,7 @@
-import { UpstreamDuplicateError } from '../errors.js'
+import { OptionsInvalidError, UpstreamDuplicateError } from '../errors.js'
 import { parseTarget } from '../net/target-address.js'
 import { UpstreamOptions } from '../options/index.js'
-import { validated } from '../options/validate.js'
+import { checkObject, show, validated } from '../options/validate.js'
 import { controlOf, type ControlHost, type UpstreamControl } from './control.js'
 import type { Endpoints } from './endpoints.js'
 import { Upstream } from './upstream.js'
@@ -34,7 +34,10 @@ export class UpstreamRegistry {
    * @throws {TargetMalformedError} naming the target.
    */
   declare (name: string, options: UpstreamOptions): void {
-    const checked = validated(UpstreamOptions, options, `Upstream '${name}'`)
+    if (typeof name !== 'string') throw new OptionsInvalidError(`Upstream ${show(name)}`, "the first argument of app.upstream() must be its name, and the second its options: app.upstream('app', { targets: ['http://127.0.0.1:5173'] })")
+    const where = `Upstream '${name}'`
+    checkObject(options, where, "{ targets: ['http://127.0.0.1:5173'] }")
+    const checked = validated(UpstreamOptions, options, where)
     if (this.#declared.has(name)) throw new UpstreamDuplicateError(name)
     this.#declared.set(name, new Upstream(name, checked, this.#endpoints))
     const { sticky = false } = checked

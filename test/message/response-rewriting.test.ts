@@ -202,7 +202,7 @@ t.test('rules that cannot be meant', async t => {
   const app = await gatewayApp(t)
   const declare = (options: object) => () => { app.proxy('/x', { ...options, upstream: 'app' }) }
   t.throws(declare({ rewriteLocation: 'yes' }), { code: 'SLUICE_OPTIONS_INVALID', message: /rewriteLocation/ })
-  t.throws(declare({ rewriteLocations: true }), { code: 'SLUICE_ROUTE_INVALID', message: /Did you mean 'rewriteLocation'/ })
+  t.throws(declare({ rewriteLocations: true }), { code: 'SLUICE_OPTIONS_INVALID', message: /did you mean 'rewriteLocation'/ })
   t.throws(declare({ rewriteCookies: { domain: 'a; Path=/' } }), { code: 'SLUICE_OPTIONS_INVALID', message: /rewriteCookies.domain/ })
   t.throws(declare({ rewriteCookies: { path: 'x' } }), { message: /rewriteCookies.path/ })
   t.throws(declare({ rewriteCookies: { paths: true } }), { message: /rewriteCookies.paths/ })

@@ -95,6 +95,6 @@ t.test('rules that cannot be meant', async t => {
   t.throws(declare({ headers: { request: { 'X A': 'a' } } }), { code: 'SLUICE_OPTIONS_INVALID' })
   t.throws(declare({ headers: { requests: {} } } as never), { code: 'SLUICE_OPTIONS_INVALID', message: /headers.requests/ })
   t.throws(declare({ headers: { request: { 'X-A': 3 } } } as never), { code: 'SLUICE_OPTIONS_INVALID', message: /headers.request.X-A/ })
-  t.throws(declare({ header: { request: {} } } as never), { code: 'SLUICE_ROUTE_INVALID', message: /Did you mean 'headers'/ })
+  t.throws(declare({ header: { request: {} } } as never), { code: 'SLUICE_OPTIONS_INVALID', message: /did you mean 'headers'/ })
   t.throws(declare({ rewrite: { pattern: '(', replacement: '' } }), { code: 'SLUICE_OPTIONS_INVALID', message: /rewrite.pattern/ })
 })

@@ -66,7 +66,7 @@ routes:
     'sluice.yaml:8:34: upstreams.app.targets.1.weight: must be an integer of at least 1, got 0',
     'sluice.yaml:10:5: upstreams.api.targets: must be an array or an object, but is missing',
     "sluice.yaml:10:5: upstreams.api.conectTimeout: there is no such option; did you mean 'connectTimeout'?",
-    "sluice.yaml:12:10: routes.0.url: must be a string matching '^(/|\\*$)', got \"api\"",
+    'sluice.yaml:12:10: routes.0.url: must begin with /, or be *, got "api"',
     'sluice.yaml:14:5: routes.1.upstream: must be a string, but is missing',
     "sluice.yaml:16:15: routes.2.upstream: upstream 'apq' is not declared; did you mean 'app'?",
     'sluice.yaml:17:36: routes.2.websocket.handshakeTimeout: must be an integer, got "soon"'
@@ -92,15 +92,15 @@ t.test('an empty file is an error', async t => {
 })
 
 t.test('errors of YAML have their place, too', async t => {
-  t.strictSame(complaint('listen: [\n'), ['sluice.yaml:2:1: Flow sequence in block collection must be sufficiently indented and end with a ]'])
+  t.strictSame(complaint('listen: [\n'), ["sluice.yaml:1:9: the '[' is not closed; put a ']' behind its last entry, and indent the lines between them further than the line of the '['"])
   t.strictSame(complaint('listen: {}\n\tport: 1\n').map(line => line.slice(0, 15)), ['sluice.yaml:2:1'])
   t.strictSame(complaint('listen:\n  port: 1\n  port: 2\nlisten: {}\n'), [
     "sluice.yaml:3:3: the key 'port' is there already; every key must be unique",
     "sluice.yaml:4:1: the key 'listen' is there already; every key must be unique"
   ])
   t.strictSame(complaint('listen: {}\n---\nlisten: {}\n'), ["sluice.yaml:2:1: there must be one document in the file; remove the '---' and what follows"])
-  t.strictSame(complaint('listen: !local {}\n'), ['sluice.yaml:1:9: Unresolved tag: !local'])
-  t.strictSame(complaint('routes:\n  - *app\n'), ["sluice.yaml:2:5: alias '*app' has no anchor '&app' before it"])
+  t.strictSame(complaint('listen: !local {}\n'), ["sluice.yaml:1:9: the tag '!local' is not known here; remove it, or put a text that begins with ! in quotes"])
+  t.strictSame(complaint('routes:\n  - *app\n'), ["sluice.yaml:2:5: alias '*app' has no anchor '&app' before it; a text that begins with * must be in quotes: '*app'"])
 })
 
 t.test('anchors and aliases work, and a problem behind an alias is found', async t => {
@@ -112,7 +112,7 @@ t.test('anchors and aliases work, and a problem behind an alias is found', async
   ])
   const laughs = 'abcdefghi'.replace(/./g, (name, index: number) =>
     `${name}: &${name} [${Array(10).fill(index === 0 ? 'ha' : `*${'abcdefghi'[index - 1]}`).join(', ')}]\n`)
-  t.strictSame(complaint(laughs), ['sluice.yaml:1:1: Excessive alias count indicates a resource exhaustion attack'])
+  t.strictSame(complaint(laughs), ["sluice.yaml:1:1: its aliases ('*name') stand for too many values; write them out"])
 })
 
 t.test('names with odd characters do no harm', async t => {

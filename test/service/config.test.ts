@@ -44,6 +44,9 @@ t.test('a route must name a declared upstream', async t => {
     ["routes.0.upstream: upstream 'fronted' is not declared; did you mean 'frontend'?"])
   t.strictSame(told({ upstreams, routes: [{ url: '/', upstream: 'api' }] }),
     ["routes.0.upstream: upstream 'api' is not declared; declare it under 'upstreams', or name one of frontend, backend"])
+  for (const [upstream, url] of [['localhost:5173', 'http://localhost:5173'], [':5173', 'http://127.0.0.1:5173'], ['5173', 'http://127.0.0.1:5173'], ['http:/a', 'http://a']]) {
+    t.strictSame(told({ upstreams, routes: [{ url: '/', upstream }] }), [`routes.0.upstream: upstream '${upstream}' is not declared; did you mean '${url}'?`])
+  }
   t.strictSame(told({ upstreams, routes: [{ url: '/', upstream: 'api' }] }, true), [], 'unless plugins may declare it')
 })
 
@@ -58,6 +61,10 @@ t.test('two routes cannot serve the same', async t => {
   t.strictSame(told({ routes: [{ url: '/*', upstream, method: 'GET' }, { url: '/*', upstream, method: 'POST' }] }), [])
   t.strictSame(told({ routes: [{ url: ['/a', '/*'], upstream }, { url: ['/b', '/*'], upstream }] }), [`routes.1.url: ${message}`])
   t.strictSame(told({ routes: [{ url: ['/a', '/a/*'], upstream }, { url: '/*', upstream }] }), [])
+  t.strictSame(told({ routes: [{ url: ['/a', '/b', '/a'], upstream }] }), ["routes.0.url: '/a' is there twice; remove one"])
+  t.strictSame(told({ routes: [{ url: '/:id/a', upstream }, { url: '/:name/a', upstream }] }),
+    ["routes.1.url: '/:name/a' is served by routes.0 already ('/:id/a': names of parameters do not tell routes apart); give them different methods or constraints, or remove one"])
+  t.strictSame(told({ routes: [{ url: '/:id(^\\d+$)', upstream }, { url: '/:id', upstream }, { url: '/::id', upstream }, { url: '/::name', upstream }] }), [])
 })
 
 t.test('all kinds of problems are found at once, and none hides behind a wrong type', async t => {

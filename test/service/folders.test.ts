@@ -65,6 +65,49 @@ t.test("a subfolder's name is the prefix of its routes", async t => {
   socket.terminate()
 })
 
+t.test('a plain plugin guards all routes; one with a scope of its own guards its own', async t => {
+  const { url } = await echoBackend(t)
+  const guard = (key: string) => `app.addHook('onRequest', async (request, reply) => { if (request.query.${key} === undefined) return reply.code(401).send('${key}') })`
+  const fastifyPlugin = import.meta.resolve('fastify-plugin')
+  const folder = t.testdir({
+    plugins: {
+      'guard.mjs': `export default async app => { ${guard('all')} }`,
+      'done.mjs': 'export default (app, options, done) => { app.decorate("shared", 42); done() }',
+      'options.mjs': 'export const autoConfig = { answer: "configured" }\nexport default async (app, { answer }) => { app.get("/configured", () => answer) }',
+      'prefixed.mjs': `export const autoPrefix = '/own'\nexport default async app => { ${guard('own')}\napp.get('/', () => 'own') }`,
+      'configured.mjs': `export const autoConfig = { prefix: '/also' }\nexport default async app => { ${guard('also')}\napp.get('/', () => 'also') }`,
+      'encapsulated.mjs': `import fastifyPlugin from '${fastifyPlugin}'\nexport default fastifyPlugin(async app => { ${guard('inner')}\napp.get('/inner', () => 'inner') }, { encapsulate: true })`,
+      'scoped.mjs': `export default async app => { app.register(async scope => { ${guard('scoped')}\nscope.get('/scoped', () => String(scope.shared)) }) }`.replace("{ app.addHook('onRequest', async (request, reply) => { if (request.query.scoped", "{ scope.addHook('onRequest', async (request, reply) => { if (request.query.scoped"),
+      'transpiled.cjs': "Object.defineProperty(exports, '__esModule', { value: true })\nexports.default = async app => { app.addHook('onSend', async (request, reply) => { reply.header('x-transpiled', 'yes') }) }",
+      'object.mjs': "export default { method: 'GET', url: '/object', handler: () => 'object' }",
+      'wrapped.mjs': `import fastifyPlugin from '${fastifyPlugin}'\nexport default fastifyPlugin(async app => { app.decorate('wrapped', true) }, { name: 'wrapped', dependencies: ['sluice'] })`
+    },
+    routes: { 'mine.mjs': `export default async app => { ${guard('mine')}\napp.get('/mine', () => String(app.shared) + app.wrapped) }` }
+  })
+  const gateway = await createGateway({ listen: { port: 0 }, routes: [{ url: '/proxied/*', upstream: url, websocket: true }] }, { logger: false, plugins: join(folder, 'plugins'), routes: join(folder, 'routes') })
+  t.teardown(() => gateway.close())
+  const address = await gateway.listen()
+  const status = async (path: string): Promise<string> => {
+    const response = await fetch(`${address}${path}`)
+    return `${response.status} ${response.status === 401 || !path.startsWith('/proxied') ? await response.text() : response.headers.get('x-transpiled')}`
+  }
+  t.equal(await status('/proxied/a'), '401 all', 'a proxied route is guarded')
+  t.equal(await status('/proxied/a?all'), '200 yes')
+  await t.rejects(openSocket(`${address}/proxied/a`), /401/, 'handshakes are, too')
+  const socket = await openSocket(`${address}/proxied/a?all`)
+  socket.terminate()
+  t.equal(await status('/nowhere'), '401 all', 'and what no route knows')
+  t.equal(await status('/configured?all'), '200 configured')
+  t.equal(await status('/own?all'), '401 own', 'the guard of a prefix holds for its routes')
+  t.equal(await status('/own?all&own'), '200 own')
+  t.equal(await status('/also?all&also'), '200 also')
+  t.equal(await status('/inner?all&inner'), '200 inner')
+  t.equal(await status('/scoped?all&scoped'), '200 42')
+  t.equal(await status('/object?all'), '200 object')
+  t.equal(await status('/mine?all'), '401 mine', 'a file of routes has a scope of its own')
+  t.equal(await status('/mine?all&mine'), '200 42true')
+})
+
 t.test('a folder that is none is refused', async t => {
   const folder = t.testdir({ file: '' })
   await t.rejects(async () => createGateway({}, { logger: false, plugins: join(folder, 'none') }),

@@ -151,7 +151,7 @@ t.test('Forwarded, Via and Host are matters of the configuration', async t => {
 t.test('a wrong configuration is refused, with the path of each problem', async t => {
   await t.rejects(async () => createGateway({ upstreams: { app: { targets: ['a'] } }, routes: [{ url: 'x', upstream: 'app' }] }), {
     code: 'SLUICE_CONFIG_INVALID',
-    message: /^routes\.0\.url: must be .*\nupstreams\.app\.targets\.0: 'a' is not a valid target: .*$/
+    message: /^routes\.0\.url: must begin with \/, or be .*\nupstreams\.app\.targets\.0: 'a' is not a valid target: .*$/
   })
   await t.rejects(async () => createGateway('sluice.yaml' as unknown as GatewayConfig), { message: /^configuration: must be an object, got "sluice.yaml"/ })
 })

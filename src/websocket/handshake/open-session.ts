@@ -1,5 +1,6 @@
+import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
-import type { Duplex } from 'node:stream'
+import { Duplex } from 'node:stream'
 import type { FastifyBaseLogger, FastifyReply, FastifyRequest } from 'fastify'
 import type { PendingUpgrade } from '../../listener/pending-upgrade.js'
 import type { HeaderList } from '../../message/headers.js'
@@ -39,6 +40,7 @@ export function openSession ({ request, reply, route, exchange, sessions }: Acce
   reply.hijack()
   response.detachSocket(pending.socket as Socket)
   pending.release()
+  forgetConnection(request.raw, pending.socket)
   const { pingInterval } = websocket
   const client = prepareForFrames(pending.socket, pending.head, pingInterval)
   const target = prepareForFrames(accepted.socket, accepted.head, pingInterval)
@@ -89,6 +91,20 @@ export function openSession ({ request, reply, route, exchange, sessions }: Acce
   response.emit('finish')
   const { onSession } = websocket
   if (onSession !== undefined) callHook(log, () => onSession(session))
+}
+
+/** Stands for a connection that is a session's. */
+const SPENT = new Duplex()
+SPENT.destroy()
+
+/**
+ * Neighbours keep the connection with the request, under symbols of their own: @fastify/websocket destroys it after the
+ * response, in a hook that runs for our 101, too.
+ */
+function forgetConnection (raw: IncomingMessage, socket: Duplex): void {
+  for (const key of Object.getOwnPropertySymbols(raw)) {
+    if (Reflect.get(raw, key) === socket) Reflect.set(raw, key, SPENT)
+  }
 }
 
 /** A hook of the app that throws must not take the session, or the process, with it. */
