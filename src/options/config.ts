@@ -27,7 +27,7 @@ export const ListenOptions = Type.Object({
   host: Type.Optional(Type.String({ minLength: 1, default: '127.0.0.1', description: 'Address to listen on.' })),
   port: Type.Optional(Type.Integer({ minimum: 0, maximum: 65535, default: 8080, description: 'Port to listen on; 0 takes a free one.' })),
   socketPath: Type.Optional(Type.String({ minLength: 1, description: 'Path of a Unix socket to listen on, in the place of host and port.' })),
-  socketMode: Type.Optional(Type.String({ pattern: '^[0-7]{3,4}$', description: "Permissions of that socket, such as '660' for the user of the process and its group: whoever may write can connect. Default: those that the umask of the process leaves." })),
+  socketMode: Type.Optional(Type.String({ pattern: '^[0-7]{3,4}$', patternErrorMessage: "must be three octal digits in quotes, such as '660'", description: "Permissions of that socket, such as '660' for the user of the process and its group: whoever may write can connect. Default: those that the umask of the process leaves." })),
   tls: Type.Optional(ListenTlsOptions),
   redirectToHttps: Type.Optional(Type.Union([Type.Boolean(), Type.Integer({ minimum: 1, maximum: 65535 })], {
     default: false,

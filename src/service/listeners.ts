@@ -54,7 +54,7 @@ export function listenerProblems (listen: unknown): Problem[] {
     if (index > 0) {
       for (const option of LIMITS) if (options[option] !== undefined) note(option, 'the limits hold for all listeners; give them in the first one')
       const earlier = all.findIndex(other => isSame(addressOf(other), addressOf(options)))
-      if (earlier < index) found.push({ path: ['listen', String(index)], message: `listen.${earlier} has the same address; give one of them another port` })
+      if (earlier !== -1 && earlier < index) found.push({ path: ['listen', String(index)], message: `listen.${earlier} has the same address; give one of them another port` })
     }
   }
   return found
