@@ -1,5 +1,6 @@
 import { KindGuard, type TObject, type TSchema } from '@sinclair/typebox'
 import * as options from '../src/options/index.js'
+import { fileSchema } from './file-schema.js'
 
 /** The schemas whose types have names, in the order of src/options/types.ts. What each is stands in its description. */
 const NAMED: Record<string, TSchema> = {
@@ -124,6 +125,5 @@ function same (one: TSchema, other: TSchema): boolean {
 
 /** The text of options.schema.json: the schema of sluice.yaml, for editors. */
 export function configSchema (): string {
-  const schema = { $schema: 'http://json-schema.org/draft-07/schema#', title: 'sluice.yaml', ...options.GatewayConfig }
-  return `${JSON.stringify(schema, null, 2)}\n`
+  return `${JSON.stringify(fileSchema(options.GatewayConfig), null, 2)}\n`
 }

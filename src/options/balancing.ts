@@ -58,7 +58,7 @@ export const StickyOptions = Type.Object({
     minLength: 16, description: 'Key of the HMAC-SHA256 that stands for a target in the cookie, so that the cookie names no address and cannot be made up. Gateways that serve the same clients need the same one. Default: a random one, made at the start, so that clients may change their target when the gateway restarts.'
   })),
   path: Type.Optional(text('^/[!-:<-~]*$', 'must begin with / and have no spaces and no semicolon', { default: '/', description: 'Path of the cookie.' })),
-  maxAge: Type.Optional(Type.Integer({ minimum: 1, description: 'Lifetime of the cookie. Seconds. Default: until the browser is closed.' })),
+  maxAge: Type.Optional(Type.Integer({ unit: 'seconds', minimum: 1, description: 'Lifetime of the cookie. Seconds. Default: until the browser is closed.' })),
   sameSite: Type.Optional(Type.Union([Type.Literal('Strict'), Type.Literal('Lax'), Type.Literal('None')], {
     default: 'Lax', description: "SameSite of the cookie. 'None' is for clients embedded in other sites, and is sent with Secure."
   })),

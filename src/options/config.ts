@@ -40,12 +40,12 @@ export const ListenOptions = Type.Object({
     description: 'How long a client may take to send the body of a request, beside the time that minBodyRate grants; then 408. The time in which the gateway does not read does not count. False for no limit. Milliseconds.'
   })),
   minBodyRate: Type.Optional(Type.Integer({
-    minimum: 1, maximum: Number.MAX_SAFE_INTEGER, default: 500, description: 'For every so many bytes of a body that have come, its requestTimeout is a second longer, so that a long upload is not cut. Bytes.'
+    unit: 'bytes', minimum: 1, maximum: Number.MAX_SAFE_INTEGER, default: 500, description: 'For every so many bytes of a body that have come, its requestTimeout is a second longer, so that a long upload is not cut. Bytes.'
   })),
   keepAliveTimeout: Type.Optional(milliseconds(72_000,
     'How long a connection may be idle after a response; then it is closed.')),
   maxHeaderSize: Type.Optional(Type.Integer({
-    minimum: 1024, maximum: 2 ** 24, default: 16_384, description: 'Size of the head of a request, with its first line; a larger one is refused with 431. Bytes.'
+    unit: 'bytes', minimum: 1024, maximum: 2 ** 24, default: 16_384, description: 'Size of the head of a request, with its first line; a larger one is refused with 431. Bytes.'
   })),
   maxHeaders: Type.Optional(Type.Integer({
     minimum: 1, maximum: 2 ** 31 - 1, default: 100, description: 'Header fields of a request; one that has more is refused with 431.'
@@ -75,7 +75,7 @@ export const GatewayConfig = Type.Object({
     description: 'Whether there is an admin listener, with /healthz, /readyz, /metrics, an API and a status page: true for one at 127.0.0.1:9901.'
   })),
   drainDelay: Type.Optional(Type.Integer({
-    minimum: 0, maximum: 2 ** 31 - 1, default: 0, description: 'How long the service goes on as before when it is asked to stop, with /readyz at 503, so that balancers in front of it send no more before it refuses anything. Milliseconds.'
+    unit: 'milliseconds', minimum: 0, maximum: 2 ** 31 - 1, default: 0, description: 'How long the service goes on as before when it is asked to stop, with /readyz at 503, so that balancers in front of it send no more before it refuses anything. Milliseconds.'
   })),
   ...drainOptions,
   ...logOptions,

@@ -7,7 +7,7 @@ export const drainOptions = {
   drainTimeout: Type.Optional(milliseconds(30_000,
     'How long app.close() may wait for open sessions and for responses under way to end; what is left is destroyed.')),
   drainSpread: Type.Optional(Type.Integer({
-    minimum: 0, maximum: 2 ** 31 - 1, default: 0, description: 'Over how long app.close() spreads the ends of the sessions, so that their clients do not come back all at once. Milliseconds.'
+    unit: 'milliseconds', minimum: 0, maximum: 2 ** 31 - 1, default: 0, description: 'Over how long app.close() spreads the ends of the sessions, so that their clients do not come back all at once. Milliseconds.'
   })),
   drainCode: Type.Optional(Type.Union([Type.Literal(false), ...anyCloseCode], {
     default: 1012, description: 'The close code of sessions that app.close() ends, one that may stand on the wire: 1012 says that the service restarts. False ends them without a Close, for clients that only come back after an unclean end.'

@@ -5,11 +5,11 @@ import { Type, type StringOptions } from '@sinclair/typebox'
 export const closed = { additionalProperties: false } as const
 
 export const milliseconds = (value: number, description: string) =>
-  Type.Integer({ minimum: 1, maximum: 2 ** 31 - 1, default: value, description: `${description} Milliseconds.` })
+  Type.Integer({ unit: 'milliseconds', minimum: 1, maximum: 2 ** 31 - 1, default: value, description: `${description} Milliseconds.` })
 export const bytes = (description: string) =>
-  Type.Integer({ minimum: 1, maximum: Number.MAX_SAFE_INTEGER, description: `${description} Bytes. Default: no limit.` })
+  Type.Integer({ unit: 'bytes', minimum: 1, maximum: Number.MAX_SAFE_INTEGER, description: `${description} Bytes. Default: no limit.` })
 export const unlimitedMilliseconds = (description: string) =>
-  Type.Integer({ minimum: 1, maximum: 2 ** 31 - 1, description: `${description} Milliseconds. Default: no limit.` })
+  Type.Integer({ unit: 'milliseconds', minimum: 1, maximum: 2 ** 31 - 1, description: `${description} Milliseconds. Default: no limit.` })
 
 const closeCodes = (minimum: number, maximum: number) =>
   Type.Integer({ minimum, maximum, description: 'A code that may stand on the wire is one of 1000 to 1003, 1007 to 1014, or 3000 to 4999.' })

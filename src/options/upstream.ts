@@ -70,7 +70,7 @@ const upstreamOptions = {
     description: "What happens while no target is healthy: 'use-all' goes on as if all were, since a check can be wrong; 'refuse' responds with 503 SLUICE_NO_TARGET and Retry-After. Targets that are drained or in maintenance are not used either way."
   })),
   slowStart: Type.Optional(Type.Integer({
-    minimum: 0, maximum: 2 ** 31 - 1, default: 0, description: 'Over how long the weight of a target that came back or was added grows from a tenth to the whole; 0 for at once. It does not apply at the start of the gateway. Milliseconds.'
+    unit: 'milliseconds', minimum: 0, maximum: 2 ** 31 - 1, default: 0, description: 'Over how long the weight of a target that came back or was added grows from a tenth to the whole; 0 for at once. It does not apply at the start of the gateway. Milliseconds.'
   })),
   connectTimeout: Type.Optional(milliseconds(5_000,
     'How long a connection to a target may take to open; then 502.')),
@@ -91,11 +91,13 @@ const upstreamOptions = {
     description: 'How many of the requests and handshakes of the upstream that are under way may be such retries, as a share; three are always allowed. Where there are more, the error of the first attempt is final.'
   })),
   attemptTimeout: Type.Optional(Type.Integer({
+    unit: 'milliseconds',
     minimum: 1,
     maximum: 2 ** 31 - 1,
     description: 'How long a target may take for the head of a response, or a 101, while another attempt could follow: that is then made, under the rules of retries. The last attempt has headersTimeout, or handshakeTimeout. Milliseconds. Default: no such limit.'
   })),
   maxHeaderSize: Type.Optional(Type.Integer({
+    unit: 'bytes',
     minimum: 1024,
     maximum: 16 * 1024 * 1024,
     default: 65_536,

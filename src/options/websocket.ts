@@ -10,7 +10,7 @@ export const MessageRate = Type.Object({
   frames: Type.Optional(Type.Integer({
     minimum: 1, description: 'Frames a second, control frames and those without payload included, with those of a second (or burst, if that is more) at once after a pause. Default: ten for each message of messages and of burst, but at least 100.'
   })),
-  bytes: Type.Optional(Type.Integer({ minimum: 1, description: 'Bytes a second on the wire, with those of a second at once after a pause. Default: no limit.' })),
+  bytes: Type.Optional(Type.Integer({ unit: 'bytes', minimum: 1, description: 'Bytes a second on the wire, with those of a second at once after a pause. Default: no limit.' })),
   action: Type.Optional(Type.Union([Type.Literal('close'), Type.Literal('delay')], {
     default: 'close',
     description: "What happens to a client that sends more: 'close' ends the session with 1008, 'delay' reads no further until it is within the rate."
@@ -36,7 +36,7 @@ const webSocketOptions = {
     description: "'passthrough' lets client and target negotiate extensions such as permessage-deflate; 'off' removes the client's offer."
   })),
   connectTimeout: Type.Optional(Type.Integer({
-    minimum: 1, maximum: 2 ** 31 - 1, description: "How long a connection to a target may take to open; then 502. Milliseconds. Default: the upstream's."
+    unit: 'milliseconds', minimum: 1, maximum: 2 ** 31 - 1, description: "How long a connection to a target may take to open; then 502. Milliseconds. Default: the upstream's."
   })),
   handshakeTimeout: Type.Optional(milliseconds(60_000,
     'How long a target may take to respond to the handshake once it is connected; then 504.')),
@@ -52,7 +52,7 @@ const webSocketOptions = {
   maxLifetime: Type.Optional(unlimitedMilliseconds('How long a session may last; then both sides are sent Close with lifetimeCode.')),
   lifetimeCode: closeCode(1001, 'The close code of a session that ends by maxLifetime.'),
   lifetimeJitter: Type.Optional(Type.Integer({
-    minimum: 0, maximum: 2 ** 31 - 1, default: 0, description: 'Up to how much maxLifetime is shortened, by chance, so that sessions that began together do not end together. Milliseconds.'
+    unit: 'milliseconds', minimum: 0, maximum: 2 ** 31 - 1, default: 0, description: 'Up to how much maxLifetime is shortened, by chance, so that sessions that began together do not end together. Milliseconds.'
   })),
   maxFrameSize: Type.Optional(bytes('Payload of the longest frame, either way; a longer one ends the session with 1009 before any of it is relayed.')),
   maxMessageSize: Type.Optional(bytes('Payload of the longest message, either way, over all its frames and as it is on the wire; a longer one ends the session with 1009.')),

@@ -53,11 +53,16 @@ const OPTIONS = {
 
 type OptionName = keyof typeof OPTIONS
 
-/** Checks a configuration; has the service that runs put its own in force again, or replace its workers. */
-export type CommandName = 'check' | 'reload' | 'restart'
+/**
+ * Writes a configuration to begin with; checks one; shows its routes; has the service that runs put its own in force
+ * again, or replace its workers.
+ */
+export type CommandName = 'init' | 'check' | 'routes' | 'reload' | 'restart'
 
 /** What each command takes. */
 const COMMANDS: { readonly [name in CommandName]: readonly OptionName[] } = {
+  init: ['help'],
+  routes: ['config', 'plugins', 'routes', 'help'],
   check: ['config', 'host', 'port', 'log-level', 'plugins', 'routes', 'help'],
   reload: ['pid', 'pid-file', 'help'],
   restart: ['pid', 'pid-file', 'keep-sessions', 'help']
@@ -115,10 +120,10 @@ export function parseArguments (argv: string[]): Arguments {
   })
 }
 
-/** 'sluice check FILE' is 'sluice check --config FILE'. */
+/** 'sluice check FILE' is 'sluice check --config FILE', and so are the others that take a file. */
 function positionalOf (command: CommandName, positionals: string[], given: Map<OptionName, string>): void {
   const [first, second] = positionals.splice(0)
-  const unexpected = command === 'check' ? second : first
+  const unexpected = command === 'reload' || command === 'restart' ? first : second
   if (unexpected !== undefined) throw new UsageError(`Unexpected argument '${unexpected}' of 'sluice ${command}'.`)
   if (first === undefined) return
   if (given.has('config')) throw new UsageError(`Both a file ('${first}') and --config are given. Leave one of them out.`)

@@ -5,6 +5,7 @@ import { Type, type Static } from '@sinclair/typebox'
 import { ConfigInvalidError } from '../errors.js'
 import { LogLevel } from '../options/index.js'
 import { problems } from '../options/validate.js'
+import type { Variables } from './yaml/variables.js'
 
 /** The environment variables that the service reads. `.env.example` is their reference. */
 export const Environment = Type.Object({
@@ -22,14 +23,18 @@ export const Environment = Type.Object({
 })
 export type Environment = Static<typeof Environment>
 
+/** All variables: those of the environment, and of the file `.env` in `directory`, if there is one; the environment wins. */
+export async function readVariables (environment: NodeJS.ProcessEnv, directory: string): Promise<Variables> {
+  return { ...await readDotEnv(join(directory, '.env')), ...environment }
+}
+
 /**
- * Reads the environment and the file `.env` in `directory`, if there is one; the environment wins.
+ * Those that the service reads.
  * An empty variable counts as not set; but one that was meant to say what is served stays, to be refused.
  *
  * @throws {ConfigInvalidError} naming each wrong variable and what it must be.
  */
-export async function readEnvironment (environment: NodeJS.ProcessEnv, directory: string): Promise<Environment> {
-  const all = { ...await readDotEnv(join(directory, '.env')), ...environment }
+export function environmentOf (all: Variables): Environment {
   const given = Object.keys(Environment.properties)
     .map(name => [name, all[name]] as const)
     .filter(([name, value]) => value !== undefined && (value !== '' || NAMES_WHAT_IS_SERVED.has(name)))

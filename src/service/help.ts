@@ -4,7 +4,9 @@ export const HELP = `Sluice, an API gateway that keeps WebSockets whole
 Usage:
   sluice [URL] [options]
   sluice --config sluice.yaml [options]
+  sluice init [FILE]
   sluice check [FILE] [options]
+  sluice routes [FILE] [options]
   sluice reload [--pid PID | --pid-file FILE]
   sluice restart [--keep-sessions] [--pid PID | --pid-file FILE]
 
@@ -13,8 +15,11 @@ Usage:
   Without URL, configuration or folders, sluice.yaml in the working directory is
   used; where there is none, a demo is served, on loopback only.
 
+  init                 writes a commented configuration to begin with: FILE, or
+                       sluice.yaml
   check                says everything that is wrong with a configuration, and
                        starts nothing
+  routes               lists the routes with their upstreams and targets
   reload               has the service that runs put its configuration in force
                        again, and says what is wrong with it; without --pid and
                        --pid-file, the one that this user runs

@@ -9,18 +9,21 @@ import { GatewayConfig } from '../options/index.js'
 import { parseArguments, type Arguments } from './arguments.js'
 import { summaryOf } from './changes.js'
 import { askService, openControl } from './control.js'
-import { readEnvironment } from './environment.js'
+import { ConfigWatch, type Read } from './config-watch.js'
+import { environmentOf, readVariables } from './environment.js'
 import { explainFailure } from './failures.js'
-import { openGateway } from './gateway.js'
+import { openGateway, type RunningGateway } from './gateway.js'
 import { HELP } from './help.js'
+import { init } from './init.js'
+import { listenersOf } from './listeners.js'
 import { surviveOutput } from './log/logger.js'
 import { hasLostTerminal } from './lost-terminal.js'
 import { watchNpmShell } from './npm-shell.js'
+import { routesTable } from './routes-table.js'
 import { SingleService, type Service } from './service.js'
-import { partsOf, resolveSettings, type Settings } from './settings.js'
+import { DEFAULT_FILE, partsOf, resolveSettings, type Settings } from './settings.js'
 import { openSupervisor, type Supervisor } from './systemd.js'
 import { workerCount } from './workers/count.js'
-import { watchFiles } from '../net/watched-files.js'
 
 /** What the program gets from outside. */
 export interface Surroundings {
@@ -48,13 +51,20 @@ export async function main ({ argv, environment, directory, stdout, stderr }: Su
   const complain = (text: string): void => { stderr.write(text.replace(/^(?=\S)/gm, 'sluice: ') + '\n') }
   try {
     const args = parseArguments(argv)
-    const read = async (): Promise<Settings> => resolveSettings(args, await readEnvironment(environment, directory), directory)
+    const read: Read = async onFile => {
+      const variables = await readVariables(environment, directory)
+      return await resolveSettings(args, environmentOf(variables), directory, { variables, ...onFile !== undefined && { onFile } })
+    }
     if (args.help === true) {
       stdout.write(HELP)
     } else if (args.version === true) {
       stdout.write(`${version()}\n`)
+    } else if (args.command === 'init') {
+      stdout.write(`${await init(args.config ?? DEFAULT_FILE, directory)}\n`)
     } else if (args.command === 'check') {
       stdout.write(`${await check(await read())}\n`)
+    } else if (args.command === 'routes') {
+      stdout.write(`${await readied(await read(), ({ app: { gateway } }) => routesTable(gateway.routes.list(), gateway.upstreams.list()))}\n`)
     } else if (args.command !== undefined) {
       const command = args.command === 'restart' && args.keepSessions === true ? 'restart --keep-sessions' : args.command
       const { ok, text } = await askService(command, args)
@@ -74,22 +84,35 @@ export async function main ({ argv, environment, directory, stdout, stderr }: Su
   }
 }
 
-/** Makes everything of a configuration but the listener. */
-async function check (settings: Settings): Promise<string> {
+/** Makes everything of a configuration but the listener, and gives what is asked of it. */
+async function readied<T> (settings: Settings, ask: (gateway: RunningGateway) => T): Promise<T> {
   const gateway = openGateway({ ...partsOf(settings), logger: false })
   try {
     await gateway.check()
+    return ask(gateway)
   } finally {
     await gateway.close()
   }
-  const { routes = [], upstreams = {} } = settings.config
-  const counts = `${routes.length} route(s), ${Object.keys(upstreams).length} upstream(s)`
-  return settings.demo ? 'Nothing is configured; the demo would be served.' : `The configuration${settings.file === undefined ? '' : ` ${settings.file}`} is valid: ${counts}.`
+}
+
+async function check (settings: Settings): Promise<string> {
+  await readied(settings, () => {})
+  const { demo, file, plugins, routes: folder, config } = settings
+  if (demo) return 'Nothing is configured; the demo would be served.'
+  const { routes = [], upstreams = {} } = config
+  const listeners = listenersOf(config).length
+  const counts = `${routes.length} route(s), ${Object.keys(upstreams).length} upstream(s)${listeners > 1 ? `, ${listeners} listeners` : ''}`
+  const used = new Set(routes.flatMap(({ upstream, websocket }) => [upstream, typeof websocket === 'object' ? websocket.upstream : undefined]))
+  // Code may use the others.
+  const unused = plugins === undefined && folder === undefined ? Object.keys(upstreams).filter(name => !used.has(name)) : []
+  const note = unused.length === 0 ? '' : `\nNo route uses ${unused.map(name => `'${name}'`).join(', ')}.`
+  return `The configuration${file === undefined ? '' : ` ${file}`} is valid: ${counts}.${note}`
 }
 
 /** Opens the gateway and lets it serve until a signal comes. */
-async function serve (args: Arguments, read: () => Promise<Settings>, environment: NodeJS.ProcessEnv): Promise<void> {
-  const since = Date.now()
+async function serve (args: Arguments, readSettings: Read, environment: NodeJS.ProcessEnv): Promise<void> {
+  const watch = new ConfigWatch(args.watch === true, () => { reload('a change of the file').catch(() => {}) })
+  const read = (): Promise<Settings> => watch.during(readSettings)
   const settings = await read()
   if (args.watch === true && settings.file === undefined) throw new UsageError('Option --watch needs a configuration file (--config, or sluice.yaml in the working directory).')
   // Before there are workers, which must not speak for the service.
@@ -119,7 +142,7 @@ async function serve (args: Arguments, read: () => Promise<Settings>, environmen
     await service.close()
     throw error
   }
-  if (args.watch === true) ends.push(watchFiles([settings.file!], since, () => { reload('a change of the file').catch(() => {}) }))
+  ends.push(() => watch.close())
   warnOfNothing(service, settings)
 }
 

@@ -6,7 +6,7 @@ import type { GatewayConfig } from '../options/index.js'
 import { parseTarget } from '../net/target-address.js'
 import type { Arguments } from './arguments.js'
 import type { AppParts } from './app.js'
-import { readConfigFile, type ConfigFile } from './config-file.js'
+import { readConfigFile, type ConfigFile, type ReadOptions } from './config-file.js'
 import type { Environment } from './environment.js'
 import { withAddress } from './listeners.js'
 import { locateIn, type Places } from './places.js'
@@ -33,13 +33,13 @@ export interface Settings {
  * @throws {UsageError} for a URL on the command line that is not a valid target.
  * @throws {ConfigInvalidError} for what is wrong in the environment or in the file.
  */
-export async function resolveSettings (args: Arguments, environment: Environment, directory: string): Promise<Settings> {
+export async function resolveSettings (args: Arguments, environment: Environment, directory: string, reading: Reading = {}): Promise<Settings> {
   const folders = {
     ...args.plugins !== undefined && { plugins: resolve(directory, args.plugins) },
     ...args.routes !== undefined && { routes: resolve(directory, args.routes) }
   }
   const hasFolders = Object.keys(folders).length > 0
-  const source = await whatToServe(args, environment, directory, hasFolders) ?? (hasFolders ? undefined : await fileOfFolder(directory))
+  const source = await whatToServe(args, environment, { ...reading, directory, openEnded: hasFolders }) ?? (hasFolders ? undefined : await fileOfFolder({ ...reading, directory, openEnded: false }))
   const { config, places } = source ?? { config: {}, places: undefined }
 
   const demo = source === undefined && !hasFolders
@@ -86,15 +86,15 @@ interface Served extends ConfigFile {
   found?: string
 }
 
-async function served (path: string, openEnded: boolean, directory: string): Promise<Served> {
-  return { ...await readConfigFile(path, openEnded, directory), file: resolve(directory, path) }
+async function served (path: string, options: ReadOptions): Promise<Served> {
+  return { ...await readConfigFile(path, options), file: resolve(options.directory, path) }
 }
 
 /** The configuration that the first source gives which names one; undefined when none does. */
-async function whatToServe (args: Arguments, environment: Environment, directory: string, openEnded: boolean): Promise<Served | undefined> {
+async function whatToServe (args: Arguments, environment: Environment, options: ReadOptions): Promise<Served | undefined> {
   if (args.url !== undefined) return everythingTo(args.url, message => new UsageError(message))
   // The path stays as it was given, for errors; it counts from the working directory.
-  if (args.config !== undefined) return served(args.config, openEnded, directory)
+  if (args.config !== undefined) return served(args.config, options)
   const { UPSTREAM_URL: url, CONFIG_FILE: file } = environment
   for (const [name, value] of Object.entries({ UPSTREAM_URL: url, CONFIG_FILE: file })) {
     // Whatever was to fill it in has failed, and it must not publish something else.
@@ -104,17 +104,20 @@ async function whatToServe (args: Arguments, environment: Environment, directory
     throw new ConfigInvalidError(`Both UPSTREAM_URL ('${url}') and CONFIG_FILE ('${file}') are set. Unset one of them.`)
   }
   if (url !== undefined) return everythingTo(url, message => new ConfigInvalidError(`Environment variable UPSTREAM_URL: ${message}`))
-  if (file !== undefined) return served(file, openEnded, directory)
+  if (file !== undefined) return served(file, options)
   return undefined
 }
 
+/** How files are read: `${NAME}` stands for these variables, and somebody may want to know of the files. */
+export type Reading = Pick<ReadOptions, 'variables' | 'onFile'>
+
 /** The configuration file that is used where nothing else is named. */
-const DEFAULT_FILE = 'sluice.yaml'
+export const DEFAULT_FILE = 'sluice.yaml'
 
 /** The file in the working directory; undefined if there is none. */
-async function fileOfFolder (directory: string): Promise<Served | undefined> {
-  if (!existsSync(resolve(directory, DEFAULT_FILE))) return undefined
-  return { ...await served(DEFAULT_FILE, false, directory), found: DEFAULT_FILE }
+async function fileOfFolder (options: ReadOptions): Promise<Served | undefined> {
+  if (!existsSync(resolve(options.directory, DEFAULT_FILE))) return undefined
+  return { ...await served(DEFAULT_FILE, options), found: DEFAULT_FILE }
 }
 
 /** The configuration of `sluice URL`. */

@@ -69,7 +69,7 @@ routes:
     'sluice.yaml:12:10: routes.0.url: must begin with /, or be *, got "api"',
     'sluice.yaml:14:5: routes.1.upstream: must be a string, but is missing',
     "sluice.yaml:16:15: routes.2.upstream: upstream 'apq' is not declared; did you mean 'app'?",
-    'sluice.yaml:17:36: routes.2.websocket.handshakeTimeout: must be an integer, got "soon"'
+    'sluice.yaml:17:36: routes.2.websocket.handshakeTimeout: must be an integer (milliseconds), or a duration such as 500ms, 20s, 1m30s, 12h or 7d, got "soon"'
   ])
 })
 
@@ -125,9 +125,54 @@ t.test('names with odd characters do no harm', async t => {
 
 t.test('reads a file, and says when that fails', async t => {
   const directory = t.testdir({ 'sluice.yaml': RIGHT, 'wrong.yaml': 'x: 1\n' })
-  t.match(await readConfigFile('sluice.yaml', false, directory), { config: { listen: { port: 8080 } } })
-  await t.rejects(readConfigFile('wrong.yaml', false, directory), { message: /^wrong\.yaml:1:1: x: there is no such option; known are / })
-  await t.rejects(readConfigFile('none.yaml', false, directory), { code: 'SLUICE_CONFIG_INVALID', message: 'none.yaml: cannot be read: there is no such file' })
+  t.match(await readConfigFile('sluice.yaml', { openEnded: false, directory }), { config: { listen: { port: 8080 } } })
+  await t.rejects(readConfigFile('wrong.yaml', { openEnded: false, directory }), { message: /^wrong\.yaml:1:1: x: there is no such option; known are / })
+  await t.rejects(readConfigFile('none.yaml', { openEnded: false, directory }), { code: 'SLUICE_CONFIG_INVALID', message: 'none.yaml: cannot be read: there is no such file' })
   mkdirSync(join(directory, 'folder'))
-  await t.rejects(readConfigFile('folder', false, directory), { message: 'folder: cannot be read: it is a directory' })
+  await t.rejects(readConfigFile('folder', { openEnded: false, directory }), { message: 'folder: cannot be read: it is a directory' })
+})
+
+/* eslint-disable no-template-curly-in-string */
+
+// Issue 12.
+t.test('variables, durations, sizes, merge keys and keys that begin with x-', async t => {
+  const { config, places } = parseConfig(`x-defaults: &defaults
+  upstream: app
+  websocket: &websocket { idleTimeout: 10m, maxMessageSize: 1MiB }
+x-more: { anything: [at, all] }
+listen: { port: "\${PORT}", host: "\${HOST:-127.0.0.1}" }
+drainTimeout: \${DRAIN:-20s}
+admin: \${ADMIN}
+upstreams:
+  app: { targets: ["http://\${TARGET}:5173"] }
+routes:
+  - <<: *defaults
+    url: /live
+  - <<: [{ url: /other, bodyLimit: 64KiB }, *defaults]
+    websocket: { <<: *websocket, idleTimeout: 5s }
+`, 'sluice.yaml', false, { PORT: '8081', ADMIN: 'true', TARGET: 'localhost' })
+  t.strictSame(config, {
+    listen: { port: 8081, host: '127.0.0.1' },
+    drainTimeout: 20_000,
+    admin: true,
+    upstreams: { app: { targets: ['http://localhost:5173'] } },
+    routes: [
+      { upstream: 'app', websocket: { idleTimeout: 600_000, maxMessageSize: 1_048_576 }, url: '/live' },
+      { url: '/other', bodyLimit: 65_536, upstream: 'app', websocket: { maxMessageSize: 1_048_576, idleTimeout: 5_000 } }
+    ]
+  })
+  t.equal(locateIn(places)(['routes', '0', 'websocket', 'idleTimeout']), 'sluice.yaml:3:40: routes.0.websocket.idleTimeout')
+})
+
+t.test('what is wrong with variables, durations and merged keys has its place', async t => {
+  t.strictSame(complaint('listen: { port: "${PORT}" }\nlogLevel: ${LEVEL}\n'), [
+    'sluice.yaml:1:17: the environment variable PORT is not set; set it, or give a default: ${PORT:-default}',
+    'sluice.yaml:2:11: the environment variable LEVEL is not set; set it, or give a default: ${LEVEL:-default}'
+  ])
+  t.strictSame(complaint('drainTimeout: soon\nx-a: &a { websokcet: true }\nroutes:\n  - <<: *a\n    url: /\n    upstream: http://a\n'), [
+    'sluice.yaml:1:15: drainTimeout: must be an integer (milliseconds), or a duration such as 500ms, 20s, 1m30s, 12h or 7d, got "soon"',
+    "sluice.yaml:2:11: routes.0.websokcet: there is no such option; did you mean 'websocket'?"
+  ])
+  t.match(complaint('drainTimeout: 0s\n'), [/^sluice\.yaml:1:15: drainTimeout: must be an integer of at least 1, got 0/])
+  t.match(complaint('listen: { port: ${PORT} }\n'), [/^sluice\.yaml:1:1[0-9]: .*quotes/])
 })

@@ -1,7 +1,9 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
-import { Environment, readEnvironment } from '../../src/service/environment.js'
+import { Environment, environmentOf, readVariables } from '../../src/service/environment.js'
+
+const readEnvironment = async (environment: NodeJS.ProcessEnv, directory: string): Promise<Environment> => environmentOf(await readVariables(environment, directory))
 
 t.test('reads the variables of the environment, and no others', async t => {
   t.strictSame({ ...await readEnvironment({ HOST: '::1', PORT: '0', UPSTREAM_URL: 'http://a', CONFIG_FILE: 'x', LOG_LEVEL: 'warn', HOME: '/' }, t.testdir()) },
@@ -47,5 +49,5 @@ t.test('.env.example is the reference: it has every variable, and its values hol
   t.strictSame({ ...await readEnvironment({}, directory) }, {}, 'copied as it is, it changes nothing')
   writeFileSync(join(directory, '.env'), example.replace(/^# (?=[A-Z_]+=)/gm, ''))
   t.strictSame({ ...await readEnvironment({}, directory) },
-    { HOST: '127.0.0.1', PORT: 8080, UPSTREAM_URL: 'http://127.0.0.1:5173', CONFIG_FILE: 'sluice.yaml', LOG_LEVEL: 'info', ADMIN: 'true' })
+    { HOST: '127.0.0.1', PORT: 8080, UPSTREAM_URL: 'http://127.0.0.1:5173', CONFIG_FILE: 'sluice.yaml', LOG_LEVEL: 'info', ADMIN: 'true', WORKERS: 'auto' })
 })

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { parseConfig } from '../../src/service/config-file.js'
+import { parseConfig } from '../../../src/service/config-file.js'
 
 // Issue 12: the library's own words for YAML that cannot be read.
 
