@@ -55,8 +55,23 @@ const scenarios: Record<string, Scenario> = {
   config: async (t, block) => {
     const backend = await echoBackend(t)
     const directory = directoryOf(t, { 'sluice.yaml': withTargets(block.code, backend.url) })
-    const service = runService(t, ['--config', 'sluice.yaml'], directory)
+    const service = runService(t, ['--config', 'sluice.yaml'], directory, { APP_PORT: String(backend.port) })
     await probe(t, service, block.probes)
+  },
+
+  /** What `sluice routes` prints of the first configuration file of the page. */
+  routes: async (t, block) => {
+    const config = blocksOf(block.page).find(({ scenario }) => scenario === 'config')!.code
+    const service = run(t, [`${ROOT}dist/src/service/cli.js`, 'routes'], { cwd: directoryOf(t, { 'sluice.yaml': config }) })
+    t.equal(await service.ended, 0, service.output.stderr)
+    t.equal(service.output.stdout, block.code)
+  },
+
+  /** A configuration file with certificates beside it: it is checked, and not served. */
+  listeners: async (t, block) => {
+    const { cert, key } = await selfSigned(t)
+    const service = runService(t, ['check', '--config', 'sluice.yaml'], directoryOf(t, { 'sluice.yaml': block.code, 'certificate.pem': cert, 'key.pem': key }))
+    t.equal(await service.ended, 0, service.output.stderr)
   },
 
   /** A configuration file that names what is not there in a test: it is checked, and not served. */
@@ -241,7 +256,7 @@ async function loggedApp (t: Test, target: string, route: string): Promise<{ url
 
 const blocks = PAGES.flatMap(blocksOf)
 
-t.setTimeout(240_000) // Each example is a process of its own.
+t.setTimeout(480_000) // Each example is a process of its own.
 
 t.jobs = 4
 for (const block of blocks) {
