@@ -96,6 +96,8 @@ const ROWS: Array<{ title: string, panels: PanelOptions[] }> = [
       { title: 'Memory', unit: 'bytes', width: 6, queries: { 'resident {{instance}}': `process_resident_memory_bytes{${OF_PROCESS}}`, 'heap {{instance}}': `nodejs_heap_size_used_bytes{${OF_PROCESS}}` } },
       { title: 'Delay of the event loop', unit: 's', width: 6, queries: { 'p50 {{instance}}': `nodejs_eventloop_lag_p50_seconds{${OF_PROCESS}}`, 'p99 {{instance}}': `nodejs_eventloop_lag_p99_seconds{${OF_PROCESS}}` } },
       { title: 'File descriptors', width: 6, queries: { 'open {{instance}}': `process_open_fds{${OF_PROCESS}}`, 'limit {{instance}}': `process_max_fds{${OF_PROCESS}}` } },
+      { title: 'Workers', description: 'Where the service has worker processes.', width: 12, stack: true, queries: { '{{state}}': sum(`sluice_workers{${OF_PROCESS}}`, 'state') } },
+      { title: 'Workers that failed', width: 12, queries: { failed: sum(`increase(sluice_worker_failures_total{${OF_PROCESS}}[$__rate_interval])`) } },
       { title: 'Reloads', width: 24, queries: { '{{result}}': sum(`increase(sluice_config_reloads_total{${OF_PROCESS}}[$__rate_interval])`, 'result') } }
     ]
   }

@@ -4,6 +4,7 @@ import { collectDefaultMetrics, Registry, type Metric, type OpenMetricsContentTy
 import type { UpstreamControl } from '../upstreams/control.js'
 import type { WebSocketSession } from '../types.js'
 import type { Counters, RouteCounts } from './counters.js'
+import type { Aggregator, FamilyJson, Kind, Labels, Sample } from './family.js'
 import type { Histogram } from './histogram.js'
 
 /*
@@ -20,28 +21,6 @@ export interface MeasuredGateway {
 
 /** A registry of prom-client, of either format. */
 export type MetricsRegistry = Registry<PrometheusContentType> | Registry<OpenMetricsContentType>
-
-type Labels = Record<string, string | number>
-
-interface Sample {
-  labels: Labels
-  value: number
-  /** Of a part of a histogram. */
-  metricName?: string
-}
-
-type Kind = 'counter' | 'gauge' | 'histogram'
-
-type Aggregator = 'sum' | 'first' | 'omit' | 'average' | 'min' | 'max'
-
-/** A family with its numbers, as prom-client's getMetricsAsJSON() gives it: one process can give it to another. */
-export interface FamilyJson {
-  name: string
-  help: string
-  type: Kind
-  aggregator: Aggregator
-  values: Sample[]
-}
 
 /** A family of metrics, as prom-client's registry asks for it. */
 class Family {

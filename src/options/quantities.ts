@@ -25,7 +25,7 @@ export function quantityOf (text: string, unit: Unit): number | undefined {
   const sizes = unit === 'bytes' ? BYTES : MILLISECONDS
   let sum = 0
   let end = 0
-  for (const part of text.matchAll(/(\d+(?:\.\d+)?) ?([A-Za-z]+)/g)) {
+  for (const part of text.matchAll(/(\d{1,16}(?:\.\d{1,9})?) ?([A-Za-z]{1,3})/g)) {
     const [whole, number, name] = part
     const size = Object.hasOwn(sizes, name!) ? sizes[name!]! : undefined
     // Nothing may stand between two parts, and a size has one.

@@ -19,9 +19,15 @@ export function redirectToHttps (app: FastifyInstance, portOf: (socket: Socket) 
     if (port === undefined) return done()
     const { headers: { host }, url = '' } = request.raw
     // An absolute URL names its host itself (RFC 9112 §3.2.2).
-    const absolute = /^https?:\/\/([^/?#]*)(.*)$/i.exec(url)
-    const [name = '', target] = absolute === null ? [host, url] : [absolute[1], absolute[2]!.startsWith('/') ? absolute[2]! : `/${absolute[2]!}`]
-    if (name === '' || !isHost(name) || !target!.startsWith('/')) return done(new RequestInvalidError('its Host is needed, since it is redirected to https'))
-    reply.code(PERMANENT).header('location', httpsUrl(name, port, target!)).send()
+    const [name = '', target] = /^https?:\/\//i.test(url) ? partsOf(url.slice(url.indexOf('//') + 2)) : [host, url]
+    if (name === '' || !isHost(name) || !target.startsWith('/')) return done(new RequestInvalidError('its Host is needed, since it is redirected to https'))
+    reply.code(PERMANENT).header('location', httpsUrl(name, port, target)).send()
   })
+}
+
+/** The authority of an absolute URL without its scheme, and its path and query. */
+function partsOf (text: string): [name: string, target: string] {
+  const end = text.search(/[/?#]/)
+  if (end === -1) return [text, '/']
+  return [text.slice(0, end), text[end] === '/' ? text.slice(end) : `/${text.slice(end)}`]
 }

@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises'
+import { WorkerMetrics } from '../../src/service/workers/metrics.js'
 import t, { type Test } from 'tap'
 import { DASHBOARD_FILE, grafanaDashboard } from '../../scripts/grafana-dashboard.js'
 import { metrics } from '../../src/observers/metrics.js'
@@ -28,7 +29,8 @@ async function collected (t: Test): Promise<{ labels: Map<string, Set<string>>, 
   socket.close()
   await closed(socket)
   await ended
-  const text = await metrics(app.gateway).metrics()
+  const ofWorkers = await new WorkerMetrics(app.gateway.counters, () => []).collect([])
+  const text = `${await metrics(app.gateway).metrics()}\n${(await ofWorkers.metrics()).split('\n').filter(line => line.includes('sluice_worker')).join('\n')}`
   const labels = new Map<string, Set<string>>()
   for (const [, name, given = ''] of text.matchAll(/^([a-z_0-9]+)(?:\{(.*)\})? /gm)) {
     const known = labels.get(name!) ?? new Set(SCRAPED)

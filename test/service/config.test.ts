@@ -77,7 +77,7 @@ t.test('all kinds of problems are found at once, and none hides behind a wrong t
 t.test('the error has a line for each problem', async t => {
   t.throws(() => checkedConfig({ listen: 1, x: 2 }, locateInObject, false), {
     code: 'SLUICE_CONFIG_INVALID',
-    message: /^x: there is no such option; known are .*\nlisten: must be an object, got 1.*$/
+    message: /^x: there is no such option; known are .*\nlisten: must be an object or an array, got 1.*$/
   })
   t.throws(() => checkedConfig(null, locateInObject, false), { message: /^configuration: must be an object, got null/ })
 })

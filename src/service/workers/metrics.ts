@@ -1,5 +1,6 @@
 import { AggregatorRegistry, Gauge, Counter, Registry } from 'prom-client'
-import { metrics, type FamilyJson, type MeasuredGateway } from '../../observers/metrics.js'
+import type { FamilyJson } from '../../observers/family.js'
+import { metrics, type MeasuredGateway } from '../../observers/metrics.js'
 import type { Counters } from '../../observers/counters.js'
 import type { WorkerProcess } from './worker-process.js'
 

@@ -1,6 +1,6 @@
 import type { Measurement } from '../../admin/meter.js'
 import type { AdminSource } from '../../admin/source.js'
-import type { FamilyJson } from '../../observers/metrics.js'
+import type { FamilyJson } from '../../observers/family.js'
 import type { Reloaded } from '../changes.js'
 import type { Settings } from '../settings.js'
 

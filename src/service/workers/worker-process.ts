@@ -1,7 +1,7 @@
 import cluster, { type Worker } from 'node:cluster'
 import { realpathSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
-import type { FamilyJson } from '../../observers/metrics.js'
+import type { FamilyJson } from '../../observers/family.js'
 import type { Reloaded } from '../changes.js'
 import type { Settings } from '../settings.js'
 import { PROTOCOL, WORKER_VARIABLE, type LeaveOptions, type PrimaryMethods, type WorkerAdmin, type WorkerMethods, type WorkerStart } from './protocol.js'
