@@ -3,8 +3,6 @@ import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { userInfo } from 'node:os'
 import { fileURLToPath } from 'node:url'
-import { connect } from 'node:net'
-import { once } from 'node:events'
 import { setTimeout } from 'node:timers/promises'
 import type { Test } from 'tap'
 import { stringify } from 'yaml'
@@ -12,6 +10,7 @@ import { runCommand, startCommand, startCommandWithOneOutput, type Command } fro
 import { freePort } from '../../../helpers/raw-target.js'
 import { listeningUrl } from '../../../helpers/sluice-command.js'
 import { temporaryFolder } from '../../../helpers/temporary-folder.js'
+import { accepting, childrenOf, endWithSigterm, refuses } from './processes.js'
 
 /*
  * The proxies that the README compares, each configured for WebSockets as its documentation says. Those of Node.js are
@@ -50,42 +49,11 @@ export interface Peer {
 const CLI = fileURLToPath(new URL('../../../../dist/src/service/cli.js', import.meta.url))
 const NODE_PROXIES = fileURLToPath(new URL('node-proxies.mjs', import.meta.url))
 
-/** Programs of other versions than Debian's can be named in the environment. */
-const { NGINX = '/usr/sbin/nginx', HAPROXY = '/usr/sbin/haproxy', CADDY = '/usr/bin/caddy' } = process.env
-export const programs = { nginx: NGINX, haproxy: HAPROXY, caddy: CADDY }
-
-async function accepts (port: number): Promise<boolean> {
-  const socket = connect(port, '127.0.0.1')
-  const connected = await once(socket, 'connect').then(() => true, () => false)
-  socket.destroy()
-  return connected
-}
-
-/** Waits until a program accepts connections on the port that it was given. */
-async function accepting (port: number, command: Command): Promise<void> {
-  let end: unknown
-  command.ended.then(code => { end = code }, () => {})
-  while (!await accepts(port)) {
-    if (end !== undefined) throw new Error(`ended with ${String(end)}: ${command.stdout}`)
-    await setTimeout(20)
-  }
-}
-
-async function refuses (port: number): Promise<void> {
-  while (await accepts(port)) await setTimeout(20)
-}
-
-/** A program with processes of its own ends them itself, which it cannot when it is killed. */
-function endWithSigterm (t: Test, command: Command): void {
-  t.teardown(async () => {
-    command.kill('SIGTERM')
-    await command.ended
-  })
-}
-
-/** The processes that a process has started and that still run. */
-export function childrenOf (pid: number): string[] {
-  return readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ').filter(pid => pid !== '')
+/** Debian's, or others that are named in the environment. */
+export const programs = {
+  nginx: process.env.NGINX ?? '/usr/sbin/nginx',
+  haproxy: process.env.HAPROXY ?? '/usr/sbin/haproxy',
+  caddy: process.env.CADDY ?? '/usr/bin/caddy'
 }
 
 /** A plugin, as docs/service.md has it. */

@@ -9,7 +9,8 @@ import { handshake } from '../../../helpers/raw-client.js'
 import { goodResponse, rawTarget, refusingPort, type RawTarget } from '../../../helpers/raw-target.js'
 import { closed, nextMessage, openSocket } from '../../../helpers/sockets.js'
 import { closing, frame, masked, Wire } from '../../../helpers/wire.js'
-import { childrenOf, type Peer, type Running } from './peers.js'
+import type { Peer, Running } from './peers.js'
+import { childrenOf } from './processes.js'
 
 /*
  * The rows of the README's comparison. Each situation is brought about with a proxy that runs, and what comes of it is
@@ -18,8 +19,8 @@ import { childrenOf, type Peer, type Running } from './peers.js'
 
 /** Limits that proxies are given, in milliseconds. */
 export const LIMIT = 300
-/** A proxy that has done nothing for this long is taken to wait for ever. */
-const PATIENCE = 5 * LIMIT
+/** A proxy that has done nothing for this long, whatever else the machine does, is taken to wait for ever. */
+const PATIENCE = 10 * LIMIT
 const BROKEN = 'broken'
 const MEBIBYTE = 2 ** 20
 const SLOW_READER_MEBIBYTES = 64
