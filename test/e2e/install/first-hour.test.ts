@@ -28,21 +28,27 @@ t.test('the steps do what the page says', async t => {
   const ports = new Map<string, number>()
   for (const port of PORTS) ports.set(port, await freePort())
 
+  // Its own place for what `sluice reload` finds running services by.
+  const options = { cwd: folder, env: { ...userEnvironment(), XDG_RUNTIME_DIR: folder } }
   const started: Command[] = []
+  let gateway = 0
   let printed = ''
   let socket: WebSocket | undefined
   const actions: Record<string, (code: string, file: string) => unknown> = {
     file: (code, file) => writeFile(join(folder, file), code),
     append: (code, file) => appendFile(join(folder, file), code),
     async run (code) {
-      printed = await runCommand(t, '/bin/sh', ['-e', '-c', code], { cwd: folder, env: userEnvironment() })
+      printed = await runCommand(t, '/bin/sh', ['-e', '-c', code], options)
     },
     prints: code => t.equal(printed, code),
     async start (code) {
-      const command = startCommand(t, '/bin/sh', ['-c', `exec ${code}`], { cwd: folder, env: userEnvironment() })
+      const command = startCommand(t, '/bin/sh', ['-c', `exec ${code}`], options)
       started.push(command)
-      if (code.includes('sluice')) await command.output(/Server listening at https/)
-      else await accepts(ports.get('3000')!)
+      if (!code.includes('sluice')) return await accepts(ports.get('3000')!)
+      const [, pid] = await command.output(/"pid":(\d+).*Server listening at https/)
+      gateway = Number(pid)
+      // It outlives npx if the test fails.
+      t.teardown(() => { try { process.kill(gateway, 'SIGKILL') } catch {} })
     },
     async connect (code) {
       t.match(code, /^npx wscat --ca cert\.pem -c wss:\S+$/m)
@@ -61,8 +67,7 @@ t.test('the steps do what the page says', async t => {
   t.equal(statusCode, 503)
   t.equal(socket!.readyState, WebSocket.OPEN, 'through the reload and the drain of the target')
   const end = closed(socket!)
-  const [, pid] = /"pid":(\d+)/.exec(started[1]!.stdout)!
-  process.kill(Number(pid), 'SIGINT')
+  process.kill(gateway, 'SIGINT')
   t.same(await end, { code: 1012, reason: '' })
   await started[1]!.output(/"by":"gateway","reason":"drain","code":1012/)
 })
