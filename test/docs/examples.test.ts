@@ -98,6 +98,11 @@ const scenarios: Record<string, Scenario> = {
     t.equal(await service.ended, 0, service.output.stderr)
   },
 
+  /** A step of the tour, which test/e2e/install/first-hour.test.ts makes. */
+  'first-hour': async (t, block) => {
+    t.equal(block.page, 'docs/getting-started.md')
+  },
+
   /** A configuration of the service with an admin listener. */
   admin: async (t, block) => {
     const backend = await echoBackend(t)

@@ -48,3 +48,11 @@ export function sectionOf (page: string, heading: string): string {
   if (section === undefined) throw new Error(`${page} has no section '${heading}'`)
   return section.split('\n## ')[0]!
 }
+
+/** The rows of the table of a section: the cells by the header of their column, all without footnote marks. */
+export function tableOf (page: string, heading: string): Array<Record<string, string>> {
+  const [header, , ...rows] = sectionOf(page, heading).split('\n')
+    .filter(line => line.startsWith('|'))
+    .map(line => line.slice(1, -1).split('|').map(cell => cell.replace(/<sup>.*?<\/sup>/g, '').trim()))
+  return rows.map(cells => Object.fromEntries(header!.map((name, index) => [name, cells[index]!])))
+}
