@@ -16,6 +16,7 @@ import { serverNow, setServerTime } from './server-clock.js'
 import { Sessions } from './sessions.js'
 import { Summary } from './summary.js'
 import { Upstreams } from './upstreams.js'
+import { workersText, workersTitle } from './workers.js'
 
 /* The page: gives what comes from the gateway to the parts that show it. */
 
@@ -60,6 +61,8 @@ function onMessage (message: ServerMessage): void {
       charts.add(message.point)
       recent.forget(message.point.at)
       lastReload = message.reload
+      setText(byId('workers', HTMLElement), workersText(message.workers))
+      setAttribute(byId('workers', HTMLElement), 'title', workersTitle(message.workers, message.point.at))
       state.setGateway(message.state)
       // The targets show for how long they have been as they are.
       schedule.soon('charts', 'summary', 'upstreams', 'events')
@@ -100,7 +103,7 @@ function status (): Status {
 
 function announceEvent ({ kind, text, target, upstream }: GatewayEvent): void {
   if (kind === 'target') announce(`Target ${target} in ${upstream}: ${text}`)
-  if (kind === 'reload') announce(text)
+  if (kind === 'reload' || kind === 'worker') announce(text)
 }
 
 function showSessions (filter: SessionFilter): void {
