@@ -11,7 +11,7 @@ import { temporaryFolder } from './temporary-folder.js'
 /*
  * Examples of the docs, for the tests of the peers that they are about: <!-- test: peer NAME --> before a
  * configuration or a program of the gateway, <!-- test: peer NAME/FILE --> before a file of the peer.
- * test/docs/examples.test.ts sees to it that each is used by a test.
+ * test/docs/examples.long.test.ts sees to it that each is used by a test.
  */
 
 /** The text of a recipe. */

@@ -70,7 +70,7 @@ for (const [name, folder] of [['oldest', oldest], ['newest', newest]] as const) 
     await writeFile(join(folder, 'program.ts'), TYPES)
     await writeFile(join(folder, 'program.cts'), TYPES)
 
-    // test/e2e/package.test.ts has the newest with NodeNext.
+    // test/e2e/package.long.test.ts has the newest with NodeNext.
     t.test('a program compiles in either way of resolving modules, without skipLibCheck', async t => {
       const isOldest = folder === oldest
       if (isOldest) t.equal(await checkTypes(t, folder, ['program.ts', 'program.cts'], { module: 'nodenext', exactOptionalPropertyTypes: true }), '', 'NodeNext')
