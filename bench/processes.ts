@@ -10,7 +10,8 @@ const canPin = spawnSync('taskset', ['-c', '1', 'true']).status === 0
 export const Core = { proxy: 0, load: 1 } as const
 
 export interface StartOptions {
-  core: number
+  /** Its processor, or several as taskset has them. */
+  core: number | string
   /** The program is one of ours and talks over IPC. */
   ipc?: boolean
   env?: NodeJS.ProcessEnv
