@@ -100,6 +100,7 @@ export function createGateway (config: GatewayConfig, options: CreateGatewayOpti
 
 /** Routes may be checked only when all is loaded: until then code can declare upstreams. */
 function partsOf (config: GatewayConfig, options: CreateGatewayOptions): AppParts {
+  if (config?.workers !== undefined) throw new ConfigInvalidError("workers: the command 'sluice' starts workers; createGateway() serves in the process that calls it. Leave it out, or start processes with node:cluster.")
   return { ...options, config: checkedConfig(config, locateInObject, true), locate: locateInObject, demo: false }
 }
 

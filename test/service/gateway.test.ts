@@ -190,3 +190,7 @@ t.test('a port that is taken rejects listen()', async t => {
   const created = await gateway(t, { listen: { port } })
   await t.rejects(created.listen(), { code: 'EADDRINUSE' })
 })
+
+t.test('workers are for the command', async t => {
+  t.throws(() => createGateway({ workers: 2 }), { code: 'SLUICE_CONFIG_INVALID', message: /^workers: the command 'sluice' starts workers/ })
+})
