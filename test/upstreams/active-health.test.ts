@@ -198,8 +198,8 @@ t.test('what is wrong with the options is said at once', async t => {
   const cases: Array<[object, RegExp]> = [
     [{}, /Upstream 'a': option 'health': it does not say what to check; add one of 'path: \/health', 'tcp: true' and 'websocket: true'/],
     [{ tcp: true, path: '/' }, /'tcp' checks a connection alone; remove it, or remove 'path' and 'websocket'/],
-    [{ path: 'health' }, /option 'health.path': must be a string matching .*, got "health"/],
-    [{ path: '/a b' }, /option 'health.path': must be a string matching/],
+    [{ path: 'health' }, /option 'health.path': must begin with \/ and consist of printable .*, got "health"/],
+    [{ path: '/a b' }, /option 'health.path': must begin with \//],
     [{ path: '/', headers: { 'bad name': 'x' } }, /option 'health.headers': 'bad name' is not a valid header/],
     [{ path: '/', headers: { name: 'a\r\nb' } }, /option 'health.headers': 'name' is not a valid header/],
     [{ path: '/', host: 'a b' }, /option 'health.host': 'a b' is not a valid host and port/],
