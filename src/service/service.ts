@@ -2,7 +2,7 @@ import type { FastifyBaseLogger } from 'fastify'
 import type { GatewayConfig } from '../options/index.js'
 import type { ReloadOutcome } from '../types.js'
 import type { Reloaded } from './changes.js'
-import { openGateway, type RunningGateway } from './gateway.js'
+import { openGateway, type RunningGateway } from './running-gateway.js'
 import { partsOf, type Settings } from './settings.js'
 
 /** How workers are replaced. */

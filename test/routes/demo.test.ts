@@ -36,7 +36,7 @@ t.test('nothing of the demo is loaded where it is not served', async t => {
   const output = await runCommand(t, process.execPath, ['--input-type=module', '-e', `
     import { createRequire } from 'node:module'
     import { locateInObject } from './dist/src/service/places.js'
-    import { openGateway } from './dist/src/service/gateway.js'
+    import { openGateway } from './dist/src/service/running-gateway.js'
     for (const demo of [false, true]) {
       const gateway = openGateway({ config: {}, locate: locateInObject, demo, logger: false })
       await gateway.check()

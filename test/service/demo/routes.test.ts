@@ -4,7 +4,7 @@ import t, { type Test } from 'tap'
 import { WebSocket } from 'ws'
 import { redactedLogs } from '../../../src/observers/redaction.js'
 import { locateInObject } from '../../../src/service/places.js'
-import { openGateway, type RunningGateway } from '../../../src/service/gateway.js'
+import { openGateway, type RunningGateway } from '../../../src/service/running-gateway.js'
 import { LOSE, type DemoEvent, type Ended, type FeedMessage, type SeenByTarget, type Started } from '../../../src/service/demo/protocol.js'
 import { closed, nextMessage, openSocket, refusal } from '../../helpers/sockets.js'
 
