@@ -39,13 +39,13 @@ export class Sampler {
   /** By the URL of the route. */
   routes = new Map<string, RouteRates>()
   readonly #source: AdminSource
-  readonly #onSample: (point: Point, measurement: Measurement) => unknown
+  readonly #onSample: (measurement: Measurement) => unknown
   readonly #timer: NodeJS.Timeout
   #at = performance.now()
   #isSampling = false
 
   /** @param onSample Gets each sample; the next one waits for it. */
-  constructor (source: AdminSource, onSample: (point: Point, measurement: Measurement) => unknown) {
+  constructor (source: AdminSource, onSample: (measurement: Measurement) => unknown) {
     this.#source = source
     this.#onSample = onSample
     this.#timer = setInterval(() => { this.#sample().catch(err => source.log.error({ err }, 'sampling for the status page failed')) }, INTERVAL).unref()
@@ -66,17 +66,16 @@ export class Sampler {
       const { routes, carried, sessions, eventLoop } = measurement
       this.routes = new Map([...routes].map(([route, change]) => [route, ratesOf(change, seconds)]))
       const all = [...routes.values()].reduce(sum, NONE)
-      const point = {
+      this.points.push({
         at: Date.now(),
         ...ratesOf(all, seconds),
         sessions,
         handshakes: round(all.handshakes / seconds),
         ...Object.fromEntries(Object.entries(carried).map(([name, count]) => [name, round(count / seconds)])) as unknown as Carried,
         eventLoop: round(eventLoop)
-      }
-      this.points.push(point)
+      })
       if (this.points.length > MOST) this.points.shift()
-      await this.#onSample(point, measurement)
+      await this.#onSample(measurement)
     } finally {
       this.#isSampling = false
     }

@@ -77,7 +77,7 @@ class Admin implements Access, FeedSources {
     this.source = source
     this.token = token
     this.isSocket = socketPath !== undefined
-    this.sampler = new Sampler(source, async (_point, { events }) => {
+    this.sampler = new Sampler(source, async ({ events }) => {
       if (this.feeds.size === 0) return
       for (const feed of this.feeds) feed.sample(events)
       const lists = await feedLists(source, this.sampler)

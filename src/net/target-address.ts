@@ -77,7 +77,7 @@ function authorityOf (text: string): { scheme: string, host: string, port: strin
   return { scheme: text.slice(0, at), host, port }
 }
 
-/** What is wrong with a URL that cannot be parsed, as far as that can be told. */
+/** What is wrong with a URL that cannot be parsed, if that is known. */
 function urlFault (text: string, scheme: string, host: string, port: string | undefined): string {
   if (/\s/.test(text)) return 'it has a space'
   if (host === '') return `it has no host; did you mean '${scheme}://127.0.0.1${isPort(port) ? `:${port}` : ':5173'}'?`

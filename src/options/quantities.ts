@@ -19,7 +19,7 @@ const WORDS: Readonly<Record<Unit, string>> = {
 /**
  * The number that a text such as `20s`, `1m30s` or `10MiB` stands for.
  *
- * @returns undefined for a text that is none, or that is not a whole number of the unit.
+ * @returns undefined for any other text, and for one that is not a whole number of the unit.
  */
 export function quantityOf (text: string, unit: Unit): number | undefined {
   const sizes = unit === 'bytes' ? BYTES : MILLISECONDS
@@ -39,7 +39,7 @@ export function quantityOf (text: string, unit: Unit): number | undefined {
   return end > 0 && end === text.length && Math.abs(value - rounded) < 1e-6 ? rounded : undefined
 }
 
-/** A text that stands where a number belongs, and is no quantity. */
+/** A text in the place of a number that is not a valid quantity. */
 export interface QuantityProblem {
   path: string[]
   message: string

@@ -100,8 +100,8 @@ function unknownOption (name: string, schema: TSchema, others: readonly string[]
   // The names of a record are the user's own, so one that is refused is not unknown, but malformed.
   if (schema.properties === undefined && schema.patternProperties !== undefined) return patternText(schema)
   const known = Object.keys(schema.properties as Record<string, TSchema> | undefined ?? {})
-  const right = correction(name, [...known, ...others])
-  if (right !== undefined) return `there is no such option; ${right}`
+  const fix = correction(name, [...known, ...others])
+  if (fix !== undefined) return `there is no such option; ${fix}`
   return `there is no such option${known.length === 0 ? '' : `; known are ${known.join(', ')}`}`
 }
 

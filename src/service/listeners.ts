@@ -4,7 +4,7 @@ import { pemFiles, readPair } from '../net/tls.js'
 import { withDefaults } from '../options/defaults.js'
 import { type GatewayConfig, ListenOptions, ListenTlsOptions } from '../options/index.js'
 import type { Problem } from '../options/validate.js'
-import type { ListenAddress } from './front/addresses.js'
+import { isSamePlace, type ListenAddress } from './front/addresses.js'
 import type { FrontOptions } from './front/front.js'
 import type { Locate } from './places.js'
 
@@ -53,7 +53,8 @@ export function listenerProblems (listen: unknown): Problem[] {
     if (redirectToHttps === true && (secure === undefined || secure.socketPath !== undefined)) note('redirectToHttps', 'no listener has tls on a port; add one, or give the port that clients see')
     if (index > 0) {
       for (const option of LIMITS) if (options[option] !== undefined) note(option, 'the limits hold for all listeners; give them in the first one')
-      const earlier = all.findIndex(other => isSame(addressOf(other), addressOf(options)))
+      // A free port is another one each time.
+      const earlier = options.port === 0 ? -1 : all.findIndex(other => isSamePlace(addressOf(other), addressOf(options)))
       if (earlier !== -1 && earlier < index) found.push({ path: ['listen', String(index)], message: `listen.${earlier} has the same address; give one of them another port` })
     }
   }
@@ -84,12 +85,6 @@ function addressOf (options: ListenOptions): ListenAddress {
   if (socketPath !== undefined) return { socketPath, ...socketMode !== undefined && { mode: Number.parseInt(socketMode, 8) } }
   const { host, port } = withDefaults(ListenOptions, options, ['host', 'port'])
   return { host, port }
-}
-
-function isSame (one: ListenAddress, other: ListenAddress): boolean {
-  if ('socketPath' in one || 'socketPath' in other) return 'socketPath' in one && 'socketPath' in other && one.socketPath === other.socketPath
-  // A free port is another one each time.
-  return one.host === other.host && one.port === other.port && one.port !== 0
 }
 
 /** @throws {ConfigInvalidError} naming a file that cannot be read, or holds no certificate. */

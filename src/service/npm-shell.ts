@@ -37,7 +37,7 @@ export function isWaitingShell (script: string, command: readonly string[] | und
   if (!/(^|\/|^-)(ba|da|z|k|a)?sh$/.test(program) || flag !== '-c' || !run.startsWith(script)) return false
   // An operator of the shell, outside of quotes, means that there is more to do, or that nobody waits.
   const bare = run.replace(/'[^']*'|"[^"$`]*"/g, quoted => quoted.slice(1, -1).replace(/[^\w/.-]/g, '_'))
-  return /^(\S*\/)?sluice(\s|$)/.test(bare) && !/[;&|<>()`$\n]/.test(bare)
+  return /^(?:(?:\S*\/)?sluice|node \S*\/service\/cli\.js)(?:\s|$)/.test(bare) && !/[;&|<>()`$\n]/.test(bare)
 }
 
 /** The arguments of a process; undefined where they cannot be had. */

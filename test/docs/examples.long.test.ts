@@ -337,7 +337,7 @@ function serviceCommand (t: Test, command: string): { environment: Record<string
   if (word === 'ci') return { environment }
   t.ok(word! in scripts, `there is a script '${word}'`)
   if (word !== 'start') return { environment }
-  t.equal(scripts.start, 'node scripts/start.js') // It runs the command `sluice`.
+  t.equal(scripts.start, 'node dist/src/service/cli.js') // It is the command `sluice`.
   return { environment, args: words.slice(3) }
 }
 

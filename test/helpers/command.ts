@@ -81,3 +81,13 @@ class SpawnedCommand implements Command {
     this.#child.kill(signal)
   }
 }
+
+/** Whether there is a process. */
+export function isAlive (pid: number): boolean {
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch {
+    return false
+  }
+}

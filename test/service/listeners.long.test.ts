@@ -12,6 +12,8 @@ import { locateInObject } from '../../src/service/places.js'
 import { echoBackend } from '../helpers/backends.js'
 import { startBuilt } from '../helpers/built-service.js'
 import { selfSigned } from '../helpers/certificates.js'
+import { startCommand } from '../helpers/command.js'
+import { CLI } from '../helpers/outputs.js'
 import { freePort } from '../helpers/raw-target.js'
 import { closed, nextMessage, openSocket, rawExchange, refusal } from '../helpers/sockets.js'
 import { temporaryFolder } from '../helpers/temporary-folder.js'
@@ -106,6 +108,17 @@ t.test('a reload adds, changes and removes listeners; those that stay keep their
   }
 })
 
+t.test('a reload changes the permissions of a socket that stays', async t => {
+  const socketPath = join(await temporaryFolder(t), 's.sock')
+  const gateway = await start(t, { socketPath, socketMode: '600' })
+  const { ino } = await stat(socketPath)
+  await gateway.reload({ ...gateway.config, listen: { socketPath, socketMode: '666' } })
+  const after = await stat(socketPath)
+  t.equal(after.mode & 0o777, 0o666)
+  t.equal(after.ino, ino)
+  t.match(await ask({ socketPath }), { status: 200 })
+})
+
 t.test('limits hold for all listeners', async t => {
   const [one, two] = [await freePort(), await freePort()]
   await start(t, [{ port: one, maxHeaders: 3 }, { port: two }])
@@ -122,6 +135,9 @@ t.test('workers share all of them', async t => {
     t.match(await ask({ socketPath }), { status: 200 })
     t.match(await ask({ port: new URL(service.url).port, headers: { host: 'a.example' } }), { status: 308, location: 'https://a.example:8443/' })
   }
+  const restart = startCommand(t, process.execPath, [CLI, 'restart', '--pid', String(service.command.pid)], { cwd: service.folder })
+  t.equal(await restart.ended, 0, restart.stderr)
+  t.match(await ask({ socketPath }), { status: 200 }, 'the socket stays when a worker leaves')
   t.match(service.command.stdout, /worker \d listening at http:\/\/127\.0\.0\.1:\d+, unix:\S+sluice\.sock, https:\/\/127\.0\.0\.1:\d+/)
   t.equal((await stat(socketPath)).mode & 0o777, 0o600)
   service.command.kill('SIGTERM')

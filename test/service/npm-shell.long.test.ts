@@ -15,10 +15,11 @@ t.test('only a shell that waits for this command and nothing else is one whose e
   t.ok(counts("'sluice'", 'sh', '-c', "'sluice' http://127.0.0.1:5173 --port 0"), 'npx sluice')
   t.ok(counts("'sluice'", '/bin/sh', '-c', "'sluice' --config 'a b & c.yaml'"), 'an argument in quotes')
   t.ok(counts('sluice --config sluice.yaml', 'sh', '-c', 'sluice --config sluice.yaml'), 'npm start')
+  t.ok(counts('node dist/src/service/cli.js', 'sh', '-c', 'node dist/src/service/cli.js "--port" "0"'), 'npm start in a checkout')
   t.ok(counts('"node_modules/.bin/sluice" "a;b"', '/usr/bin/dash', '-c', '"node_modules/.bin/sluice" "a;b"'))
   for (const script of [
     'sluice &', 'nohup sluice', 'setsid sluice', 'sluice & sleep 5', 'sluice; echo', 'sluice || true', 'sluice && echo', 'sluice | cat', 'sluice "$(x)"', 'sluice $(x &)',
-    'build && sluice', "concurrently 'sluice'", 'pm2 start sluice', 'exec sluice', "'pm2' start sluice", 'sluice\necho'
+    'node dist/src/service/cli.js &', 'node dist/other.js', 'node -r ./dist/src/service/cli.js other.js', 'build && sluice', "concurrently 'sluice'", 'pm2 start sluice', 'exec sluice', "'pm2' start sluice", 'sluice\necho'
   ]) t.notOk(counts(script, 'sh', '-c', script), script)
   t.notOk(counts("'sluice'", 'npm exec sluice'), 'npm itself')
   t.notOk(counts("'sluice'", '/sbin/init'), 'the parent of orphans')

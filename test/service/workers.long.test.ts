@@ -1,16 +1,18 @@
+import { EventEmitter, on, once } from 'node:events'
 import { Agent, get } from 'node:http'
-import { writeFile } from 'node:fs/promises'
+import { cp, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { setTimeout as pause } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
 import t, { type Test } from 'tap'
 import { WebSocket } from 'ws'
 import { echoBackend } from '../helpers/backends.js'
 import { startBuilt, type BuiltService } from '../helpers/built-service.js'
-import { startCommand } from '../helpers/command.js'
+import { isAlive, startCommand } from '../helpers/command.js'
 import type { Samples } from '../helpers/metrics.js'
 import { CLI } from '../helpers/outputs.js'
 import { refusingPort } from '../helpers/raw-target.js'
 import { closed, nextMessage, openSocket } from '../helpers/sockets.js'
+import { temporaryFolder } from '../helpers/temporary-folder.js'
 
 /*
  * Issue 12: the built service with workers, as an operator has it.
@@ -40,38 +42,41 @@ async function pidsOf (service: BuiltService): Promise<number[]> {
   return (await workersOf(service)).filter(({ state }) => state === 'serving').sort((one, other) => one.id - other.id).map(({ pid }) => pid)
 }
 
-/** Asks until the workers are as they should be. */
-async function untilWorkers (service: BuiltService, areThere: (workers: WorkerRow[]) => boolean): Promise<WorkerRow[]> {
-  for (;;) {
-    const workers = await workersOf(service)
-    if (areThere(workers)) return workers
-    await pause(50)
+/** Follows the status page's feed until the workers are as they should be. */
+async function untilWorkers ({ admin }: BuiltService, areThere: (workers: WorkerRow[]) => boolean): Promise<WorkerRow[]> {
+  const feed = new WebSocket(`${admin.replace('http', 'ws')}/api/feed`)
+  try {
+    for await (const [data] of on(feed, 'message') as AsyncIterable<[Buffer]>) {
+      const { type, workers } = JSON.parse(data.toString()) as { type: string, workers: WorkerRow[] }
+      if (type === 'tick' && areThere(workers)) return workers
+    }
+    throw new Error('the feed has ended')
+  } finally {
+    feed.terminate()
   }
 }
 
 /** Runs the command in the folder of the service, and gives its exit code and what it wrote. */
-async function sluice ({ folder }: BuiltService, t: Test, ...args: string[]): Promise<{ code: unknown, text: string }> {
+async function sluice ({ folder }: { folder: string }, t: Test, ...args: string[]): Promise<{ code: unknown, text: string }> {
   const command = startCommand(t, process.execPath, [CLI, ...args, '--pid-file', 'pid'], { cwd: folder })
   return { code: await command.ended, text: command.stdout + command.stderr }
 }
 
-function isAlive (pid: number): boolean {
-  try {
-    process.kill(pid, 0)
-    return true
-  } catch {
-    return false
-  }
+interface Load {
+  /** Resolves when so many more have been responded to. */
+  served (count: number): Promise<void>
+  stop (): Promise<{ sent: number, failures: string[] }>
 }
 
 /**
  * Sends requests, so many a second, on connections that are kept alive and on new ones, until it is stopped. As every
  * client does, it sends one again whose connection was kept alive and closed by then (RFC 9112 §9.3.1).
  */
-function load (url: string, perSecond: number): { stop (): Promise<{ sent: number, failures: string[] }> } {
+function load (url: string, perSecond: number): Load {
   const agents = [new Agent({ keepAlive: true, maxSockets: 20 }), new Agent({ keepAlive: false })]
   const failures: string[] = []
   const pending = new Set<Promise<void>>()
+  const responses = new EventEmitter()
   let sent = 0
   const timer = setInterval(() => {
     const agent = agents[sent++ % 2]!
@@ -89,9 +94,15 @@ function load (url: string, perSecond: number): { stop (): Promise<{ sent: numbe
       send()
     })
     pending.add(one)
-    one.finally(() => pending.delete(one))
+    one.finally(() => {
+      pending.delete(one)
+      responses.emit('response')
+    })
   }, 1_000 / perSecond)
   return {
+    served: async count => {
+      for (let index = 0; index < count; index++) await once(responses, 'response')
+    },
     stop: async () => {
       clearInterval(timer)
       await Promise.all(pending)
@@ -174,9 +185,9 @@ t.test('restart under 200 requests a second and 300 sessions: none is refused or
   })
   await Promise.all(Array.from({ length: 300 }, connect))
   const requests = load(`${service.url}/page`, 200)
-  await pause(500)
+  await requests.served(50)
   t.match(await sluice(service, t, 'restart'), { code: 0 })
-  await pause(500)
+  await requests.served(50)
   const { sent, failures } = await requests.stop()
   t.ok(sent > 100, `${sent} requests`)
   t.same(failures, [])
@@ -237,6 +248,27 @@ t.test('restart takes new code; where it does not start, the workers that serve 
   t.equal(await code(), 'new')
 })
 
+t.test('restart takes the code to which the link leads by which the service was started', async t => {
+  const folder = await temporaryFolder(t)
+  const root = fileURLToPath(new URL('../../', import.meta.url))
+  for (const version of ['v1', 'v2']) {
+    await cp(join(root, 'dist'), join(folder, version, 'dist'), { recursive: true })
+    await cp(join(root, 'package.json'), join(folder, version, 'package.json'))
+    await symlink(join(root, 'node_modules'), join(folder, version, 'node_modules'))
+  }
+  const changed = join(folder, 'v2/dist/src/service/running-gateway.js')
+  await writeFile(changed, (await readFile(changed, 'utf8')).replace('listening at ${urls.join', 'of v2 listening at ${urls.join'))
+  const link = join(folder, 'current')
+  await symlink('v1', link)
+  const { url } = await echoBackend(t)
+  const command = startCommand(t, process.execPath, [join(link, 'dist/src/service/cli.js'), url, '--workers', '1', '--port', '0', '--pid-file', 'pid'], { cwd: folder })
+  await command.output(/Server listening at/)
+  await rm(link)
+  await symlink('v2', link)
+  t.match(await sluice({ folder }, t, 'restart'), { code: 0 })
+  t.match(command.stdout, /worker 1 of v2 listening at/)
+})
+
 t.test('reload: all workers have it, a wrong configuration changes nothing, and the number of workers follows', async t => {
   const service = await start(t)
   const { url: other } = await echoBackend(t)
@@ -263,7 +295,7 @@ t.test('a worker that is killed under load: the other one serves on, and another
   const sockets = await Promise.all(Array.from({ length: 40 }, () => openSocket(service.url)))
   const ends = sockets.map(async socket => (await closed(socket)).code)
   const requests = load(service.url, 100)
-  await pause(300)
+  await requests.served(30)
   process.kill(before[0]!, 'SIGKILL')
   const after = await untilWorkers(service, workers => workers.length === 2 && workers.every(({ pid, state }) => pid !== before[0] && state === 'serving'))
   t.ok(after.some(({ pid }) => pid === before[1]))
@@ -275,6 +307,27 @@ t.test('a worker that is killed under load: the other one serves on, and another
   t.ok((await Promise.all(ends)).every(code => code === 1006))
   t.match(service.command.stdout, /worker 1 \(process \d+\) has ended unexpectedly: SIGKILL/)
   t.match(service.command.stdout, /worker 1 serves again/)
+})
+
+t.test('a worker that stands still holds up neither the admin listener, nor a reload, nor a restart', async t => {
+  const service = await start(t, { drainTimeout: 500 })
+  const [first, second] = await pidsOf(service)
+  process.kill(first!, 'SIGSTOP')
+  t.teardown(() => { if (isAlive(first!)) process.kill(first!, 'SIGCONT') })
+  t.match(await service.api('GET', '/api/sessions'), { status: 200 })
+  t.match(await service.api('GET', '/api/upstreams'), { status: 200, body: { upstreams: [{ name: 'app' }] } })
+  t.equal((await service.metrics()).value('sluice_workers', { state: 'serving' }), 2)
+  await untilWorkers(service, workers => workers.length === 2)
+  t.match(await sluice(service, t, 'restart'), { code: 0 })
+  t.notOk(isAlive(first!))
+  t.notOk(isAlive(second!))
+  t.match(service.command.stdout, /worker 1 \(process \d+\) has not left within \d+ ms, and is killed/)
+
+  const [another] = await pidsOf(service)
+  process.kill(another!, 'SIGSTOP')
+  t.match(await sluice(service, t, 'reload'), { code: 1, text: /worker 1 \(process \d+\) has not responded within \d+ ms, and is killed/ })
+  await untilWorkers(service, workers => workers.length === 2 && workers.every(({ pid, state }) => pid !== another && state === 'serving'))
+  t.match(await sluice(service, t, 'reload'), { code: 0 })
 })
 
 t.test('a worker that gets SIGTERM, or fails, ends its sessions and is replaced', async t => {
@@ -311,24 +364,22 @@ t.test('workers that end again and again are started after longer and longer wai
 
 t.test('no worker is left behind when the service is stopped twice, or killed', async t => {
   const service = await start(t, { drainTimeout: 60_000 })
-  const pids = await pidsOf(service)
   const socket = await openSocket(service.url)
   // It does not respond to the Close.
   socket.pause()
   service.command.kill('SIGTERM')
   await service.command.output(/SIGTERM received, stopping/)
   service.command.kill('SIGTERM')
+  // A worker that is left would hold the output open.
   t.equal(await service.command.ended, 1)
-  while (pids.some(isAlive)) await pause(10)
   socket.terminate()
 
   const killed = await start(t)
-  const orphans = await pidsOf(killed)
   const end = openSocket(killed.url).then(socket => closed(socket).then(({ code }) => code))
   await untilWorkers(killed, workers => workers.some(({ sessions }) => sessions === 1))
   killed.command.kill('SIGKILL')
   t.equal(await end, 1012, 'its workers end their sessions')
-  while (orphans.some(isAlive)) await pause(10)
+  t.equal(await killed.command.ended, 'SIGKILL')
 })
 
 t.test('what cannot be started says why once, and leaves nothing', async t => {

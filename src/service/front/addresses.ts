@@ -6,6 +6,12 @@ import { removeStaleSocket } from '../../net/unix-socket.js'
 /** Where a listener of a front is: a host and a port, or a Unix socket with its permissions. */
 export type ListenAddress = { host: string, port: number } | { socketPath: string, mode?: number }
 
+/** Whether two of them are one place, whatever its permissions. */
+export function isSamePlace (one: ListenAddress, other: ListenAddress): boolean {
+  if ('socketPath' in one || 'socketPath' in other) return 'socketPath' in one && 'socketPath' in other && one.socketPath === other.socketPath
+  return one.host === other.host && one.port === other.port
+}
+
 /** The addresses of one host name, on one port, or a Unix socket, and the connections that come there. */
 export class Addresses {
   readonly #servers: Server[]
@@ -31,9 +37,10 @@ export class Addresses {
       const { socketPath, mode } = address
       await removeStaleSocket(socketPath)
       const server = await open({ path: socketPath })
-      // Those that try to connect before that are refused, or are who may anyway.
-      if (mode !== undefined) await chmod(socketPath, mode)
-      return new Addresses([server])
+      const addresses = new Addresses([server])
+      // Whoever connects before that may do so by the umask.
+      if (mode !== undefined) await addresses.setMode(mode)
+      return addresses
     }
     const { host, port } = address
     const first = await open({ host, port })
@@ -57,6 +64,12 @@ export class Addresses {
   /** As Node gives them, the first one first; the path of a Unix socket. */
   list (): Array<AddressInfo | string> {
     return this.#servers.map(server => server.address()!)
+  }
+
+  /** Gives a Unix socket other permissions. */
+  async setMode (mode: number): Promise<void> {
+    const [path] = this.list()
+    if (typeof path === 'string') await chmod(path, mode)
   }
 
   limit (maxConnections: number | undefined): void {

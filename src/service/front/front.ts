@@ -2,7 +2,7 @@ import type { AddressInfo, Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { isDeepStrictEqual } from 'node:util'
 import { OpenConnections } from '../../listener/open-connections.js'
-import { Addresses, type ListenAddress } from './addresses.js'
+import { Addresses, isSamePlace, type ListenAddress } from './addresses.js'
 import { Engine, type EngineOptions } from './engine.js'
 import type { Connections, GenerationServer } from './generation-server.js'
 
@@ -95,7 +95,7 @@ export class Front implements Connections {
     const kept = new Set<Place>()
     try {
       for (const options of all) {
-        const place = before.find(place => !kept.has(place) && isDeepStrictEqual(place.options.address, options.address))
+        const place = before.find(place => !kept.has(place) && isSamePlace(place.options.address, options.address))
         if (place === undefined) {
           const fresh = await this.#open(options)
           opened.push(fresh)
@@ -103,6 +103,8 @@ export class Front implements Connections {
         } else {
           kept.add(place)
           next.push(place)
+          const { address } = options
+          if ('mode' in address && !isDeepStrictEqual(address, place.options.address)) await place.addresses.setMode(address.mode!)
         }
       }
     } catch (error) {

@@ -15,9 +15,6 @@ import type { WorkerAdmin } from './protocol.js'
 import { RemoteError } from './remote-error.js'
 import type { WorkerProcess } from './worker-process.js'
 
-/** Milliseconds that a worker may take to measure: one whose event loop stands still must not hold up the others. */
-const MEASURE_TIMEOUT = 800
-
 /** What the workers' admin source needs of their primary. */
 export interface WorkersHost {
   readonly state: ServingState
@@ -86,7 +83,7 @@ export class WorkersSource implements AdminSource {
     const sessions = new Map<WorkerProcess, number>()
     const measured = await Promise.all(this.#asked.map(async worker => {
       try {
-        const measurement = await inTime(worker.admin('measure'))
+        const measurement = await worker.admin('measure')
         sessions.set(worker, measurement.sessions)
         return [withHistograms(measurement)]
       } catch {
@@ -209,15 +206,4 @@ function withHistograms (measurement: Measurement): Measurement {
     if (totals.durations !== undefined) totals.durations = Histogram.from(totals.durations)
   }
   return measurement
-}
-
-async function inTime<T> (result: Promise<T>): Promise<T> {
-  let timer: NodeJS.Timeout | undefined
-  try {
-    return await Promise.race([result, new Promise<never>((_resolve, reject) => {
-      timer = setTimeout(() => reject(new Error('The worker is too busy.')), MEASURE_TIMEOUT)
-    })])
-  } finally {
-    clearTimeout(timer)
-  }
 }

@@ -7,16 +7,13 @@ import type { WorkerProcess } from './worker-process.js'
 /** Families of which the primary knows more than its workers. */
 const OF_PRIMARY = /^sluice_config_/
 
-/** Milliseconds that a worker may take; then its last numbers are used. */
-const TIMEOUT = 2_000
-
 /**
  * The metrics of all workers together. Counts of workers that have ended stay: a sum that became smaller would look to
  * Prometheus as though all had begun anew.
  */
 export class WorkerMetrics {
   readonly #own: Registry
-  readonly #exits: Counter
+  readonly #failures: Counter
   /** The last numbers of each worker. */
   readonly #last = new Map<WorkerProcess, FamilyJson[]>()
   /** Counters and histograms of workers that have ended. */
@@ -36,16 +33,16 @@ export class WorkerMetrics {
         }
       }
     })
-    this.#exits = new Counter({ name: 'sluice_worker_failures_total', help: 'Workers that have ended unasked.', registers: [this.#own] })
+    this.#failures = new Counter({ name: 'sluice_worker_failures_total', help: 'Workers that have ended unasked.', registers: [this.#own] })
   }
 
   countFailure (): void {
-    this.#exits.inc()
+    this.#failures.inc()
   }
 
   /** The last numbers of a worker that ends. */
   onMeasured (worker: WorkerProcess, families: FamilyJson[]): void {
-    this.#last.set(worker, families)
+    this.#last.set(worker, families.filter(({ name }) => !OF_PRIMARY.test(name)))
   }
 
   onGone (worker: WorkerProcess): void {
@@ -58,12 +55,12 @@ export class WorkerMetrics {
   /** A registry with what they have counted by now. */
   async collect (workers: readonly WorkerProcess[]): Promise<Registry> {
     await Promise.all(workers.map(async worker => {
-      const families = await Promise.race([worker.admin('metrics'), later(TIMEOUT)]).catch(() => undefined)
-      if (families !== undefined && worker.state !== 'gone') this.#last.set(worker, families)
+      // Of one that does not respond in time, the last numbers are used.
+      const families = await worker.admin('metrics').catch(() => undefined)
+      if (families !== undefined && worker.state !== 'gone') this.onMeasured(worker, families)
     }))
     const own = await this.#own.getMetricsAsJSON() as unknown as FamilyJson[]
-    const ofWorkers = [...this.#last.values()].map(families => families.filter(({ name }) => !OF_PRIMARY.test(name)))
-    return AggregatorRegistry.aggregate([own, ...ofWorkers, this.#ended.filter(({ name }) => !OF_PRIMARY.test(name))].map(prepared) as never) as Registry
+    return AggregatorRegistry.aggregate([own, ...this.#last.values(), this.#ended].map(prepared) as never) as Registry
   }
 }
 
@@ -76,8 +73,4 @@ function summed (all: FamilyJson[][]): FamilyJson[] {
   const registry = AggregatorRegistry.aggregate(all as never) as Registry
   // The registry's own get() is synchronous for what it has aggregated.
   return registry.getMetricsAsArray().map(metric => (metric as unknown as { get (): FamilyJson }).get())
-}
-
-function later (milliseconds: number): Promise<undefined> {
-  return new Promise(resolve => { setTimeout(() => resolve(undefined), milliseconds).unref() })
 }

@@ -35,6 +35,8 @@ export type WorkerAdmin = Pick<AdminSource, 'routes' | 'upstreams' | 'upstream' 
 export type WorkerMethods = {
   /** Serves. @returns The address, such as http://127.0.0.1:8080. */
   serve (start: WorkerStart): Promise<string>
+  /** Responds at once, unless its event loop stands still. */
+  ping (): void
   reload (settings: Settings): Promise<Reloaded>
   /** Accepts nothing more, and ends when nothing is under way. @returns Its last metrics, if they are collected. */
   leave (options: LeaveOptions): Promise<FamilyJson[] | undefined>

@@ -1,10 +1,12 @@
 import cluster, { type Worker } from 'node:cluster'
 import { realpathSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
+import { ConfigInvalidError } from '../../errors.js'
 import type { FamilyJson } from '../../observers/family.js'
 import type { Reloaded } from '../changes.js'
 import type { Settings } from '../settings.js'
 import { PROTOCOL, WORKER_VARIABLE, type LeaveOptions, type PrimaryMethods, type WorkerAdmin, type WorkerMethods, type WorkerStart } from './protocol.js'
+import { inTime, TooLateError } from './in-time.js'
 import { Rpc } from './rpc.js'
 
 export type WorkerState = 'starting' | 'serving' | 'leaving' | 'gone'
@@ -22,6 +24,11 @@ export interface WorkerEvents {
   /** It ends, with these metrics. */
   onMeasured: (metrics: FamilyJson[]) => void
 }
+
+/** How long a worker may stand still before a reload, in milliseconds. */
+const PING_TIMEOUT = 10_000
+/** How long it may take to respond to the admin listener, in milliseconds: a little less than a sample takes. */
+const ADMIN_TIMEOUT = 800
 
 /** A worker, as its primary sees it. */
 export class WorkerProcess {
@@ -78,7 +85,13 @@ export class WorkerProcess {
     return address
   }
 
+  /** One that does not respond at all stands still: it is killed, and rejects. How long plugins take is Fastify's to limit. */
   async reload (settings: Settings): Promise<Reloaded> {
+    await inTime(this.#rpc.call('ping'), PING_TIMEOUT).catch((error: Error) => {
+      if (!(error instanceof TooLateError)) throw error
+      this.kill()
+      throw new ConfigInvalidError(`worker ${this.number} (process ${this.pid}) has not responded within ${PING_TIMEOUT} ms, and is killed. Try again when another one serves in its place.`)
+    })
     const reloaded = await this.#rpc.call('reload', settings)
     this.settings = settings
     return reloaded
@@ -104,12 +117,14 @@ export class WorkerProcess {
     return this.#rpc.call('observe', wanted)
   }
 
+  /** One whose event loop stands still must not hold up the others: it rejects after a while. */
   async admin<Name extends keyof WorkerAdmin> (method: Name, ...parameters: Parameters<WorkerAdmin[Name]>): Promise<Awaited<ReturnType<WorkerAdmin[Name]>>> {
-    return await this.#rpc.call('admin', method, parameters) as Awaited<ReturnType<WorkerAdmin[Name]>>
+    return await inTime(this.#rpc.call('admin', method, parameters), ADMIN_TIMEOUT) as Awaited<ReturnType<WorkerAdmin[Name]>>
   }
 
   /** Ends it at once. */
   kill (): void {
+    this.state = 'gone'
     this.#worker.process.kill('SIGKILL')
   }
 }

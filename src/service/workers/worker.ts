@@ -42,6 +42,7 @@ class Worker {
     this.#number = number
     const methods: WorkerMethods = {
       serve: start => this.#serve(start),
+      ping: () => {},
       reload: settings => this.#running.reload(() => partsOf(settings)),
       leave: options => this.#leave(options),
       stop: () => this.#stop(),
