@@ -399,11 +399,6 @@ function run (t: Test, args: string[], { cwd, environment }: { cwd: string, envi
     if (child.exitCode === null && child.signalCode === null) child.kill('SIGKILL')
     await ended
   })
-  const port = Promise.race([
-    once(child, 'message').then(([message]) => (message as { port: number }).port),
-    ended.then(code => { throw new Error(`it ended with ${code} before it listened: ${output.stdout}${output.stderr}`) })
-  ])
-  port.catch(() => {}) // Whoever waits for the port hears of it.
   const written = async (pattern: RegExp): Promise<RegExpExecArray> => {
     for (;;) {
       const found = pattern.exec(output.stdout)
@@ -411,6 +406,13 @@ function run (t: Test, args: string[], { cwd, environment }: { cwd: string, envi
       await once(child.stdout!, 'data')
     }
   }
+  const port = Promise.race([
+    once(child, 'message').then(([message]) => (message as { port: number }).port),
+    // The primary of several workers does not listen itself.
+    written(/Server listening at http:\/\/\S+:(\d+) with/).then(([, port]) => Number(port)),
+    ended.then(code => { throw new Error(`it ended with ${code} before it listened: ${output.stdout}${output.stderr}`) })
+  ])
+  port.catch(() => {}) // Whoever waits for the port hears of it.
   return { port, output, written, ended, stop: () => { child.kill('SIGTERM') } }
 }
 

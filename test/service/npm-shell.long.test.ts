@@ -28,6 +28,9 @@ t.test('only a shell that waits for this command and nothing else is one whose e
   t.notOk(isWaitingShell("'sluice'", undefined), 'nothing is known of the parent')
 })
 
+/** Without what npm tells this test: the npm that is started would take it for its own options. */
+const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('npm_')))
+
 /** A project with the command installed. */
 function project (t: Test, scripts: Record<string, string> = {}): string {
   const folder = t.testdir({ 'package.json': JSON.stringify({ name: 'project', scripts }) })
@@ -41,7 +44,7 @@ for (const [name, args, scripts] of [
   ['npm start', ['start'], { start: 'sluice http://127.0.0.1:9 --port 0' }]
 ] as const) {
   t.test(`${name} on SIGTERM leaves no service behind`, async t => {
-    const command = startCommand(t, 'npm', [...args], { cwd: project(t, scripts) })
+    const command = startCommand(t, 'npm', [...args], { cwd: project(t, scripts), env })
     await listeningUrl(command)
     command.kill('SIGTERM')
     // Whoever is left would hold the output open.
@@ -52,7 +55,8 @@ for (const [name, args, scripts] of [
 
 t.test('a service that npm has only started lives on', async t => {
   const command = startCommand(t, 'npm', ['run', 'background'], {
-    cwd: project(t, { background: 'sluice http://127.0.0.1:9 --port 0 & read line' })
+    cwd: project(t, { background: 'sluice http://127.0.0.1:9 --port 0 & read line' }),
+    env
   })
   const url = await listeningUrl(command)
   const { pid } = JSON.parse(/^\{.*"Server listening.*$/m.exec(command.stdout)![0]) as { pid: number }
