@@ -81,7 +81,8 @@ t.test('a big response to app.inject()', async t => {
 
 t.test('a client that does not read the second of two responses, asked for at once, is ended too', async t => {
   const size = 32 * 1024 * 1024
-  const backend = await httpBackend(t, (_request, response) => { response.end(Buffer.alloc(size)) })
+  // The second is larger than what the system keeps for a client that has read fast so far (32 MiB by default).
+  const backend = await httpBackend(t, (request, response) => { response.end(Buffer.alloc(request.url === '/1' ? size : SIZE)) })
   const gateway = await startGateway(t, { targets: [backend.url], upstream: { bodyTimeout: 300 } })
   const client = await Wire.connect(t, gateway.port)
   client.socket.on('error', () => {})
@@ -89,5 +90,5 @@ t.test('a client that does not read the second of two responses, asked for at on
   await client.has(size + 1024 * 1024)
   client.socket.pause()
   await gateway.idle()
-  t.ok(client.length < 2 * size, 'its response is cut')
+  t.ok(client.length < size + SIZE, 'its response is cut')
 })
