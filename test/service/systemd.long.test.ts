@@ -97,9 +97,14 @@ t.test('nothing that the service starts inherits the socket, and without one not
 
 t.test('a reload before it serves does not make it ready', async t => {
   const systemd = await notifySocket(t)
-  const supervisor = openSupervisor({ PATH: process.env.PATH, NOTIFY_SOCKET: systemd.path }, { warn: text => t.fail(text) })
+  const warnings: string[] = []
+  const supervisor = openSupervisor({ PATH: process.env.PATH, NOTIFY_SOCKET: systemd.path }, { warn: text => { warnings.push(text) } })
   supervisor.reloading()
   supervisor.reloaded('The configuration is in force')
   supervisor.ready('Serving')
   t.strictSame(await systemd.next(), { READY: '1', STATUS: 'Serving' })
+  // It is sent once the program that sent the first has ended.
+  supervisor.stopping(0)
+  t.match(await systemd.next(), { STOPPING: '1' })
+  t.same(warnings, [])
 })
