@@ -65,7 +65,7 @@ t.test('a target whose checks fail is down, and up again when they pass', async 
   const five = new Promise<void>(resolve => { other.state.onCheck = () => { if (other.seen.length === 5) resolve() } })
   await startGateway(t, { targets: [other.url], upstream: { health: { path: '/health?x=1', ...FAST } } })
   await five
-  t.equal(good.seen.length, checks, 'none is made any more while another gateway makes five')
+  t.ok(good.seen.length <= checks + 1, 'none is made any more, but one that was on its way, while another gateway makes five')
 })
 
 t.test('one failed check changes nothing; it is repeated at once', async t => {
