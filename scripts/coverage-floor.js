@@ -2,8 +2,7 @@ import { readFileSync } from 'node:fs'
 import { relative, sep } from 'node:path'
 
 /**
- * Fails if tests execute less of the sources than the floor, in per cent. Run it after
- * `npm test -- --no-disable-coverage --allow-incomplete-coverage --coverage-report=json-summary`.
+ * Fails if tests execute less of the sources than the floor, in per cent. Run it after `npm run test:coverage`.
  * What only a child process executes, from dist/, does not count.
  */
 const FLOOR = { lines: 96, branches: 95 }
