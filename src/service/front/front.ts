@@ -103,9 +103,12 @@ export class Front implements Connections {
         } else {
           kept.add(place)
           next.push(place)
-          const { address } = options
-          if ('mode' in address && !isDeepStrictEqual(address, place.options.address)) await place.addresses.setMode(address.mode!)
         }
+      }
+      // Last: where another listener cannot be opened, nothing has changed.
+      for (const [index, { address }] of all.entries()) {
+        const { addresses, options: current } = next[index]!
+        if ('mode' in address && !isDeepStrictEqual(address, current.address)) await addresses.setMode(address.mode!)
       }
     } catch (error) {
       close()
