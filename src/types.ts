@@ -9,6 +9,8 @@ export type EndedBy = 'client' | 'target' | 'gateway'
  * - `lost`: a peer went away without one;
  * - `protocol-error`: a peer broke RFC 6455;
  * - `too-big`: a peer sent a longer frame or message than `maxFrameSize` or `maxMessageSize`;
+ * - `message`: a message that the route's `messages` refuse;
+ * - `hook`: a hook for messages threw, or took longer than its `timeout`;
  * - `rate`: the client sent more than `messageRate` allows;
  * - `idle`: no data frame for `idleTimeout`;
  * - `ping-timeout`: a peer that was pinged neither sent nor took a byte for `pongTimeout`;
@@ -21,7 +23,7 @@ export type EndedBy = 'client' | 'target' | 'gateway'
  * - `unhealthy`: the target was found to be down, and `onUnhealthy` of the route asks for an end;
  * - `rebalance`: `rebalance()` moves it to another target.
  */
-export type EndReason = 'close' | 'lost' | 'protocol-error' | 'too-big' | 'rate' | 'idle' | 'ping-timeout' | 'stalled' |
+export type EndReason = 'close' | 'lost' | 'protocol-error' | 'too-big' | 'message' | 'hook' | 'rate' | 'idle' | 'ping-timeout' | 'stalled' |
   'lifetime' | 'expired' | 'application' | 'drain' | 'removed' | 'unhealthy' | 'rebalance'
 
 /** What passed one way. */
@@ -56,6 +58,8 @@ export interface SessionEnd {
   closeSent: CloseSent
   /** Milliseconds from the relayed 101 to the last socket's end. */
   duration: number
+  /** How often another target took the place of one that was lost; only on routes with `reconnect`. */
+  reconnects?: number
   /** What the client sent. */
   fromClient: Traffic
   /** What the target sent. */
@@ -93,8 +97,17 @@ export interface WebSocketSession {
   readonly fromClient: Traffic
   /** What the target has sent so far. */
   readonly fromTarget: Traffic
+  /** How often another target has taken the place of one that was lost. */
+  readonly reconnects: number
   /** Aborted when the session has ended. */
   readonly signal: AbortSignal
+  /**
+   * Sends one side a message of the gateway's own, as soon as no other message to it is open: a text, or a binary one. It
+   * is not compressed, and no hook sees it.
+   *
+   * @returns False if it is not sent: the session is ending, or more than 1 MiB waits for that side.
+   */
+  send (to: 'client' | 'target', data: string | Uint8Array): boolean
   /**
    * Ends the session: each side is sent a Close frame as soon as no message to it is open, and at the latest after
    * `closeTimeout`.

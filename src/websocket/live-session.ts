@@ -29,7 +29,7 @@ export class LiveSession implements WebSocketSession {
   readonly route: string
   readonly upstream: string
   /** Where it goes, and what is to become of it when that is removed; not for the app. */
-  readonly endpoint: Endpoint
+  endpoint: Endpoint
   readonly onRemoved: FateOfSessions
   readonly onUnhealthy: FateOfSessions
   readonly subprotocol: string | undefined
@@ -61,6 +61,10 @@ export class LiveSession implements WebSocketSession {
     return this.endpoint.address.url
   }
 
+  get reconnects (): number {
+    return this.relay.reconnects
+  }
+
   get fromClient (): Traffic {
     return this.relay.fromClient
   }
@@ -74,6 +78,12 @@ export class LiveSession implements WebSocketSession {
     this.#abort ??= new AbortController()
     if (this.#ended) this.#abort.abort()
     return this.#abort.signal
+  }
+
+  send (to: 'client' | 'target', data: string | Uint8Array): boolean {
+    if (to !== 'client' && to !== 'target') throw new TypeError("session.send() sends to 'client' or to 'target'")
+    // A copy: it may have to wait, and the caller may use its memory again.
+    return this.relay.send(to, typeof data === 'string' ? data : Buffer.from(data))
   }
 
   close (code: number = CloseCode.normal, reason = ''): void {

@@ -1,6 +1,6 @@
 import type { Duplex } from 'node:stream'
-import { isShared, readChunks, writeCopy } from '../../net/shared-reads.js'
-import { FrameScanner, closeFrame, pingFrame, type ScannerOptions } from './frames.js'
+import { isShared, isSharedChunk, readChunks, writeCopy } from '../../net/shared-reads.js'
+import { FrameScanner, closeFrame, pingFrame, pongFrame, type ScannerOptions } from './frames.js'
 
 /** What a direction tells its session. */
 export interface DirectionEvents {
@@ -18,7 +18,12 @@ export interface DirectionEvents {
   onEnd (direction: Direction): void
 }
 
-const NOTHING = Buffer.alloc(0)
+/** A close that waits for the end of what is on its way. */
+export interface PendingClose {
+  /** Undefined ends the sink without a Close frame. */
+  code: number | undefined
+  reason: string
+}
 
 /**
  * Milliseconds that bytes must have waited for the sink for their being taken to say something of it. A busy process,
@@ -26,13 +31,17 @@ const NOTHING = Buffer.alloc(0)
  */
 const WAIT = 20
 
+/** Messages of the gateway's own that wait for a sink: beyond so many bytes, no more are taken. */
+export const MAX_UNSENT = 1024 * 1024
+
 /**
- * One way of a relay: what is read from the source is written to the sink, unchanged and with backpressure,
- * while a scanner follows the frames so that the gateway can put a frame of its own between two of them.
+ * One way of a relay: what is read from the source is written to the sink, with backpressure, while a scanner follows
+ * the frames, so that the gateway can put a frame of its own between two of them. What becomes of the bytes in between
+ * is for a subclass: they are relayed as they come (`ByteDirection`), or message by message (`MessageDirection`).
  */
-export class Direction {
-  readonly source: Duplex
-  readonly sink: Duplex
+export abstract class Direction {
+  source: Duplex
+  sink: Duplex
   readonly scanner: FrameScanner
   /** Bytes read from the source, frame headers included. */
   wireBytes = 0
@@ -52,23 +61,22 @@ export class Direction {
   /** The sink does not read. */
   blocked = false
 
-  readonly #events: DirectionEvents
-  readonly #sinkIsServer: boolean
-  readonly #shared: boolean
+  protected readonly events: DirectionEvents
+  protected readonly sinkIsServer: boolean
+  /** The beginning of a frame header, or a Pong that may be the gateway's, whose rest has not arrived. */
+  protected held: Buffer | undefined
+  #shared: boolean
   #blockedAt = 0
   #stalled = 0
   #delayed: NodeJS.Timeout | undefined
-  #pendingClose: { code: number | undefined, reason: string } | undefined
-  /** The beginning of a frame header, or a Pong that may be the gateway's, whose rest has not arrived. */
-  #held: Buffer | undefined
 
   constructor (source: Duplex, sink: Duplex, scanner: ScannerOptions, events: DirectionEvents) {
     this.source = source
     this.sink = sink
     this.scanner = new FrameScanner(scanner)
-    this.#sinkIsServer = scanner.masked
+    this.sinkIsServer = scanner.masked
     this.#shared = isShared(source)
-    this.#events = events
+    this.events = events
   }
 
   /** Milliseconds in which the source was not read, because the sink did not read. */
@@ -77,19 +85,8 @@ export class Direction {
   }
 
   start (): void {
-    readChunks(this.source, chunk => this.#read(chunk))
-    this.source.on('end', () => {
-      this.ended = true
-      this.#events.onEnd(this)
-    })
-    this.sink.on('drain', () => {
-      if (this.blocked) {
-        const now = performance.now()
-        if (now - this.#blockedAt >= WAIT) this.takenAt = now
-      }
-      this.#unblock()
-      this.#resume()
-    })
+    this.readSource()
+    this.listenToSink()
   }
 
   /** Reads no more for some milliseconds. */
@@ -98,44 +95,81 @@ export class Direction {
     this.source.pause()
     this.#delayed = setTimeout(() => {
       this.#delayed = undefined
-      this.#resume()
+      this.resume()
       // Node's timers take no longer time than this; a peer that still sends too much is delayed again.
     }, Math.min(milliseconds, 2 ** 31 - 1))
   }
 
   /** Puts a Ping of the gateway between two frames; false while one is open. */
   ping (payload: Buffer): boolean {
-    if (this.sinkDone || !this.scanner.atFrameBoundary) return false
-    this.sink.write(pingFrame(payload, this.#sinkIsServer))
+    if (this.sinkDone || !this.atFrameBoundary) return false
+    this.sink.write(pingFrame(payload, this.sinkIsServer))
     return true
+  }
+
+  /** Puts a Pong of the gateway between two frames, if none is open: a later one will do, too (RFC 6455 §5.5.3). */
+  pong (payload: Buffer): void {
+    if (!this.sinkDone && this.atFrameBoundary) this.sink.write(pongFrame(payload, this.sinkIsServer))
   }
 
   /** The sink is gone. What still comes has no reader, but the source's end is only seen when it is read to. */
   sinkLost (): void {
     this.sinkDone = true
-    this.#readOn()
+    this.readOn()
   }
+
+  /** Whether a frame may be put behind what the sink has got. */
+  abstract get atFrameBoundary (): boolean
 
   /**
    * Tells the sink Close as soon as no message is open, and relays no more.
    *
    * @param code Undefined ends the sink without a Close frame.
    */
-  stop (code: number | undefined, reason: string): void {
-    if (this.sinkDone || this.#pendingClose !== undefined) return
-    this.#pendingClose = { code, reason }
-    if (this.scanner.atMessageBoundary) this.#finishSink()
-  }
+  abstract stop (code: number | undefined, reason: string): void
 
   /**
    * Tells the sink Close now, or ends it where that would land inside a frame: it could not be understood
    * there. It is not destroyed, lest what was written before be lost. A Close asked for before keeps its code.
    */
-  stopNow (code: number | undefined, reason: string): void {
-    if (this.sinkDone) return
-    this.#pendingClose ??= { code, reason }
-    if (!this.scanner.atFrameBoundary) this.#pendingClose.code = undefined
-    this.#finishSink()
+  abstract stopNow (code: number | undefined, reason: string): void
+
+  /** The same, behind all that the source has sent: it sends no more, or nothing that could be relayed. */
+  abstract stopBehind (code: number | undefined, reason: string): void
+
+  /**
+   * Sends the sink a message of the gateway's own as soon as no other message to it is open.
+   *
+   * @param frame All of it, as `messageFrame()` gives it.
+   * @returns False if it is not sent: the sink has got its last byte, or too much waits for it.
+   */
+  abstract send (frame: Buffer): boolean
+
+  /** Takes what was read, until the source has sent Close or has broken the protocol. */
+  protected abstract pass (chunk: Buffer): void
+
+  protected readSource (): void {
+    const { source } = this
+    this.#shared = isShared(source)
+    readChunks(source, chunk => { if (source === this.source) this.#read(chunk) })
+    source.on('end', () => {
+      if (source !== this.source) return
+      this.ended = true
+      this.events.onEnd(this)
+    })
+  }
+
+  protected listenToSink (): void {
+    const { sink } = this
+    sink.on('drain', () => {
+      if (sink !== this.sink) return
+      if (this.blocked) {
+        const now = performance.now()
+        if (now - this.#blockedAt >= WAIT) this.takenAt = now
+      }
+      this.unblock()
+      this.resume()
+    })
   }
 
   #read (read: Buffer): void {
@@ -144,87 +178,64 @@ export class Direction {
     const { dataFrames, inDataFrame } = this.scanner
     // Behind a Close frame nothing has a meaning (RFC 6455 §5.5.1).
     if (this.scanner.close === undefined && this.scanner.violation === undefined) {
-      const chunk = this.#held === undefined ? read : Buffer.concat([this.#held, read])
-      this.#held = undefined
-      this.#pass(chunk)
+      const chunk = this.held === undefined ? read : Buffer.concat([this.held, read])
+      this.held = undefined
+      this.pass(chunk)
     }
     if (inDataFrame || this.scanner.dataFrames !== dataFrames) this.dataAt = this.readAt
-    this.#events.onProgress(this)
+    this.events.onProgress(this)
   }
 
-  #pass (chunk: Buffer): void {
-    for (let rest = chunk; rest.length > 0;) rest = this.#passSome(rest)
-  }
-
-  /** Passes on what it can at once, and gives what is still to be passed. */
-  #passSome (chunk: Buffer): Buffer {
-    const { scanner } = this
-    const passed = scanner.scan(chunk, this.#pendingClose !== undefined && !this.sinkDone)
-    if (passed > 0 && !this.sinkDone) this.#write(passed === chunk.length ? chunk : chunk.subarray(0, passed))
-    if (scanner.close !== undefined) {
-      if (!this.sinkDone) this.closeSent = scanner.close.code
-      this.#events.onClose(this)
-      if (!this.sinkDone) this.#sinkIsDone()
-    } else if (scanner.violation !== undefined) {
-      this.#events.onViolation(this, scanner.violation)
-    } else if (!this.sinkDone && this.#pendingClose !== undefined && scanner.atMessageBoundary) {
-      this.#finishSink()
-      // The rest is read for the source's own Close alone.
-      return chunk.subarray(passed)
-    } else if (scanner.skip > 0) {
-      const rest = chunk.subarray(passed + scanner.skip)
-      scanner.skip = 0
-      return rest
-    } else if (passed < chunk.length) {
-      this.#held = Buffer.from(chunk.subarray(passed))
-    }
-    return NOTHING
-  }
-
-  #write (chunk: Buffer): void {
-    const more = this.#shared ? writeCopy(this.sink, chunk) : this.sink.write(chunk)
+  /** Writes to the sink. A chunk of the shared buffer is copied. */
+  protected write (chunk: Buffer): void {
+    const more = this.#shared && isSharedChunk(chunk) ? writeCopy(this.sink, chunk) : this.sink.write(chunk)
     // A chunk beyond the high-water mark counts as too much even where the system has taken it all by now.
     if (more || this.blocked || this.sink.writableLength === 0) return
     this.blocked = true
     this.#blockedAt = performance.now()
     this.source.pause()
-    this.#events.onBlocked(this)
+    this.events.onBlocked(this)
   }
 
-  #finishSink (): void {
-    const { code, reason } = this.#pendingClose!
+  /** The last that the sink gets: a Close frame, or the end of its connection. */
+  protected finishSink ({ code, reason }: PendingClose): void {
     // A peer that has ended its half may never read again, and a frame that waits for it would keep its socket open.
     if (code === undefined || this.sinkEnded) {
       this.sink.end()
     } else {
-      this.sink.write(closeFrame(code, reason, this.#sinkIsServer))
+      this.sink.write(closeFrame(code, reason, this.sinkIsServer))
       this.closeSent = code
     }
-    this.#sinkIsDone()
+    this.sinkIsDone()
   }
 
-  #sinkIsDone (): void {
+  protected sinkIsDone (): void {
     this.sinkDone = true
-    this.#readOn()
-    this.#events.onSinkDone(this)
+    this.readOn()
+    this.events.onSinkDone(this)
   }
 
   /** Nothing holds the source back any more. */
-  #readOn (): void {
+  protected readOn (): void {
     clearTimeout(this.#delayed)
     this.#delayed = undefined
-    this.#unblock()
+    this.unblock()
     this.source.resume()
   }
 
-  #unblock (): void {
+  protected unblock (): void {
     if (!this.blocked) return
     this.blocked = false
     this.#stalled += performance.now() - this.#blockedAt
   }
 
-  #resume (): void {
-    if (this.blocked || this.#delayed !== undefined) return
+  /** Whether the source is to be read. */
+  protected get readable (): boolean {
+    return !this.blocked && this.#delayed === undefined
+  }
+
+  protected resume (): void {
+    if (!this.readable) return
     // While the gateway did not listen, nothing could be heard.
     this.readAt = this.dataAt = performance.now()
     this.source.resume()

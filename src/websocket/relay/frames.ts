@@ -1,4 +1,5 @@
 import { randomFillSync } from 'node:crypto'
+import { copyMasked } from './masking.js'
 
 /**
  * Frames of RFC 6455 §5.2, followed by their headers alone.
@@ -6,6 +7,9 @@ import { randomFillSync } from 'node:crypto'
  * The scanner never sees a payload but that of a Close frame. It stops before a header that has not
  * arrived whole, so what has been forwarded always ends after a complete header.
  */
+
+/** The first reserved bit, as it stands in a frame's first byte. */
+export const RSV1 = 0x40
 
 export const Opcode = { continuation: 0x0, text: 0x1, binary: 0x2, close: 0x8, ping: 0x9, pong: 0xa } as const
 
@@ -18,8 +22,11 @@ export const CloseCode = {
   absent: 1005,
   /** Never on the wire: no Close frame at all. */
   abnormal: 1006,
+  /** Data that are not what their type says, such as text that is not UTF-8. */
+  invalidData: 1007,
   policy: 1008,
   tooBig: 1009,
+  internalError: 1011,
   restart: 1012
 } as const
 
@@ -58,6 +65,12 @@ export class FrameScanner {
   skip = 0
   /** Pongs that were left to `skip`. */
   ownPongs = 0
+  /** Of the frame whose header was passed last: that header's length, its opcode, and whether its message ends with it. */
+  headerLength = 0
+  opcode = 0
+  final = true
+  /** Its first byte; the RSV bits count in the first frame of a message. */
+  firstByte = 0
 
   readonly #masked: boolean
   readonly #forbiddenRsv: number
@@ -66,8 +79,6 @@ export class FrameScanner {
   readonly #maxMessageSize: number
   #messageSize = 0
   #remaining = 0
-  #final = true
-  #opcode = 0
   #inMessage = false
   #closePayload: Buffer | undefined
   #closeMask = 0
@@ -92,21 +103,36 @@ export class FrameScanner {
 
   /** A data frame is open. */
   get inDataFrame (): boolean {
-    return this.#remaining > 0 && this.#opcode < 0x8
+    return this.#remaining > 0 && this.opcode < 0x8
+  }
+
+  /** The payload bytes of the open frame that have not been passed. */
+  get remaining (): number {
+    return this.#remaining
+  }
+
+  /** Begins anew, with what another connection sends: what was open is given up. The counts go on. */
+  restart (): void {
+    this.#remaining = 0
+    this.#inMessage = false
+    this.#closePayload = undefined
+    this.close = this.violation = undefined
+    this.violationCode = CloseCode.protocolError
+    this.skip = 0
   }
 
   /**
    * Passes over what has been read.
    *
-   * @param stopAtMessageBoundary Stop as soon as no message is open.
+   * @param stopAt Stop as soon as no message is open, or behind the first frame that is complete. Default: neither.
    * @returns The offset up to which the chunk has been passed. What stands behind it is the beginning of a
    *   header, at most 13 bytes, to be given again with what follows; or, where `violation` or `close` is
    *   set or a stop was asked for, what is not to be forwarded.
    */
-  scan (chunk: Buffer, stopAtMessageBoundary = false): number {
+  scan (chunk: Buffer, stopAt?: 'message' | 'frame'): number {
     const end = chunk.length
     let offset = 0
-    if (stopAtMessageBoundary && this.atMessageBoundary) return 0
+    if (stopAt === 'message' && this.atMessageBoundary) return 0
     while (this.violation === undefined && this.close === undefined) {
       if (this.#remaining > 0) {
         if (offset === end) return offset
@@ -123,7 +149,7 @@ export class FrameScanner {
         if (this.#remaining > 0) continue
       }
       this.#endFrame()
-      if (stopAtMessageBoundary && !this.#inMessage) return offset
+      if (stopAt !== undefined && (stopAt === 'frame' || !this.#inMessage)) return offset
     }
     return offset
   }
@@ -178,8 +204,10 @@ export class FrameScanner {
       this.#inMessage = true
       this.dataFrames++
     }
-    this.#opcode = opcode
-    this.#final = final
+    this.headerLength = size
+    this.firstByte = first
+    this.opcode = opcode
+    this.final = final
     this.#remaining = length
     this.frames++
     return size
@@ -213,6 +241,11 @@ export class FrameScanner {
     return true
   }
 
+  /** What is wrong with the message that has been passed, which headers alone do not tell. */
+  fault (violation: string, code: number): void {
+    this.#violated(violation, code)
+  }
+
   #violated (violation: string, code: number = CloseCode.protocolError): 0 {
     this.violation = violation
     this.violationCode = code
@@ -220,11 +253,11 @@ export class FrameScanner {
   }
 
   #endFrame (): void {
-    if (this.#opcode < 0x8) {
-      if (!this.#final) return
+    if (this.opcode < 0x8) {
+      if (!this.final) return
       this.#inMessage = false
       this.messages++
-    } else if (this.#opcode === Opcode.close) {
+    } else if (this.opcode === Opcode.close) {
       const payload = this.#closePayload!
       this.#closePayload = undefined
       if (payload.length === 0) {
@@ -265,17 +298,40 @@ export function pingFrame (payload: Buffer, masked: boolean): Buffer {
   return controlFrame(Opcode.ping, payload, masked)
 }
 
+/** A Pong frame to send. */
+export function pongFrame (payload: Buffer, masked: boolean): Buffer {
+  return controlFrame(Opcode.pong, payload, masked)
+}
+
 function controlFrame (opcode: number, content: Buffer, masked: boolean): Buffer {
+  if (content.length > 125) throw new RangeError('a control frame holds at most 125 bytes; a close reason 123')
+  return frame(0x80 | opcode, content, masked)
+}
+
+/**
+ * A whole message in one frame, to send.
+ *
+ * @param masked Whether it goes to a server.
+ * @param compressed Whether the payload is that of permessage-deflate (RFC 7692 §6).
+ */
+export function messageFrame (opcode: number, payload: Buffer, masked: boolean, compressed = false): Buffer {
+  return frame(0x80 | (compressed ? RSV1 : 0) | opcode, payload, masked)
+}
+
+function frame (first: number, content: Buffer, masked: boolean): Buffer {
   const { length } = content
-  if (length > 125) throw new RangeError('a control frame holds at most 125 bytes; a close reason 123')
-  const frame = Buffer.alloc(2 + (masked ? 4 : 0) + length)
-  frame[0] = 0x80 | opcode
-  frame[1] = (masked ? 0x80 : 0) | length
-  const payload = frame.subarray(frame.length - length)
-  content.copy(payload)
+  const lengthBytes = length < 126 ? 0 : length < 65_536 ? 2 : 8
+  const header = 2 + lengthBytes + (masked ? 4 : 0)
+  const frame = Buffer.allocUnsafe(header + length)
+  frame[0] = first
+  frame[1] = (masked ? 0x80 : 0) | (lengthBytes === 0 ? length : lengthBytes === 2 ? 126 : 127)
+  if (lengthBytes === 2) frame.writeUInt16BE(length, 2)
+  else if (lengthBytes === 8) frame.writeBigUInt64BE(BigInt(length), 2)
   if (masked) {
-    const key = randomFillSync(frame.subarray(2, 6))
-    for (let index = 0; index < length; index++) payload[index]! ^= key[index & 3]!
+    randomFillSync(frame, header - 4, 4)
+    copyMasked(content, frame, header, frame.readInt32LE(header - 4))
+  } else {
+    content.copy(frame, header)
   }
   return frame
 }

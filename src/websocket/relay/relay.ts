@@ -2,9 +2,12 @@ import { randomBytes } from 'node:crypto'
 import type { Duplex } from 'node:stream'
 import type { MessageRate } from '../../options/index.js'
 import type { EndedBy, EndReason, SessionEnd, Traffic } from '../../types.js'
-import { Direction, type DirectionEvents } from './direction.js'
-import { CloseCode, type ScannerOptions } from './frames.js'
+import { ByteDirection } from './byte-direction.js'
+import type { Direction } from './direction.js'
+import { CloseCode, messageFrame, Opcode, type ScannerOptions } from './frames.js'
+import { MessageDirection, type MessageEvents, type MessageOptions } from './message-direction.js'
 import { RateLimit } from './rate.js'
+import { TargetChange, type ChangingSession, type Replacement } from './target-change.js'
 import { Watch, type WatchEvents, type WatchLimits } from './watch.js'
 
 export interface SessionOptions {
@@ -22,6 +25,14 @@ export interface SessionOptions {
   messageRate?: MessageRate | undefined
   /** What to watch for; nothing when left out. */
   watch?: Omit<WatchLimits, 'endsAt'>
+  /** How messages are dealt with that a side sends; bytes are relayed as they come where it is left out. */
+  messages?: { fromClient?: MessageOptions | undefined, fromTarget?: MessageOptions | undefined } | undefined
+  /** How another target takes the place of one that is lost. Both sides' messages must be dealt with, then. */
+  replacement?: Replacement | undefined
+  /** To look at a message has failed. */
+  onHookError?: ((error: unknown) => void) | undefined
+  /** A peer has sent a Close frame. */
+  onPeerClose?: ((from: 'client' | 'target', code: number, reason: string) => void) | undefined
   /** When and why the session ends by itself: `at` as `performance.now()` counts. */
   end?: { at: number, reason: 'lifetime' | 'expired' } | undefined
   onEnd (end: SessionEnd): void
@@ -38,9 +49,9 @@ const IMPATIENT: ReadonlySet<EndReason> = new Set<EndReason>(['rate', 'expired',
  * a frame boundary. Both sockets are gone after at most two standstills of `closeTimeout`: one until Close is said in
  * the place of whoever failed to, one until the socket is destroyed.
  */
-export class Session implements DirectionEvents, WatchEvents {
+export class Session implements MessageEvents, WatchEvents {
   readonly #client: Duplex
-  readonly #target: Duplex
+  #target: Duplex
   readonly #clientToTarget: Direction
   readonly #targetToClient: Direction
   readonly #options: SessionOptions
@@ -55,6 +66,7 @@ export class Session implements DirectionEvents, WatchEvents {
   #unsent = 0
   #unsentSince = 0
   readonly #openSockets: Set<Duplex>
+  #change: TargetChange | undefined
 
   constructor (options: SessionOptions) {
     const { client, target, allowedRsv, strict = true, maxFrameSize = Infinity, maxMessageSize = Infinity } = options
@@ -63,9 +75,20 @@ export class Session implements DirectionEvents, WatchEvents {
     this.#client = client
     this.#target = target
     this.#openSockets = new Set([client, target])
-    this.#clientToTarget = new Direction(client, target, scanner(true), this)
-    this.#targetToClient = new Direction(target, client, scanner(false), this)
+    const { messages, replacement } = options
+    this.#clientToTarget = this.#direction(client, target, scanner(true), messages?.fromClient)
+    this.#targetToClient = this.#direction(target, client, scanner(false), messages?.fromTarget)
+    if (replacement !== undefined) this.#change = new TargetChange(replacement, this.#changing, target, options.closeTimeout)
     if (options.messageRate !== undefined) this.#rate = new RateLimit(options.messageRate, performance.now())
+  }
+
+  #direction (source: Duplex, sink: Duplex, scanner: ScannerOptions, messages: MessageOptions | undefined): Direction {
+    return messages === undefined ? new ByteDirection(source, sink, scanner, this) : new MessageDirection(source, sink, scanner, messages, this)
+  }
+
+  /** How often another target has taken the place of one. */
+  get reconnects (): number {
+    return this.#change?.count ?? 0
   }
 
   /** What the client has sent so far. */
@@ -80,11 +103,8 @@ export class Session implements DirectionEvents, WatchEvents {
 
   /** Begins to relay. Both sockets must be open, with nothing but frames to be read from them. */
   start (): void {
-    for (const socket of [this.#client, this.#target]) {
-      // An error is followed by 'close', which is where it is dealt with.
-      socket.on('error', () => {})
-      socket.on('close', () => this.#onSocketClose(socket))
-    }
+    this.#listen(this.#client)
+    this.#listen(this.#target)
     this.#clientToTarget.start()
     this.#targetToClient.start()
     const { watch, end } = this.#options
@@ -96,6 +116,36 @@ export class Session implements DirectionEvents, WatchEvents {
     for (const socket of this.#openSockets) if (socket.closed) process.nextTick(() => this.#onSocketClose(socket))
   }
 
+  #listen (socket: Duplex): void {
+    // An error is followed by 'close', which is where it is dealt with.
+    socket.on('error', () => {})
+    socket.on('close', () => this.#onSocketClose(socket))
+  }
+
+  /**
+   * Sends one side a message of the gateway's own, between two others.
+   *
+   * @returns False if it is not sent: the session ends, or too much waits for that side.
+   */
+  send (to: 'client' | 'target', data: string | Buffer): boolean {
+    if (this.#cause !== undefined) return false
+    const isText = typeof data === 'string'
+    const frame = messageFrame(isText ? Opcode.text : Opcode.binary, isText ? Buffer.from(data) : data, to === 'target')
+    if (to === 'client') return this.#targetToClient.send(frame)
+    return this.#change?.sendFirst(frame) === true || this.#clientToTarget.send(frame)
+  }
+
+  /**
+   * Has another target take the place of this one, without the client's noticing.
+   *
+   * @param code The close code for this target, and, if no other is found, for the client.
+   * @returns Whether that is under way. It is not for a session whose target cannot change.
+   */
+  changeTarget (reason: EndReason, code: number | undefined): boolean {
+    if (this.#cause !== undefined || this.#change === undefined) return false
+    return this.#change.move({ by: 'gateway', reason, code: code ?? CloseCode.abnormal, close: code === undefined ? undefined : { code, reason: '' } })
+  }
+
   /**
    * Ends the session: each side gets a close frame as soon as no message to it is open.
    *
@@ -104,6 +154,11 @@ export class Session implements DirectionEvents, WatchEvents {
    */
   close (reason: EndReason, code: number | undefined, text = ''): void {
     this.#beginEnd('gateway', reason, code ?? CloseCode.abnormal)
+    if (reason === 'application') {
+      // A message whose hook ends the session does not go on.
+      if (this.#clientToTarget instanceof MessageDirection) this.#clientToTarget.dropPending()
+      if (this.#targetToClient instanceof MessageDirection) this.#targetToClient.dropPending()
+    }
     this.#clientToTarget.stop(code, text)
     this.#targetToClient.stop(code, text)
   }
@@ -131,13 +186,37 @@ export class Session implements DirectionEvents, WatchEvents {
     this.#watch?.blocked(direction)
   }
 
+  onCloseRead (direction: Direction): boolean {
+    const { code, reason } = direction.scanner.close!
+    const from = this.#nameOf(direction)
+    this.#options.onPeerClose?.(from, code, reason)
+    if (from === 'client' || this.#cause !== undefined || this.#change?.takesOver(code) !== true) return false
+    return this.#change.lose({ by: 'target', reason: 'close', code, close: { code, reason } }, true)
+  }
+
   onClose (direction: Direction): void {
-    this.#beginEnd(this.#nameOf(direction.source), 'close', direction.scanner.close!.code)
+    const { code, reason } = direction.scanner.close!
+    // Without a target, the gateway responds in its place.
+    const isAlone = this.#change?.pending === true && this.#cause === undefined
+    this.#beginEnd(this.#nameOf(direction), 'close', code)
+    if (isAlone) this.#targetToClient.stop(code, reason)
+    this.#finish()
+  }
+
+  onUnheardPing (_direction: Direction, payload: Buffer): void {
+    this.#targetToClient.pong(payload)
+  }
+
+  onInspectError (direction: Direction, error: unknown): void {
+    this.#options.onHookError?.(error)
+    this.#beginEnd('gateway', 'hook', CloseCode.internalError)
+    this.#reverse(direction).stopNow(CloseCode.internalError, '')
+    direction.stopNow(CloseCode.internalError, '')
     this.#finish()
   }
 
   onSinkDone (direction: Direction): void {
-    if (this.#nameOf(direction.source) === this.#cause!.by) {
+    if (this.#nameOf(direction) === this.#cause!.by) {
       this.#unsent = direction.sink.writableLength
       this.#unsentSince = performance.now()
     }
@@ -146,18 +225,18 @@ export class Session implements DirectionEvents, WatchEvents {
 
   onViolation (direction: Direction, violation: string): void {
     const code = direction.scanner.violationCode
-    const tooBig = code === CloseCode.tooBig
-    this.#beginEnd(this.#nameOf(direction.source), tooBig ? 'too-big' : 'protocol-error', code)
+    this.#beginEnd(this.#nameOf(direction), code === CloseCode.tooBig ? 'too-big' : code === CloseCode.policy ? 'message' : 'protocol-error', code)
     // The gateway ends this, and both get the reason's code (RFC 6455 §7.4.1); the peer that violated the protocol gets the details.
     this.#reverse(direction).stopNow(code, violation)
-    direction.stopNow(code, '')
+    direction.stopBehind(code, '')
     this.#finish()
   }
 
   onEnd (direction: Direction): void {
+    if (direction === this.#targetToClient && this.#loses('lost')) return
     if (direction.scanner.close === undefined) this.#reverse(direction).sinkEnded = true
-    this.#beginEnd(this.#nameOf(direction.source), 'lost', CloseCode.abnormal)
-    direction.stopNow(this.#options.codes?.loss, '')
+    this.#beginEnd(this.#nameOf(direction), 'lost', CloseCode.abnormal)
+    direction.stopBehind(this.#options.codes?.loss, '')
     // A client that has ended its half may still read. A target that has cannot respond to the client any more, and
     // waits for the end of its connection.
     if (direction === this.#targetToClient && direction.scanner.close === undefined) this.#clientToTarget.stopNow(undefined, '')
@@ -174,13 +253,15 @@ export class Session implements DirectionEvents, WatchEvents {
   }
 
   onSilence (direction: Direction): void {
-    this.#beginEnd(this.#nameOf(direction.source), 'ping-timeout', CloseCode.abnormal)
+    if (direction === this.#targetToClient && this.#loses('ping-timeout')) return
+    this.#beginEnd(this.#nameOf(direction), 'ping-timeout', CloseCode.abnormal)
     // Its 'close' event tells the other side.
     direction.source.destroy()
   }
 
   onStall (direction: Direction): void {
-    this.#beginEnd(this.#nameOf(direction.sink), 'stalled', CloseCode.abnormal)
+    if (direction === this.#clientToTarget && this.#loses('stalled')) return
+    this.#beginEnd(this.#nameOf(this.#reverse(direction)), 'stalled', CloseCode.abnormal)
     direction.sink.destroy()
   }
 
@@ -201,13 +282,42 @@ export class Session implements DirectionEvents, WatchEvents {
     if (scanner.atFrameBoundary) this.#clientToTarget.stopNow(CloseCode.policy, '')
   }
 
+  /** The target is lost. Gives whether another takes its place. */
+  #loses (reason: EndReason): boolean {
+    if (this.#change === undefined || this.#cause !== undefined) return false
+    const { loss } = this.#options.codes ?? {}
+    return this.#change.lose({ by: 'target', reason, code: CloseCode.abnormal, close: loss === undefined ? undefined : { code: loss, reason: '' } }, false)
+  }
+
+  /** What a change of the target does here. */
+  get #changing (): ChangingSession {
+    return {
+      clientToTarget: this.#clientToTarget as MessageDirection,
+      targetToClient: this.#targetToClient as MessageDirection,
+      leave: () => { this.#openSockets.delete(this.#target) },
+      join: socket => {
+        this.#target = socket
+        this.#openSockets.add(socket)
+        this.#listen(socket)
+        this.#watch?.look()
+      },
+      giveUp: ({ by, reason, code, close }) => {
+        this.#beginEnd(by, reason, code)
+        this.#clientToTarget.sinkLost()
+        this.#targetToClient.stopBehind(close?.code, close?.reason ?? '')
+        this.#finish()
+      }
+    }
+  }
+
   #onSocketClose (socket: Duplex): void {
+    if (socket === this.#target && this.#openSockets.has(socket) && this.#loses('lost')) return
     if (!this.#openSockets.delete(socket)) return
     const from = socket === this.#client ? this.#clientToTarget : this.#targetToClient
     from.ended = true
     this.#reverse(from).sinkLost()
-    this.#beginEnd(this.#nameOf(socket), 'lost', CloseCode.abnormal)
-    from.stopNow(this.#options.codes?.loss, '')
+    this.#beginEnd(this.#nameOf(from), 'lost', CloseCode.abnormal)
+    from.stopBehind(this.#options.codes?.loss, '')
     if (this.#openSockets.size > 0) {
       this.#finish()
     } else {
@@ -229,8 +339,19 @@ export class Session implements DirectionEvents, WatchEvents {
     if (this.#cause !== undefined) return
     this.#cause = { by, reason, code }
     this.#watch?.end()
+    if (this.#change !== undefined) this.#leaveAlone(this.#change, by, reason)
     this.#messagesBeforeEnd = this.#messages
     this.#timer = setTimeout(() => this.#onStandstill(), this.#options.closeTimeout)
+  }
+
+  /** No target takes the place of another any more. */
+  #leaveAlone (change: TargetChange, by: EndedBy, reason: EndReason): void {
+    const { pending } = change
+    change.cancel()
+    if (!pending) return
+    this.#clientToTarget.sinkLost()
+    // Nobody but the gateway is left to end it.
+    if (by === 'client' && reason === 'lost') this.#targetToClient.stopBehind(undefined, '')
   }
 
   #onStandstill (): void {
@@ -275,8 +396,9 @@ export class Session implements DirectionEvents, WatchEvents {
     return direction === this.#clientToTarget ? this.#targetToClient : this.#clientToTarget
   }
 
-  #nameOf (socket: Duplex): 'client' | 'target' {
-    return socket === this.#client ? 'client' : 'target'
+  /** Whose messages a direction carries. */
+  #nameOf (direction: Direction): 'client' | 'target' {
+    return direction === this.#clientToTarget ? 'client' : 'target'
   }
 
   #report (): SessionEnd {
@@ -284,6 +406,7 @@ export class Session implements DirectionEvents, WatchEvents {
       ...this.#cause!,
       closeSent: { client: this.#targetToClient.closeSent, target: this.#clientToTarget.closeSent },
       duration: Math.round(performance.now() - this.#openedAt),
+      ...this.#change !== undefined && { reconnects: this.reconnects },
       fromClient: this.fromClient,
       fromTarget: this.fromTarget
     }

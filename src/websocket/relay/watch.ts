@@ -55,7 +55,7 @@ export class Watch {
 
   /** Starts to watch; what is due already is reported at once. */
   start (): void {
-    this.#look()
+    this.look()
   }
 
   /** A direction has become blocked: its sink has `stallTimeout` from now. */
@@ -73,7 +73,9 @@ export class Watch {
     clearTimeout(this.#timer)
   }
 
-  #look (): void {
+  /** Looks now, and when there may be something to do next. */
+  look (): void {
+    if (this.#over) return
     const now = performance.now()
     this.#dueAt = Infinity
     const [clientToTarget, targetToClient] = this.#ways
@@ -89,7 +91,7 @@ export class Watch {
     clearTimeout(this.#timer)
     // Node takes at most 2^31 - 1; after that the watch looks again. The timer counts whole milliseconds, so it
     // is asked for one more.
-    this.#timer = setTimeout(() => this.#look(), Math.min(Math.max(Math.ceil(at - performance.now()), 1), 2 ** 31 - 1))
+    this.#timer = setTimeout(() => this.look(), Math.min(Math.max(Math.ceil(at - performance.now()), 1), 2 ** 31 - 1))
     // A session lives by its sockets, not by this.
     this.#timer.unref()
   }

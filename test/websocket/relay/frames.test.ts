@@ -32,8 +32,8 @@ t.test('stops at a message boundary when asked', async t => {
   const scanner = new FrameScanner(FROM_SERVER)
   scanner.scan(frame(0x01, 'a'))
   const stream = Buffer.concat([frame(0x89), frame(0x80, 'b'), frame(0x81, 'next')])
-  t.equal(scanner.scan(stream, true), 2 + 3)
-  t.equal(scanner.scan(stream.subarray(5), true), 0)
+  t.equal(scanner.scan(stream, 'message'), 2 + 3)
+  t.equal(scanner.scan(stream.subarray(5), 'message'), 0)
 })
 
 t.test('reads the payload of a Close, masked or not, however it is cut', async t => {

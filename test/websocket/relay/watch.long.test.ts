@@ -3,7 +3,8 @@ import { once } from 'node:events'
 import { Duplex, PassThrough } from 'node:stream'
 import t, { type Test } from 'tap'
 import { WebSocketOptions } from '../../../src/options/index.js'
-import { Direction } from '../../../src/websocket/relay/direction.js'
+import type { Direction } from '../../../src/websocket/relay/direction.js'
+import { ByteDirection } from '../../../src/websocket/relay/byte-direction.js'
 import { Watch } from '../../../src/websocket/relay/watch.js'
 import { checkEnd, openSession, startGateway } from '../../helpers/gateway.js'
 import { handshake } from '../../helpers/raw-client.js'
@@ -424,7 +425,7 @@ test('what a sink takes is noted where it had to wait, and only there', async t 
   for (const wait of [0, 60]) {
     const sink = new Duplex({ read () {}, highWaterMark: 10, write (_chunk, _encoding, done) { setTimeout(done, wait) } })
     const source = new PassThrough()
-    const direction = new Direction(source, sink, { masked: false, allowedRsv: 0 }, { onProgress () {}, onBlocked () {}, onClose () {}, onViolation () {}, onSinkDone () {}, onEnd () {} })
+    const direction = new ByteDirection(source, sink, { masked: false, allowedRsv: 0 }, { onProgress () {}, onBlocked () {}, onClose () {}, onViolation () {}, onSinkDone () {}, onEnd () {} })
     direction.start()
     const drained = once(sink, 'drain')
     source.write(frame(0x82, Buffer.alloc(100)))
