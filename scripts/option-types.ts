@@ -18,6 +18,9 @@ const NAMED: Record<string, TSchema> = {
   UpstreamConfig: options.UpstreamConfig,
   UpstreamOptions: options.UpstreamOptions,
   MessageRate: options.MessageRate,
+  MessageOptions: options.MessageOptions,
+  ReconnectConfig: options.ReconnectConfig,
+  ReconnectOptions: options.ReconnectOptions,
   WebSocketConfig: options.WebSocketConfig,
   WebSocketOptions: options.WebSocketOptions,
   HeaderTexts: options.HeaderTexts,
@@ -39,7 +42,7 @@ const NAMED: Record<string, TSchema> = {
 }
 
 /** Options that take more from code than from a file, and the same ones of a file. */
-const OF_CODE: Record<string, string> = { HashOptions: 'HashConfig', UpstreamOptions: 'UpstreamConfig', WebSocketOptions: 'WebSocketConfig' }
+const OF_CODE: Record<string, string> = { HashOptions: 'HashConfig', UpstreamOptions: 'UpstreamConfig', ReconnectOptions: 'ReconnectConfig', WebSocketOptions: 'WebSocketConfig' }
 
 const WIDTH = 118
 

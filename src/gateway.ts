@@ -13,6 +13,7 @@ import type { ControlHost, UpstreamControl } from './upstreams/control.js'
 import type { RouteStatus } from './types.js'
 import type { TargetChange } from './upstreams/standing.js'
 import type { LiveSession } from './websocket/live-session.js'
+import type { UpstreamOfSession } from './websocket/handshake/reconnection.js'
 import { Sessions, type DrainOptions, type Removal } from './websocket/sessions.js'
 
 /** `app.gateway`. */
@@ -61,6 +62,8 @@ export const MEMBERSHIP = Symbol('sluice.membership')
 export interface ScopeOfGeneration {
   /** Whether a session's route and target are there. */
   serves (session: LiveSession): boolean
+  /** The upstream of the route of a session; undefined where it is not there. */
+  upstreamOf: UpstreamOfSession
   /** The generation is the one that is served from now on. */
   begin (): void
   /** It is not any more. */
@@ -155,8 +158,15 @@ export class GatewayState {
       }
     }
     if (isWorse) this.sessions.leaveTarget(upstream, endpoint, this.#removal)
+    if (state === 'drain' && before.state !== state && this.#hasOther(upstream, endpoint)) this.sessions.moveFrom(upstream, endpoint, this.#removal)
     // To sessions, a target in maintenance is one that is gone; to handshakes under way, too.
     if (state === 'maintenance' && before.state !== state) this.reconcile()
+  }
+
+  /** Whether sessions can move from a target to another of its upstream. */
+  #hasOther (upstream: string, endpoint: Endpoint): boolean {
+    return this.sessions.on(upstream, endpoint).some(session =>
+      this.upstreamOf(session)?.targets.some(target => target.endpoint !== endpoint && target.standing.usable))
   }
 
   /** What the controls of upstreams need. */
@@ -179,6 +189,15 @@ export class GatewayState {
     const scopes = this.#scopes
     for (const [route, counts] of this.#sessionCounts) if (counts.deref() === undefined) this.#sessionCounts.delete(route)
     return this.sessions.reconcile(session => scopes.some(scope => scope.serves(session)), this.#removal)
+  }
+
+  /** The upstream for a session that needs another target. */
+  readonly upstreamOf: UpstreamOfSession = session => {
+    for (const scope of this.#scopes) {
+      const upstream = scope.upstreamOf(session)
+      if (upstream !== undefined) return upstream
+    }
+    return undefined
   }
 
   /** How many sessions a route has. Kept as long as a route of this URL, or a session on one, is there. */

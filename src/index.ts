@@ -3,6 +3,7 @@ import sluice from './plugin.js'
 /** The gateway as a Fastify plugin: `await app.register(sluice)`. */
 export default sluice
 export { sluice }
+export { drop } from './websocket/messages/drop.js'
 export { redactedLogs } from './observers/redaction.js'
 export { requestId, type TrustProxy } from './routing/request-id.js'
 export type { Gateway, Upstreams } from './gateway.js'
@@ -15,16 +16,21 @@ export type { Exchange, Outcome, OutcomeReason, Timings } from './proxy/exchange
 export * as errors from './errors.js'
 export {
   GatewayOptions,
+  MessageOptions,
   PassthroughOptions,
   ProxyOptions,
+  ReconnectOptions,
   TargetOptions,
   UpstreamOptions,
   WebSocketOptions,
+  type CloseFunction,
   type HashFunction,
   type HeaderFunction,
+  type MessageFunction,
+  type ReconnectFunction,
   type RewriteFunction,
   type UntilFunction,
   type UpstreamFunction
 } from './options/index.js'
-export type { CloseSent, EndedBy, EndReason, SessionEnd, RouteStatus, SessionRequest, Traffic, WebSocketSession } from './types.js'
+export type { CloseSent, EndedBy, EndReason, SessionEnd, RouteStatus, SessionRequest, Traffic, MessageResult, WebSocketMessage, WebSocketSession } from './types.js'
 export type { DrainOptions, SessionFilter } from './websocket/sessions.js'

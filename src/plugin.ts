@@ -8,11 +8,12 @@ import { isHost } from './message/host.js'
 import { asksForWebSocket } from './message/upgrade-request.js'
 import { requestTarget } from './message/request-target.js'
 import { withDefaults } from './options/defaults.js'
-import { GatewayOptions, PassthroughOptions, type UpstreamOptions } from './options/index.js'
+import { GatewayOptions, PassthroughOptions, type MessageFunction, type UpstreamOptions } from './options/index.js'
 import { validated } from './options/validate.js'
 import { EXCHANGE, hasExchange } from './proxy/exchange.js'
 import { CompiledRoutes } from './routing/compile-route.js'
 import { addConstraints } from './routing/constraints.js'
+import { addMessageHook, type MessageSide } from './routing/message-hooks.js'
 import { watchOptIns } from './routing/opt-in.js'
 import { finishProxiedRoute, registerProxiedRoute, type ProxyRouteOptions, type RouteServing } from './routing/proxied-route.js'
 import { RouteTable } from './routing/route-table.js'
@@ -38,6 +39,14 @@ declare module 'fastify' {
      * @throws SLUICE_OPTIONS_INVALID, SLUICE_ROUTE_INVALID
      */
     proxy (url: string | readonly string[], options: ProxyRouteOptions): this
+    /**
+     * Adds a hook for messages to this scope: to all its routes that pass WebSockets, and those of the scopes within it,
+     * registered before or after. It comes before those of a route's own `messages`, whose limits hold for it, too.
+     *
+     * @param side Whose messages it looks at.
+     * @throws SLUICE_OPTIONS_INVALID
+     */
+    addMessageHook (side: MessageSide, hook: MessageFunction): this
   }
   interface FastifyContextConfig {
     /** On a route of @fastify/http-proxy: its WebSocket handshakes go through the gateway. */
@@ -77,12 +86,13 @@ const plugin: FastifyPluginAsync<GatewayOptions> = async (app, givenOptions) => 
     prepareResponse: (request, reply) => upgrades.prepare(request.raw, reply.raw),
     passUpgrades: route => ({
       strict: route.websocket.strict,
-      serve: (request, reply) => passThrough(request, reply, route, { upgrades, sessions })
+      serve: (request, reply) => passThrough(request, reply, route, { upgrades, sessions, upstreamOf: state.upstreamOf })
     })
   }
   const scopes = membership?.scopes ?? []
   scopes.push({
     serves: session => routes.serves(session),
+    upstreamOf: session => routes.upstreamOf(session),
     begin: () => registry.serve(),
     retire: () => registry.retire()
   })
@@ -118,6 +128,10 @@ const plugin: FastifyPluginAsync<GatewayOptions> = async (app, givenOptions) => 
     for (const url of all) registerProxiedRoute(this, url, given, serving)
     return this
   })
+  app.decorate('addMessageHook', function (this: FastifyInstance, side: MessageSide, hook: MessageFunction) {
+    addMessageHook(this, side, hook)
+    return this
+  })
   if (!app.hasRequestDecorator(EXCHANGE)) app.decorateRequest(EXCHANGE, null)
 
   app.addHook('onRoute', routeOptions => {
@@ -125,7 +139,7 @@ const plugin: FastifyPluginAsync<GatewayOptions> = async (app, givenOptions) => 
   })
   watchOptIns(app, route => {
     const checked = validated(PassthroughOptions, route.options, `config.passthrough of route '${route.url}'`)
-    route.handshake = serving.passUpgrades(routes.compile(route.url, checked, true))
+    route.handshake = serving.passUpgrades(routes.compile(route.url, checked, true, route.scope))
     const { upstream } = checked
     routeList.push({ url: route.url, methods: undefined, constraints: undefined, upstream: typeof upstream === 'string' ? upstream : undefined, websocket: true })
   })
@@ -142,7 +156,7 @@ const plugin: FastifyPluginAsync<GatewayOptions> = async (app, givenOptions) => 
   })
 
   app.addHook('onReady', async () => {
-    routes.checkUpstreams()
+    routes.complete()
     await registry.discovered()
     if (membership?.serving !== false) registry.serve()
     if (state.tracing.isIdle) app.log.warn('tracing is on, and no SDK of OpenTelemetry is registered, so no span is made. Register one before the gateway starts (docs/tracing.md).')

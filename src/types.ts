@@ -1,4 +1,5 @@
 import type { FastifyRequest } from 'fastify'
+import type { drop } from './websocket/messages/drop.js'
 
 /** Who ended a session. */
 export type EndedBy = 'client' | 'target' | 'gateway'
@@ -118,6 +119,24 @@ export interface WebSocketSession {
    */
   close (code?: number, reason?: string): void
 }
+
+/** A message of a session, for hooks to look at. */
+export interface WebSocketMessage {
+  /** Its payload, as a copy: a change of it changes nothing. */
+  readonly data: Buffer
+  /** Its text; undefined for a binary message. */
+  readonly text: string | undefined
+  /** Whether it is binary. */
+  readonly binary: boolean
+}
+
+/**
+ * What a hook makes of a message:
+ * - nothing: it goes on as it came, byte for byte;
+ * - a string or bytes: a text message, or a binary one, goes on in its place;
+ * - `drop`: it goes nowhere.
+ */
+export type MessageResult = undefined | void | string | Uint8Array | typeof drop
 
 /** A route of the gateway, as it was registered. */
 export interface RouteStatus {

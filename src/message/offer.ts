@@ -6,4 +6,6 @@ export interface Offer {
   extensions: string[]
   /** What the route's own options allow a target to choose, whatever the client has offered. */
   allowed?: { protocols: readonly string[] | undefined, extensions: boolean } | undefined
+  /** The target is offered permessage-deflate without context takeover, or no extension. */
+  withoutTakeover?: boolean
 }

@@ -65,8 +65,8 @@ export class AccessLog implements Observer {
   }
 
   /** A line for each retry: one that helps leaves no other trace but a number. */
-  onAttempt ({ attempts, route, upstream, targetUrl, attemptError, log }: Exchange): void {
-    if (attempts > 1) log.info({ route, upstream, target: targetUrl, attempt: attempts, err: attemptError }, 'retry')
+  onAttempt ({ attempts, route, upstream, targetUrl, attemptError, session, log }: Exchange): void {
+    if (attempts > 1 && session === undefined) log.info({ route, upstream, target: targetUrl, attempt: attempts, err: attemptError }, 'retry')
     else log.debug({ route, upstream, target: targetUrl }, 'target chosen')
   }
 
@@ -76,6 +76,12 @@ export class AccessLog implements Observer {
 
   onSession ({ route, upstream, targetUrl, attempts, timings, session, log }: Exchange): void {
     log.debug({ session: session!.id, route, upstream, target: targetUrl, attempts, timings }, 'websocket session opened')
+  }
+
+  onReconnect ({ session, route, upstream, targetUrl, log }: Exchange, attempt: number, err: Error | undefined): void {
+    const fields = { session: session!.id, route, upstream, attempt }
+    if (err === undefined) log.info({ ...fields, target: targetUrl }, 'websocket session reconnected')
+    else log.warn({ ...fields, err }, 'websocket session could not be reconnected')
   }
 
   onEnd (exchange: Exchange, outcome: Outcome): void {

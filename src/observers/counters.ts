@@ -48,6 +48,8 @@ export class RouteCounts {
   retries = 0
   sessionsOpened = 0
   sessionsEnded = 0
+  /** Sessions that have got another connection to a target in the place of a lost one, and those that have not. */
+  readonly reconnects = { succeeded: 0, failed: 0 }
   /** Of sessions that have ended. */
   readonly fromClients: Sum = { frames: 0, messages: 0, bytes: 0, stalled: 0 }
   readonly fromTargets: Sum = { frames: 0, messages: 0, bytes: 0, stalled: 0 }
@@ -149,8 +151,9 @@ export class Counters implements Observer {
     return counts
   }
 
-  onAttempt ({ attempts, route, upstream }: Exchange): void {
-    if (attempts > 1) this.of(route, upstream).retries++
+  onAttempt ({ attempts, route, upstream, session }: Exchange): void {
+    // What an open session tries counts as a reconnect.
+    if (attempts > 1 && session === undefined) this.of(route, upstream).retries++
   }
 
   onSession ({ route, upstream, acceptedAt }: Exchange): void {
@@ -158,6 +161,10 @@ export class Counters implements Observer {
     counts.sessionsOpened++
     counts.countHandshake('accepted', 'target')
     counts.countRequest('GET', 101, (performance.now() - acceptedAt) / 1000)
+  }
+
+  onReconnect ({ route, upstream }: Exchange, _attempt: number, error: Error | undefined): void {
+    this.of(route, upstream).reconnects[error === undefined ? 'succeeded' : 'failed']++
   }
 
   onEnd (exchange: Exchange, { by, reason, status, session }: Outcome): void {

@@ -8,6 +8,7 @@ const channels = {
   attempt: channel('sluice:attempt:start'),
   attemptFailed: channel('sluice:attempt:error'),
   session: channel('sluice:session:open'),
+  reconnect: channel('sluice:session:reconnect'),
   end: channel('sluice:exchange:end'),
   target: channel('sluice:target:change')
 }
@@ -25,6 +26,9 @@ export const diagnostics: Observer = {
   },
   onSession (exchange: Exchange): void {
     if (channels.session.hasSubscribers) channels.session.publish({ exchange })
+  },
+  onReconnect (exchange: Exchange, attempt: number, error: Error | undefined): void {
+    if (channels.reconnect.hasSubscribers) channels.reconnect.publish({ exchange, attempt, error })
   },
   onEnd (exchange: Exchange, outcome: Outcome): void {
     if (channels.end.hasSubscribers) channels.end.publish({ exchange, outcome })

@@ -163,6 +163,13 @@ export class Tracing implements Observer {
     exchange.trace = idsOf(spans.span)
   }
 
+  onReconnect (exchange: Exchange, attempt: number, error: Error | undefined): void {
+    const spans = this.#open.get(exchange)
+    if (spans === undefined) return
+    if (error === undefined) this.#endAttempt(spans, exchange, 101)
+    spans.span.addEvent(error === undefined ? 'reconnected' : 'reconnect failed', defined({ 'sluice.target': exchange.targetUrl, 'sluice.reconnect.attempt': attempt }))
+  }
+
   onEnd (exchange: Exchange, outcome: Outcome): void {
     const spans = this.#open.get(exchange)
     if (spans === undefined) return

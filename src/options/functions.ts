@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import type { FastifyRequest } from 'fastify'
-import type { SessionEnd, WebSocketSession } from '../types.js'
+import type { MessageResult, SessionEnd, WebSocketMessage, WebSocketSession } from '../types.js'
 
 /* What options are that code gives. */
 
@@ -22,5 +22,11 @@ export type RewriteFunction = (path: string, request: FastifyRequest) => string
 export type SessionFunction = (session: WebSocketSession) => void
 /** Hears that a session has ended. */
 export type SessionEndFunction = (session: WebSocketSession, end: SessionEnd) => void
+/** Looks at a message of a session: see `messages`. */
+export type MessageFunction = (message: WebSocketMessage, session: WebSocketSession) => MessageResult | Promise<MessageResult>
+/** Hears of a Close frame that a side has sent: its code (1005 for none), its reason, the session, and which side. */
+export type CloseFunction = (code: number, reason: string, session: WebSocketSession, from: 'client' | 'target') => void
+/** Hears that another connection has taken the place of a target's that was lost, the first one for the attempt number 1. */
+export type ReconnectFunction = (session: WebSocketSession, attempt: number) => void | Promise<void>
 /** Says whether an upgrade request belongs to somebody else. */
 export type IgnoreUpgradeFunction = (request: IncomingMessage) => boolean

@@ -1,6 +1,6 @@
 /* Made from the schemas beside it by scripts/option-types.ts. Do not edit: run 'npm run docs'. */
 
-import type { HashFunction, HeaderFunction, IgnoreUpgradeFunction, RewriteFunction, SessionEndFunction, SessionFunction, UntilFunction, UpstreamFunction } from './functions.js'
+import type { CloseFunction, HashFunction, HeaderFunction, IgnoreUpgradeFunction, MessageFunction, ReconnectFunction, RewriteFunction, SessionEndFunction, SessionFunction, UntilFunction, UpstreamFunction } from './functions.js'
 
 /** A string with the URL, or an object { url, weight, priority, host, labels }. */
 export type TargetOptions = string | {
@@ -411,6 +411,94 @@ export interface MessageRate {
   action?: 'close' | 'delay'
 }
 
+/**
+ * Hooks for the messages of the sessions, each of which is gathered and looked at before any of it goes on. Without
+ * them bytes are relayed as they come.
+ */
+export interface MessageOptions {
+  /**
+   * Looks at each message of the client. It is given the message ({ data, text, binary }) and the session, and
+   * returns nothing (the message goes on byte for byte), a string or bytes (they go on in its place), or `drop`; it
+   * may be async, and may close the session. Of several, each sees what the one before has made of it.
+   */
+  fromClient?: MessageFunction | MessageFunction[]
+  /**
+   * Looks at each message of the target. It is given the message ({ data, text, binary }) and the session, and
+   * returns nothing (the message goes on byte for byte), a string or bytes (they go on in its place), or `drop`; it
+   * may be async, and may close the session. Of several, each sees what the one before has made of it.
+   */
+  fromTarget?: MessageFunction | MessageFunction[]
+  /**
+   * Called when a side has sent a Close frame: with its code (1005 for none), its reason, the session, and 'client'
+   * or 'target'. It changes nothing.
+   */
+  onClose?: CloseFunction
+  /**
+   * Payload of the longest message, over all its frames, on the wire and decompressed; a longer one ends the session
+   * with 1009. A message is in memory until its hooks are done, and so are those that wait behind it, up to this
+   * size. Bytes. Default: 1048576.
+   */
+  maxSize?: number
+  /**
+   * Messages of one side whose hooks may be under way at a time. They begin in order, and what becomes of the
+   * messages goes on in order; with 1, each begins when the one before is done. While so many are under way, the side
+   * is not read. Default: 16.
+   */
+  maxPending?: number
+  /**
+   * How long the hooks of a message may take; then the session ends with 1011, and the message goes nowhere.
+   * Milliseconds. Default: 5000.
+   */
+  timeout?: number
+}
+
+/**
+ * Keeps the connection of a client whose target is lost, and makes the same handshake again, with another target or
+ * the same.
+ */
+export interface ReconnectConfig {
+  /**
+   * Handshakes that are tried, each with one target after another, before the session ends as it would have without
+   * this. Default: 10.
+   */
+  attempts?: number
+  /**
+   * How long the first attempt waits, at most (see jitter); each further one waits twice as long as the one before.
+   * Milliseconds. Default: 500.
+   */
+  delay?: number
+  /** How long an attempt waits at most. Milliseconds. Default: 10000. */
+  maxDelay?: number
+  /**
+   * Share of the delay that is left to chance, so that sessions which were lost together do not come back together:
+   * with 0.5, between half of it and all of it. Default: 0.5.
+   */
+  jitter?: number
+  /**
+   * What of the client is kept while there is no target; then it is not read any further. Also the longest message
+   * that is kept until it has come whole: a target that is lost within a longer one ends the session. With
+   * messages.maxSize, that counts. Bytes. Default: 1048576.
+   */
+  bufferSize?: number
+  /**
+   * Close codes of a target after which another takes its place, beside its loss without one. Default:
+   * [1001,1012,1014].
+   */
+  codes?: number[]
+}
+
+/**
+ * Keeps the connection of a client whose target is lost, and makes the same handshake again, with another target or
+ * the same.
+ */
+export interface ReconnectOptions extends ReconnectConfig {
+  /**
+   * Called when there is another connection to a target, with the session and the number of the attempt. What it
+   * sends with session.send('target', …) comes before what was kept of the client. It may be async.
+   */
+  onReconnect?: ReconnectFunction
+}
+
 /** Options of WebSocket passthrough. */
 export interface WebSocketConfig {
   /**
@@ -517,12 +605,27 @@ export interface WebSocketConfig {
    * passes as it would through nginx. Default: true.
    */
   strict?: boolean
+  /**
+   * Keeps the connection of a client whose target is lost, and makes the same handshake again, with another target or
+   * the same.
+   */
+  reconnect?: ReconnectConfig
   /** The upstream that handshakes go to, if it is not that of the route: a declared name, or the URL of a target. */
   upstream?: string
 }
 
 /** Options of WebSocket passthrough. */
-export interface WebSocketOptions extends Omit<WebSocketConfig, 'upstream'> {
+export interface WebSocketOptions extends Omit<WebSocketConfig, 'reconnect' | 'upstream'> {
+  /**
+   * Hooks for the messages of the sessions, each of which is gathered and looked at before any of it goes on. Without
+   * them bytes are relayed as they come.
+   */
+  messages?: MessageOptions
+  /**
+   * Keeps the connection of a client whose target is lost, and makes the same handshake again, with another target or
+   * the same.
+   */
+  reconnect?: ReconnectOptions
   /**
    * The upstream that handshakes go to, if it is not that of the route: a declared name, the URL of a target, or
    * (from code) a function of the request.

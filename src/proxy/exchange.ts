@@ -50,6 +50,7 @@ export interface ExchangeEvents {
   onAttempt (exchange: Exchange): void
   onAttemptFailed (exchange: Exchange, error: Error): void
   onSession (exchange: Exchange): void
+  onReconnect (exchange: Exchange, attempt: number, error: Error | undefined): void
   onEnd (exchange: Exchange, outcome: Outcome): void
 }
 
@@ -187,6 +188,11 @@ export class Exchange {
     this.session = session
     this.request = request
     if (this.#observers.active) this.#observers.onSession(this)
+  }
+
+  /** Its session has another connection to a target; or with an error, there is none, and the session ends. */
+  reconnected (attempt: number, error?: Error): void {
+    if (this.#observers.active) this.#observers.onReconnect(this, attempt, error)
   }
 
   /** Has something given back at the end, such as a place under a limit. */

@@ -11,6 +11,11 @@ export interface Observer {
   onAttemptFailed? (exchange: Exchange, error: Error): void
   /** A session has opened: `exchange.session`. */
   onSession? (exchange: Exchange): void
+  /**
+   * The session's target was lost, and it has another connection to one: `exchange.target`. With an error, it has none, and
+   * ends.
+   */
+  onReconnect? (exchange: Exchange, attempt: number, error: Error | undefined): void
   /** The exchange is over; called once. */
   onEnd? (exchange: Exchange, outcome: Outcome): void
   /** The state or the health of a target has changed. */
@@ -49,6 +54,10 @@ export class Observers implements ExchangeEvents {
     for (const observer of this.#observers) observer.onSession?.(exchange)
   }
 
+  onReconnect (exchange: Exchange, attempt: number, error: Error | undefined): void {
+    for (const observer of this.#observers) observer.onReconnect?.(exchange, attempt, error)
+  }
+
   onEnd (exchange: Exchange, outcome: Outcome): void {
     for (const observer of this.#observers) observer.onEnd?.(exchange, outcome)
   }
@@ -69,8 +78,8 @@ export function safely (observer: Observer, onError: (error: unknown) => void): 
           onError(error)
         }
       }
-  const { onStart, onAttempt, onAttemptFailed, onSession, onEnd, onTargetChange } = observer
+  const { onStart, onAttempt, onAttemptFailed, onSession, onReconnect, onEnd, onTargetChange } = observer
   return Object.fromEntries(Object.entries({
-    onStart: safe(onStart), onAttempt: safe(onAttempt), onAttemptFailed: safe(onAttemptFailed), onSession: safe(onSession), onEnd: safe(onEnd), onTargetChange: safe(onTargetChange)
+    onStart: safe(onStart), onAttempt: safe(onAttempt), onAttemptFailed: safe(onAttemptFailed), onSession: safe(onSession), onReconnect: safe(onReconnect), onEnd: safe(onEnd), onTargetChange: safe(onTargetChange)
   }).filter(([, method]) => method !== undefined))
 }

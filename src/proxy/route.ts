@@ -36,8 +36,10 @@ export function handshakeToTarget ({ rewriting, forwarding }: Route, request: Fa
   return rewriting.requestHeaders(propagate(exchange, handshakeHeaders(narrow(hookHeaders(request)), forwardingOf(request, forwarding), host)), request)
 }
 
-/** The route's own changes come behind: they may take it out again. */
-function propagate ({ propagated }: Exchange, headers: HeaderList): HeaderList {
+/**
+ * What an observer has a request to a target say. The route's own changes come behind: they may take it out again.
+ */
+export function propagate ({ propagated }: Exchange, headers: HeaderList): HeaderList {
   return propagated === undefined ? headers : [...withoutHeaders(headers, propagated.replaces), ...propagated.headers]
 }
 

@@ -1,4 +1,4 @@
-import type { FastifyRequest } from 'fastify'
+import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { UpstreamUnknownError } from '../errors.js'
 import { forwardingPolicy } from '../message/forwarding.js'
 import { rewritingOf } from '../message/rewriting.js'
@@ -9,8 +9,9 @@ import type { Observers } from '../proxy/observer.js'
 import type { Endpoint } from '../upstreams/endpoint.js'
 import { UpstreamRegistry } from '../upstreams/registry.js'
 import type { Upstream } from '../upstreams/upstream.js'
-import { sessionOptions, type PassthroughRoute } from '../websocket/route.js'
+import { sessionOptions, type PassthroughRoute, type SessionOptions } from '../websocket/route.js'
 import { chooseUpstream } from './choose-upstream.js'
+import { joinMessageHooks } from './message-hooks.js'
 
 /** What routes share with those of other configurations. */
 export interface SharedState {
@@ -39,6 +40,9 @@ export class CompiledRoutes {
   /** By URL, what each route that lets WebSockets through says of its upstream. */
   readonly #passing = new Map<string, Array<PassthroughOptions['upstream']>>()
 
+  /** The routes whose scopes may be given hooks for messages, until the app is ready. */
+  readonly #scoped: Array<{ scope: FastifyInstance, options: SessionOptions }> = []
+
   /** @param check Refuses requests of its routes that may belong to others. */
   constructor (registry: UpstreamRegistry, options: Pick<GatewayOptions, 'requestId' | 'forwarded' | 'via'>, shared: SharedState, check: Check) {
     this.#registry = registry
@@ -49,10 +53,11 @@ export class CompiledRoutes {
 
   /**
    * @param passes Whether it lets WebSockets through.
+   * @param scope Where it is registered.
    * @param key What tells it from other routes of its URL. Default: the URL.
    * @throws {TargetMalformedError | OptionsInvalidError} for a URL, a pattern or a header that is not valid.
    */
-  compile (url: string, { upstream, websocket, ...rewriting }: PassthroughOptions, passes: boolean, key = url): PassthroughRoute {
+  compile (url: string, { upstream, websocket, ...rewriting }: PassthroughOptions, passes: boolean, scope: FastifyInstance, key = url): PassthroughRoute {
     const options = typeof websocket === 'object' ? websocket : {}
     const ofHandshakes = options.upstream ?? upstream
     const chooserOf = (option: PassthroughOptions['upstream']) => (request: FastifyRequest): Upstream | Promise<Upstream> => chooseUpstream(this.#registry, option, request)
@@ -63,6 +68,8 @@ export class CompiledRoutes {
       if (known === undefined) this.#passing.set(url, [ofHandshakes])
       else known.push(ofHandshakes)
     }
+    const ofSessions = sessionOptions(options)
+    if (passes) this.#scoped.push({ scope, options: ofSessions })
     return {
       url,
       check: this.#check,
@@ -71,8 +78,8 @@ export class CompiledRoutes {
       rewriting: rewritingOf(rewriting, `Route '${url}'`),
       forwarding: forwardingPolicy(this.#options, rewriting),
       observers: this.#shared.observers,
-      websocket: sessionOptions(options),
-      policies: policiesOf(options, this.#shared.sessionCounts(key))
+      websocket: ofSessions,
+      policies: policiesOf(options, this.#shared.sessionCounts(key), () => ofSessions.messages !== undefined || ofSessions.reconnect !== undefined)
     }
   }
 
@@ -83,11 +90,24 @@ export class CompiledRoutes {
     this.#named.push({ url, upstream })
   }
 
-  /** @throws {UpstreamUnknownError} for a route that names an upstream which is not declared. */
-  checkUpstreams (): void {
+  /**
+   * All is registered.
+   *
+   * @throws {UpstreamUnknownError} for a route that names an upstream which is not declared.
+   */
+  complete (): void {
+    for (const { scope, options } of this.#scoped.splice(0)) joinMessageHooks(scope, options)
     for (const { url, upstream } of this.#named) {
       if (this.#registry.get(upstream) === undefined) throw new UpstreamUnknownError(url, upstream, upstream)
     }
+  }
+
+  /** The upstream for a session that needs another target; undefined where its route is gone. */
+  upstreamOf ({ route, upstream: name }: Pick<Placed, 'route' | 'upstream'>): Upstream | undefined {
+    const options = this.#passing.get(route)
+    if (options === undefined) return undefined
+    const named = options.find(option => typeof option === 'string')
+    return this.#registry.get(options.includes(name) || typeof named !== 'string' ? name : named)
   }
 
   /** Whether the route of a session is still there, and its target among those to which the route sends. */

@@ -8,6 +8,8 @@ import { asksForWebSocket } from '../message/upgrade-request.js'
 /** A route of another plugin whose config opts its handshakes into the gateway: `config.passthrough`. */
 export interface OptedInRoute {
   url: string
+  /** Where it is registered. */
+  scope: FastifyInstance
   /** What stands under `config.passthrough`, not validated yet. */
   options: unknown
   /** Set by the gateway. Without one the route is as it would be. */
@@ -18,7 +20,7 @@ type OnOptIn = (route: OptedInRoute) => void
 
 interface OptIns {
   /** Routes in scopes that have no gateway so far. */
-  pending: Array<{ scope: FastifyInstance, route: OptedInRoute }>
+  pending: OptedInRoute[]
   /** That of the gateway that was registered first. */
   first: OnOptIn | undefined
   /** Whether a hook of the app itself sees every route. */
@@ -56,7 +58,7 @@ function lookAtRoute (this: FastifyInstance, routeOptions: RouteOptions): void {
   if (options === undefined || handled.has(routeOptions)) return
   handled.add(routeOptions)
   RouteTable.of(this.server).addProxied(routeOptions.url)
-  const route: OptedInRoute = { url: routeOptions.url, options, handshake: undefined }
+  const route: OptedInRoute = { url: routeOptions.url, scope: this, options, handshake: undefined }
   serveHandshakes(routeOptions, () => route.handshake)
   const leaveHandshakeUnparsed: preParsingHookHandler = (request, reply, payload, done) => {
     if (route.handshake !== undefined && asksForWebSocket(request.raw, route.handshake.strict)) leaveBodyUnparsed(request, reply, payload, done)
@@ -64,7 +66,7 @@ function lookAtRoute (this: FastifyInstance, routeOptions: RouteOptions): void {
   }
   routeOptions.preParsing = [...[routeOptions.preParsing ?? []].flat(), leaveHandshakeUnparsed]
   const onOptIn = gatewayOf(this)
-  if (onOptIn === undefined) optInsOf(this.server).pending.push({ scope: this, route })
+  if (onOptIn === undefined) optInsOf(this.server).pending.push(route)
   else onOptIn(route)
 }
 
@@ -79,15 +81,15 @@ function lookAtRoute (this: FastifyInstance, routeOptions: RouteOptions): void {
 export function watchOptIns (app: FastifyInstance, onOptIn: OnOptIn): void {
   const found = optInsOf(app.server)
   app.decorate(ON_OPT_IN, onOptIn)
-  const isOurs = ({ scope }: { scope: FastifyInstance }): boolean => gatewayOf(scope) === onOptIn
+  const isOurs = ({ scope }: OptedInRoute): boolean => gatewayOf(scope) === onOptIn
   const ours = found.pending.filter(isOurs)
-  found.pending = found.pending.filter(entry => !isOurs(entry))
-  for (const { route } of ours) onOptIn(route)
+  found.pending = found.pending.filter(route => !isOurs(route))
+  for (const route of ours) onOptIn(route)
   if (!found.watched) app.addHook('onRoute', lookAtRoute)
   if (found.first !== undefined) return
   found.first = onOptIn
   app.addHook('onReady', async () => {
-    for (const { route } of found.pending.splice(0)) onOptIn(route)
+    for (const route of found.pending.splice(0)) onOptIn(route)
   })
 }
 

@@ -58,7 +58,7 @@ export function registerProxiedRoute (scope: FastifyInstance, path: string, give
   } = given
   const passes = websocket !== undefined && websocket !== false
   const options = defined<PassthroughOptions>({ upstream, stripPrefix, host, rewrite, headers, rewriteLocation, rewriteCookies, websocket: passes ? websocket : undefined })
-  const route = { ...routes.compile(url, options, passes, `${url} ${constraintsKey(given.constraints)}`.trim()), bodyLimit: bodyLimit ?? Infinity }
+  const route = { ...routes.compile(url, options, passes, scope, `${url} ${constraintsKey(given.constraints)}`.trim()), bodyLimit: bodyLimit ?? Infinity }
   const serve: RouteHandler = (request, reply) => {
     prepareResponse(request, reply)
     proxyRequest(request, reply, route)

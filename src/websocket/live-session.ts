@@ -38,7 +38,8 @@ export class LiveSession implements WebSocketSession {
   #abort: AbortController | undefined
   #ended = false
 
-  constructor ({ request, route, upstream, endpoint, subprotocol, onRemoved, onUnhealthy }: SessionOrigin, options: Omit<SessionOptions, 'onEnd'>, onEnd: (session: LiveSession, end: SessionEnd) => void) {
+  /** @param options Asked for once all else is known of the session. */
+  constructor ({ request, route, upstream, endpoint, subprotocol, onRemoved, onUnhealthy }: SessionOrigin, options: (session: LiveSession) => Omit<SessionOptions, 'onEnd'>, onEnd: (session: LiveSession, end: SessionEnd) => void) {
     this.request = request
     this.route = route
     this.upstream = upstream
@@ -47,7 +48,7 @@ export class LiveSession implements WebSocketSession {
     this.onUnhealthy = onUnhealthy
     this.subprotocol = subprotocol
     this.relay = new Session({
-      ...options,
+      ...options(this),
       // Timers, connections and code that closes a session have async contexts of their own.
       onEnd: inContext((end: SessionEnd) => {
         this.#ended = true

@@ -124,12 +124,17 @@ export class Sessions {
     endAll(this.on(upstream, endpoint), session => session.onUnhealthy, 'unhealthy', removal)
   }
 
+  /** For the gateway: a target is to have no sessions any more. Those that can do with another move there; the others stay. */
+  moveFrom (upstream: string, endpoint: Endpoint, removal: Removal): void {
+    this.move(this.on(upstream, endpoint).filter(({ relay }) => relay.canChangeTarget), removal)
+  }
+
   /** For the gateway: the sessions on a target, the oldest first. */
   on (upstream: string, endpoint: Endpoint): LiveSession[] {
     return [...this.#live].filter(session => session.endpoint === endpoint && session.upstream === upstream)
   }
 
-  /** For the gateway: has sessions move to other targets, by ending them. */
+  /** For the gateway: has sessions move to other targets, by ending them where their routes have no `reconnect`. */
   move (sessions: readonly LiveSession[], removal: Removal): void {
     endAll(sessions, () => 'drain', 'rebalance', removal)
   }
@@ -162,6 +167,9 @@ export class Sessions {
   }
 }
 
+/** What concerns the target alone. */
+const MOVABLE: ReadonlySet<EndReason> = new Set<EndReason>(['removed', 'unhealthy', 'rebalance'])
+
 /** @returns How many of them end. */
 function endAll (sessions: readonly LiveSession[], fateOf: (session: LiveSession) => FateOfSessions, reason: EndReason, removal: Removal): number {
   const ending = sessions.filter(session => fateOf(session) !== 'keep')
@@ -171,7 +179,11 @@ function endAll (sessions: readonly LiveSession[], fateOf: (session: LiveSession
 
 function end (session: LiveSession, fate: FateOfSessions, reason: EndReason, { code }: Removal, delay: number): void {
   if (fate === 'keep') return
-  const close = (): void => session.relay.close(reason, code)
+  const close = (): void => {
+    // Where the route has `reconnect`, the client does not notice.
+    if (MOVABLE.has(reason) && session.relay.changeTarget(reason, code)) return
+    session.relay.close(reason, code)
+  }
   if (fate === 'close' || delay === 0) close()
   // A session that has ended by then is not ended again.
   else setTimeout(close, Math.round(delay)).unref()

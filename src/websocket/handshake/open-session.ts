@@ -3,16 +3,19 @@ import type { Socket } from 'node:net'
 import { Duplex } from 'node:stream'
 import type { FastifyBaseLogger, FastifyReply, FastifyRequest } from 'fastify'
 import type { PendingUpgrade } from '../../listener/pending-upgrade.js'
-import type { HeaderList } from '../../message/headers.js'
+import { acceptedDeflate, deflateHeader, type Deflate } from '../../message/extensions.js'
+import { withoutHeaders, type HeaderList } from '../../message/headers.js'
 import { showHeaders } from '../../message/response-headers.js'
-import { readShared, unread } from '../../net/shared-reads.js'
 import type { Exchange } from '../../proxy/exchange.js'
 import type { Admission } from '../../proxy/policy.js'
 import { LiveSession } from '../live-session.js'
+import { messageHandling } from '../messages/handling.js'
 import type { PassthroughRoute } from '../route.js'
 import { snapshotOf } from '../session-request.js'
 import type { Sessions } from '../sessions.js'
 import type { OfferResult } from './make-offer.js'
+import { prepareForFrames } from './prepare-for-frames.js'
+import { Reconnection, type UpstreamOfSession } from './reconnection.js'
 import { headersOf101, headOf101 } from './responses.js'
 import { chosenProtocols, rsvBits } from './validation.js'
 
@@ -23,19 +26,23 @@ export interface AcceptedHandshake {
   readonly route: PassthroughRoute
   readonly exchange: Exchange
   readonly sessions: Sessions
+  readonly upstreamOf: UpstreamOfSession
 }
 
 /**
  * Relays the target's 101 and joins the two connections to a session.
  *
- * @param headers Those of the 101, for the client.
+ * @param headers Those of the 101, for the client, and those that were sent to the target.
  * @throws {TypeError} for a header that a hook has set and that none may be; then nothing has been sent.
  */
-export function openSession ({ request, reply, route, exchange, sessions }: AcceptedHandshake, pending: PendingUpgrade, accepted: Extract<OfferResult, { accepted: true }>, headers: HeaderList, { endsAt }: Admission): void {
+export function openSession (handshake: AcceptedHandshake, pending: PendingUpgrade, accepted: Extract<OfferResult, { accepted: true }>, headers: { received: HeaderList, sent: HeaderList }, { endsAt, offer }: Admission): void {
+  const { request, reply, route, exchange, sessions, upstreamOf } = handshake
   const response = reply.raw
   const { websocket } = route
   const { log } = request
-  const sent = headersOf101(reply, headers)
+  // The response has been checked by now.
+  const deflate = offer.withoutTakeover === true ? acceptedDeflate(accepted.headers) as Deflate | undefined : undefined
+  const sent = headersOf101(reply, deflate === undefined ? headers.received : withExtensions(headers.received, deflateHeader(deflate)))
 
   reply.hijack()
   response.detachSocket(pending.socket as Socket)
@@ -49,6 +56,7 @@ export function openSession ({ request, reply, route, exchange, sessions }: Acce
   for (const name in reply.getHeaders()) reply.removeHeader(name)
   showHeaders(response, sent)
 
+  const onClose = websocket.messages?.onClose
   const session = new LiveSession({
     request: snapshotOf(request, route.url),
     route: route.url,
@@ -57,9 +65,15 @@ export function openSession ({ request, reply, route, exchange, sessions }: Acce
     subprotocol: chosenProtocols(accepted.headers)[0],
     onRemoved: websocket.onRemoved,
     onUnhealthy: websocket.onUnhealthy
-  }, {
+  }, session => ({
     client,
     target,
+    messages: messageHandling(websocket, session, deflate),
+    replacement: websocket.reconnect === undefined
+      ? undefined
+      : new Reconnection(websocket.reconnect, { session, exchange, websocket, offer, deflate, headers: headers.sent, hostOfTarget: route.forwarding.hostOfTarget, upstreamOf }),
+    onHookError: err => log.error({ err, session: session.id, route: route.url }, 'a hook for messages failed, and so the session ends'),
+    onPeerClose: onClose === undefined ? undefined : (from, code, reason) => callHook(log, () => onClose(code, reason, session, from)),
     allowedRsv: rsvBits(accepted.headers),
     end: endsAt,
     closeTimeout: websocket.closeTimeout,
@@ -74,7 +88,7 @@ export function openSession ({ request, reply, route, exchange, sessions }: Acce
       pongTimeout: websocket.pongTimeout,
       stallTimeout: websocket.stallTimeout
     }
-  }, (session, end) => {
+  }), (session, end) => {
     sessions.delete(session)
     exchange.fromClient = end.fromClient.bytes
     exchange.fromTarget = end.fromTarget.bytes
@@ -91,6 +105,10 @@ export function openSession ({ request, reply, route, exchange, sessions }: Acce
   response.emit('finish')
   const { onSession } = websocket
   if (onSession !== undefined) callHook(log, () => onSession(session))
+}
+
+function withExtensions (headers: HeaderList, value: string): HeaderList {
+  return [...withoutHeaders(headers, ['sec-websocket-extensions']), 'Sec-WebSocket-Extensions', value]
 }
 
 /** Stands for a connection that is a session's. */
@@ -115,23 +133,4 @@ function callHook (log: FastifyBaseLogger, hook: () => unknown): void {
   } catch (error) {
     report(error)
   }
-}
-
-/**
- * Milliseconds of silence after which the system probes a connection; Node makes it ten probes, a second apart. A
- * network that fails for ten seconds should not end a session that was used a moment ago.
- */
-const KEEP_ALIVE_DELAY = 60_000
-
-/**
- * Limits meant for HTTP end here, and a small frame is not to wait for another (Nagle). The system probes a connection
- * on which nothing is under way. A Ping that comes first is something, and the system's questions would never be asked.
- */
-function prepareForFrames (socket: Duplex, head: Buffer, pingInterval: number | false): Duplex {
-  if ('setTimeout' in socket) {
-    (socket as Socket).setTimeout(0).setNoDelay(true)
-    if (pingInterval === false || pingInterval > KEEP_ALIVE_DELAY) (socket as Socket).setKeepAlive(true, KEEP_ALIVE_DELAY)
-  }
-  unread(socket, head)
-  return readShared(socket)
 }

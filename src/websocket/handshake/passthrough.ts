@@ -5,20 +5,15 @@ import { wasCut } from '../../listener/cut-connections.js'
 import { RETRY_AFTER } from '../../listener/draining.js'
 import type { PendingUpgrade } from '../../listener/pending-upgrade.js'
 import type { Upgrades } from '../../listener/upgrades.js'
-import type { HeaderList } from '../../message/headers.js'
 import type { Offer } from '../../message/offer.js'
-import { cancelledWith, type Cancellation } from '../../net/cancellation.js'
-import { pathAt } from '../../net/target-address.js'
-import { Attempts, firstTarget } from '../../proxy/attempts.js'
 import { Exchange } from '../../proxy/exchange.js'
 import { admit, type Admission } from '../../proxy/policy.js'
 import { handshakeToTarget, headersToClient } from '../../proxy/route.js'
-import type { Target } from '../../upstreams/target.js'
-import type { Upstream } from '../../upstreams/upstream.js'
 import type { PassthroughRoute } from '../route.js'
 import type { Sessions } from '../sessions.js'
-import { makeOffer, type OfferResult } from './make-offer.js'
+import { discard, firstResponse } from './first-response.js'
 import { openSession, type AcceptedHandshake } from './open-session.js'
+import type { UpstreamOfSession } from './reconnection.js'
 import { nameUpgrade, relayRefusal } from './responses.js'
 import { readOffer } from './validation.js'
 import { WaitingClient } from './waiting-client.js'
@@ -27,6 +22,8 @@ import { WaitingClient } from './waiting-client.js'
 export interface PassthroughContext {
   upgrades: Upgrades
   sessions: Sessions
+  /** The upstream for a session that needs another target; undefined where its route is gone. */
+  upstreamOf: UpstreamOfSession
 }
 
 /**
@@ -43,6 +40,7 @@ class Handshake implements AcceptedHandshake {
   readonly reply: FastifyReply
   readonly route: PassthroughRoute
   readonly sessions: Sessions
+  readonly upstreamOf: UpstreamOfSession
   readonly exchange: Exchange
   readonly #upgrades: Upgrades
   /** Why it ends with an error. */
@@ -50,11 +48,12 @@ class Handshake implements AcceptedHandshake {
   /** It ends with a response of the target's other than a 101. */
   #refused = false
 
-  constructor (request: FastifyRequest, reply: FastifyReply, route: PassthroughRoute, { upgrades, sessions }: PassthroughContext) {
+  constructor (request: FastifyRequest, reply: FastifyReply, route: PassthroughRoute, { upgrades, sessions, upstreamOf }: PassthroughContext) {
     this.request = request
     this.reply = reply
     this.route = route
     this.sessions = sessions
+    this.upstreamOf = upstreamOf
     this.#upgrades = upgrades
     this.exchange = new Exchange('handshake', route.url, request, route.observers)
   }
@@ -113,14 +112,22 @@ class Handshake implements AcceptedHandshake {
     const upstream = await route.chooseHandshakeUpstream(request)
     // The client has left while it was being chosen.
     if (cancellation.reason !== undefined) throw cancellation.reason
-    const { result, headers } = await this.#firstResponse(upstream, admission, cancellation)
+    const { result, headers } = await firstResponse({
+      exchange,
+      upstream,
+      offer: admission.offer,
+      limits: route.websocket,
+      cancellation,
+      headersFor: target => handshakeToTarget(route, request, target.address, exchange, admission.narrow),
+      isWanted: () => !reply.sent
+    })
     try {
       if (cancellation.reason !== undefined) throw cancellation.reason
       if (reply.sent) return discard(result)
       client.settle()
       if (result.accepted) {
         const received = headersToClient(route, exchange, request, result.headers, upstream, headers)
-        openSession(this, pending, result, received, admission)
+        openSession(this, pending, result, { received, sent: headers }, admission)
       } else {
         const received = headersToClient(route, exchange, request, result.response.headers, upstream, headers)
         exchange.responseHeaders = received
@@ -143,50 +150,6 @@ class Handshake implements AcceptedHandshake {
     }
   }
 
-  /** Makes the offer to one target after another until one responds. */
-  async #firstResponse (upstream: Upstream, admission: Admission, cancellation: Cancellation): Promise<{ result: OfferResult, headers: HeaderList }> {
-    const { exchange, request, route } = this
-    const { connectTimeout, handshakeTimeout: headersTimeout, strict } = route.websocket
-    const first = firstTarget(exchange, upstream)
-    let target = first instanceof Promise ? await this.#place(first, cancellation) : first
-    let attempts: Attempts | undefined
-    const nextAttempts = (): Attempts => (attempts ??= new Attempts(exchange, upstream))
-    for (;;) {
-      const attempt = { sent: false, kept: false, reused: false, queued: false, repeatable: true, sendable: true }
-      // With a limit of its own, an attempt can be given up alone.
-      const ownCancellation = upstream.attemptTimeout === undefined ? cancellation : cancelledWith(cancellation)
-      if (ownCancellation !== cancellation) nextAttempts().limit(() => attempt, error => ownCancellation.cancel(error))
-      try {
-        const headers = handshakeToTarget(route, request, target.address, exchange, admission.narrow)
-        const connection = await target.connect(ownCancellation, connectTimeout)
-        exchange.connectedAt = exchange.sentAt = performance.now()
-        attempt.sent = true
-        const result = await makeOffer(connection, { path: pathAt(target.address, exchange.path), headers, offer: admission.offer, strict, limits: { ...target.limits, headersTimeout }, cancellation: ownCancellation })
-        exchange.firstByteAt = performance.now()
-        upstream.succeed(target, result.accepted ? 101 : result.response.status)
-        return { result, headers }
-      } catch (error) {
-        attempt.sendable = !cancellation.cancelled && !this.reply.sent
-        const next = nextAttempts().next(error as Error, attempt)
-        if (next === undefined) throw error
-        target = next instanceof Promise ? await this.#place(next, cancellation) : next
-      } finally {
-        attempts?.unlimit()
-        if (ownCancellation !== cancellation) cancellation.listener = undefined
-      }
-    }
-  }
-
-  /** Waits for a place at a target. */
-  async #place (pending: Promise<Target>, cancellation: Cancellation): Promise<Target> {
-    cancellation.listener = reason => this.exchange.stopWaiting?.(reason)
-    try {
-      return await pending
-    } finally {
-      cancellation.listener = undefined
-    }
-  }
-
   /** The client has left, or was cut off as the gateway stops. */
   #endWithoutClient (socket: Duplex, status: number | undefined): void {
     if (wasCut(socket)) this.exchange.end('gateway', 'drain', status, new DrainingError())
@@ -203,9 +166,4 @@ class Handshake implements AcceptedHandshake {
     else if (this.#refused) exchange.end('target', 'refused', status)
     else exchange.end('gateway', 'replaced', status)
   }
-}
-
-function discard (result: OfferResult): void {
-  if (result.accepted) result.socket.destroy()
-  else result.response.body.destroy()
 }

@@ -1,6 +1,7 @@
 import { acceptOf } from '../../message/accept-key.js'
 import type { IncomingMessage } from 'node:http'
 import { HandshakeInvalidError, HandshakeVersionError } from '../../errors.js'
+import { acceptedDeflate } from '../../message/extensions.js'
 import { announcesBody, headerValues, isToken, listsToken, type HeaderList } from '../../message/headers.js'
 import type { Offer } from '../../message/offer.js'
 import { asksForWebSocket } from '../../message/upgrade-request.js'
@@ -65,7 +66,11 @@ function protocolFault (offer: Offer, headers: HeaderList): string | undefined {
   return undefined
 }
 
-function optionFault ({ allowed }: Offer, headers: HeaderList): string | undefined {
+function optionFault ({ allowed, withoutTakeover }: Offer, headers: HeaderList): string | undefined {
+  if (withoutTakeover === true) {
+    const accepted = acceptedDeflate(headers)
+    if (typeof accepted === 'string') return accepted
+  }
   if (allowed === undefined) return undefined
   const { protocols, extensions } = allowed
   if (protocols !== undefined && listItems(chosenProtocols(headers)).some(protocol => !protocols.includes(protocol))) {

@@ -18,7 +18,7 @@ export interface Fault {
 export type Inspect = (message: Message) => Verdict | Promise<Verdict>
 
 /** How a direction deals with messages. */
-export interface MessageOptions {
+export interface MessageHandling {
   /** Undefined: none is looked at; they are only kept until they have come whole. */
   inspect: Inspect | undefined
   /**
@@ -53,7 +53,7 @@ const MAX_HEADERS = 64 * 1024
  * between the fragments of a message goes before it.
  */
 export class MessageDirection extends Direction {
-  readonly #options: MessageOptions
+  readonly #options: MessageHandling
   readonly #events: MessageEvents
   readonly #masked: boolean
   readonly #queue = new SendQueue()
@@ -80,7 +80,7 @@ export class MessageDirection extends Direction {
   /** There is no source at the moment. */
   #abandoned = false
 
-  constructor (source: Duplex, sink: Duplex, scanner: ScannerOptions, options: MessageOptions, events: MessageEvents) {
+  constructor (source: Duplex, sink: Duplex, scanner: ScannerOptions, options: MessageHandling, events: MessageEvents) {
     super(source, sink, scanner, events)
     this.#options = options
     this.#events = events

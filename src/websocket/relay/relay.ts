@@ -5,7 +5,7 @@ import type { EndedBy, EndReason, SessionEnd, Traffic } from '../../types.js'
 import { ByteDirection } from './byte-direction.js'
 import type { Direction } from './direction.js'
 import { CloseCode, messageFrame, Opcode, type ScannerOptions } from './frames.js'
-import { MessageDirection, type MessageEvents, type MessageOptions } from './message-direction.js'
+import { MessageDirection, type MessageEvents, type MessageHandling } from './message-direction.js'
 import { RateLimit } from './rate.js'
 import { TargetChange, type ChangingSession, type Replacement } from './target-change.js'
 import { Watch, type WatchEvents, type WatchLimits } from './watch.js'
@@ -26,7 +26,7 @@ export interface SessionOptions {
   /** What to watch for; nothing when left out. */
   watch?: Omit<WatchLimits, 'endsAt'>
   /** How messages are dealt with that a side sends; bytes are relayed as they come where it is left out. */
-  messages?: { fromClient?: MessageOptions | undefined, fromTarget?: MessageOptions | undefined } | undefined
+  messages?: { fromClient?: MessageHandling | undefined, fromTarget?: MessageHandling | undefined } | undefined
   /** How another target takes the place of one that is lost. Both sides' messages must be dealt with, then. */
   replacement?: Replacement | undefined
   /** To look at a message has failed. */
@@ -82,8 +82,13 @@ export class Session implements MessageEvents, WatchEvents {
     if (options.messageRate !== undefined) this.#rate = new RateLimit(options.messageRate, performance.now())
   }
 
-  #direction (source: Duplex, sink: Duplex, scanner: ScannerOptions, messages: MessageOptions | undefined): Direction {
+  #direction (source: Duplex, sink: Duplex, scanner: ScannerOptions, messages: MessageHandling | undefined): Direction {
     return messages === undefined ? new ByteDirection(source, sink, scanner, this) : new MessageDirection(source, sink, scanner, messages, this)
+  }
+
+  /** Whether another target can take the place of this one. */
+  get canChangeTarget (): boolean {
+    return this.#change !== undefined
   }
 
   /** How often another target has taken the place of one. */

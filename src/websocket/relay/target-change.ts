@@ -1,7 +1,7 @@
 import type { Duplex } from 'node:stream'
 import { Cancellation } from '../../net/cancellation.js'
 import type { EndedBy, EndReason } from '../../types.js'
-import { closeFrame } from './frames.js'
+import { CloseCode, closeFrame } from './frames.js'
 import type { MessageDirection } from './message-direction.js'
 
 /** How another target takes the place of one that is lost. */
@@ -105,7 +105,7 @@ export class TargetChange {
     if (this.pending) return true
     if (clientToTarget.isStreaming) return false
     clientToTarget.detachSink()
-    this.#target.write(closeFrame(end.code, '', true))
+    this.#target.write(closeFrame(end.close?.code ?? CloseCode.goingAway, '', true))
     this.#moving = { end, timer: setTimeout(() => this.lose(end, false), this.#closeTimeout) }
     return true
   }
