@@ -3,7 +3,7 @@ import sluice from './plugin.js'
 /** The gateway as a Fastify plugin: `await app.register(sluice)`. */
 export default sluice
 export { sluice }
-export { drop } from './websocket/messages/drop.js'
+export { drop } from './types.js'
 export { redactedLogs } from './observers/redaction.js'
 export { requestId, type TrustProxy } from './routing/request-id.js'
 export type { Gateway, Upstreams } from './gateway.js'

@@ -1,5 +1,4 @@
 import type { FastifyRequest } from 'fastify'
-import type { drop } from './websocket/messages/drop.js'
 
 /** Who ended a session. */
 export type EndedBy = 'client' | 'target' | 'gateway'
@@ -129,6 +128,9 @@ export interface WebSocketMessage {
   /** Whether it is binary. */
   readonly binary: boolean
 }
+
+/** What a hook for messages returns for one that is to go nowhere. */
+export const drop: unique symbol = Symbol('sluice.drop')
 
 /**
  * What a hook makes of a message:

@@ -1,12 +1,11 @@
 import { isUtf8 } from 'node:buffer'
 import type { Deflate } from '../../message/extensions.js'
 import type { MessageFunction } from '../../options/index.js'
-import type { MessageResult, WebSocketMessage, WebSocketSession } from '../../types.js'
+import { drop, type MessageResult, type WebSocketMessage, type WebSocketSession } from '../../types.js'
 import { CloseCode, messageFrame, Opcode } from '../relay/frames.js'
 import type { Message } from '../relay/gathered-message.js'
 import type { Fault, Verdict } from '../relay/message-direction.js'
 import { deflate, inflate, isWorthwhile } from './deflate.js'
-import { drop } from './drop.js'
 
 /** A message as hooks see it. */
 class HookedMessage implements WebSocketMessage {
@@ -21,7 +20,7 @@ class HookedMessage implements WebSocketMessage {
   }
 
   get text (): string | undefined {
-    return this.binary ? undefined : this.#text ??= this.data.toString()
+    return this.binary ? undefined : (this.#text ??= this.data.toString())
   }
 }
 

@@ -85,7 +85,7 @@ export class TargetChange {
     if (sentClose) this.#endPolitely(target, moving === undefined ? end.code : undefined)
     else target.destroy()
     this.#opening = false
-    void this.#change(moving?.end ?? end)
+    this.#change(moving?.end ?? end)
     return true
   }
 
@@ -136,7 +136,10 @@ export class TargetChange {
       this.#cancellation = undefined
       return this.#session.giveUp(end)
     }
-    if (cancellation.cancelled) return void socket.destroy()
+    if (cancellation.cancelled) {
+      socket.destroy()
+      return
+    }
     this.#cancellation = undefined
     this.count++
     this.#target = socket
