@@ -1,6 +1,6 @@
 import { parseArgs } from 'node:util'
 import { MEMORY, measures, type Measure } from './measures.js'
-import { peers } from './peers/index.js'
+import { allPeers, peers } from './peers/index.js'
 import { legs, type Leg, type Peer } from './peers/peer.js'
 
 /** What is to be measured, and how thoroughly. */
@@ -31,7 +31,7 @@ export const usage = `Usage: npm run bench -- [options]
   --quick           one short round, under 2 minutes; over TLS only what is asked for
   --only ws|tls|http  one leg
   --measures a,b    these measures: ${[...measures.map(({ id }) => id), MEMORY].join(', ')}
-  --peers a,b       these peers: ${peers.map(peer => peer.name).join(', ')}
+  --peers a,b       these peers: ${allPeers.map(peer => peer.name).join(', ')}
   --rounds N        how often everything is measured; default 3, with --quick 1
   --write           write docs/benchmarks.md also for a run that is quick or not of everything
   --help`
@@ -88,7 +88,7 @@ export function measureOf (id: string): Measure {
 }
 
 export function peerOf (name: string): Peer {
-  const peer = peers.find(candidate => candidate.name === name)
-  if (peer === undefined) throw new Error(`there is no peer '${name}'; there are ${peers.map(candidate => candidate.name).join(', ')}`)
+  const peer = allPeers.find(candidate => candidate.name === name)
+  if (peer === undefined) throw new Error(`there is no peer '${name}'; there are ${allPeers.map(candidate => candidate.name).join(', ')}`)
   return peer
 }

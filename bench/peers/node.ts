@@ -15,10 +15,11 @@ interface NodePeer {
   /** URL of what the program imports. */
   entry: string | undefined
   service?: ServerSetup['service']
+  sessions?: ServerSetup['sessions']
   version: () => string | undefined
 }
 
-function nodePeer ({ name, what, legs = ['ws', 'tls', 'http'], only, server, entry, service, version }: NodePeer): Peer {
+function nodePeer ({ name, what, legs = ['ws', 'tls', 'http'], only, server, entry, service, sessions, version }: NodePeer): Peer {
   return {
     name,
     what,
@@ -27,7 +28,7 @@ function nodePeer ({ name, what, legs = ['ws', 'tls', 'http'], only, server, ent
     isNode: true,
     version,
     async command ({ port, targetPort, tls }) {
-      const setup: ServerSetup = { port, targetPort, tls, entry, service }
+      const setup: ServerSetup = { port, targetPort, tls, entry, service, sessions }
       return [process.execPath, '--expose-gc', compiledServer(server), JSON.stringify(setup)]
     }
   }
@@ -45,7 +46,7 @@ function versionOf (name: string, entry: string): string {
 }
 
 /** A build of sluice, by the path of its index.js. */
-function sluicePeer (name: string, what: string, path: string | undefined, variant: Pick<NodePeer, 'legs' | 'only' | 'service'> = {}): Peer {
+function sluicePeer (name: string, what: string, path: string | undefined, variant: Pick<NodePeer, 'legs' | 'only' | 'service' | 'sessions'> = {}): Peer {
   const entry = path === undefined ? undefined : pathToFileURL(resolve(path))
   return nodePeer({ ...variant, name, what, server: 'sluice', entry: entry?.href, version: () => entry !== undefined && existsSync(entry) ? ownVersion() : undefined })
 }
@@ -62,6 +63,11 @@ export const services = [
   sluicePeer('service', 'sluice as a service, without a log', build, { legs: ['http'], only: 'http-get', service: { accessLog: false, admin: false } }),
   sluicePeer('service + log', 'the same with its access log, to /dev/null', build, { legs: ['http'], only: 'http-get', service: { accessLog: true, admin: false } }),
   sluicePeer('service + admin', 'the same without a log, with its admin listener, which samples metrics', build, { legs: ['http'], only: 'http-get', service: { accessLog: false, admin: true } })
+]
+/** What routes may have beside, for `--peers`. */
+export const variants = [
+  sluicePeer('hooks', 'sluice with a hook for the messages of each side, which changes nothing', build, { legs: ['ws', 'tls'], sessions: 'hooks' }),
+  sluicePeer('reconnect', 'sluice with sessions that survive their target', build, { legs: ['ws', 'tls'], sessions: 'reconnect' })
 ]
 export const baseline = sluicePeer('baseline', 'another build of sluice', baselineBuild)
 export const httpProxy = packagePeer('http-proxy', 'on http.createServer(), with a keep-alive agent')

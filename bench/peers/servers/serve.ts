@@ -14,6 +14,8 @@ export interface ServerSetup {
   entry?: string | undefined
   /** Of the service: what it has beside its routes. Undefined for the plugin in an app. */
   service?: { accessLog: boolean, admin: boolean, tracing?: boolean } | undefined
+  /** What the sessions of the plugin have: hooks that change nothing, or another target when theirs is lost. */
+  sessions?: 'hooks' | 'reconnect' | undefined
 }
 
 /** The same, as the programs need it. */

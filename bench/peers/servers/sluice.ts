@@ -1,7 +1,7 @@
 import { fastify, type FastifyServerOptions } from 'fastify'
 import { serve } from './serve.js'
 
-await serve(async ({ port, target, isTargetTls, certificate, entry, service }) => {
+await serve(async ({ port, target, isTargetTls, certificate, entry, service, sessions }) => {
   if (service !== undefined) {
     const { createGateway } = await import(entry!.replace('/index.js', '/service/index.js')) as typeof import('sluice/service')
     const { accessLog, admin } = service
@@ -19,6 +19,7 @@ await serve(async ({ port, target, isTargetTls, certificate, entry, service }) =
   const app = fastify({ genReqId: requestId(false), ...(certificate !== undefined && { https: certificate }) } as FastifyServerOptions)
   await app.register(sluice)
   app.upstream('target', { targets: [target], ...(isTargetTls && { tls: { rejectUnauthorized: false } }) })
-  app.proxy('/*', { upstream: 'target', websocket: true })
+  const websocket = sessions === 'hooks' ? { messages: { fromClient () {}, fromTarget () {} } } : sessions === 'reconnect' ? { reconnect: {} } : true
+  app.proxy('/*', { upstream: 'target', websocket })
   await app.listen({ host: '127.0.0.1', port, backlog: 4096 })
 })
