@@ -11,7 +11,7 @@ const { checkSync } = await import('recheck')
 
 const SRC = new URL('../src/', import.meta.url).pathname
 /** Compiles a pattern of a user to tell whether it is valid, and never runs it. */
-const MAY_COMPILE = ['message/rewrite-pattern.ts']
+const MAY_COMPILE = ['message/linear-pattern.ts']
 
 interface Found { place: string, source: string, flags: string }
 

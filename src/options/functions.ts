@@ -24,3 +24,6 @@ export type SessionFunction = (session: WebSocketSession) => void
 export type SessionEndFunction = (session: WebSocketSession, end: SessionEnd) => void
 /** Says whether an upgrade request belongs to somebody else. */
 export type IgnoreUpgradeFunction = (request: IncomingMessage) => boolean
+
+/** A JSON Schema as an object. */
+export type JsonSchema = Readonly<Record<string, unknown>>

@@ -1,6 +1,6 @@
 /* Made from the schemas beside it by scripts/option-types.ts. Do not edit: run 'npm run docs'. */
 
-import type { HashFunction, HeaderFunction, IgnoreUpgradeFunction, RewriteFunction, SessionEndFunction, SessionFunction, UntilFunction, UpstreamFunction } from './functions.js'
+import type { HashFunction, HeaderFunction, IgnoreUpgradeFunction, JsonSchema, RewriteFunction, SessionEndFunction, SessionFunction, UntilFunction, UpstreamFunction } from './functions.js'
 
 /** A string with the URL, or an object { url, weight, priority, host, labels }. */
 export type TargetOptions = string | {
@@ -389,6 +389,46 @@ export interface UpstreamOptions extends Omit<UpstreamConfig, 'targets' | 'balan
      */
     handshakes?: 'round-robin' | 'least-load' | 'random-two' | 'first' | HashOptions
   }
+}
+
+/**
+ * Rules for messages, without code. A message is valid if it is JSON in a text and keeps to 'schema', 'allow' and
+ * 'deny', of which at least one is there; a binary one is not.
+ */
+export interface MessageRulesConfig {
+  /**
+   * JSON Schema of the messages, of draft-07, or of 2020-12 where its $schema says so. A 'pattern' in it is one that
+   * takes linear time (RE2), and a '$ref' leads to its own parts. The path of a file of JSON or YAML, relative to the
+   * file that names it, or the schema itself.
+   */
+  schema?: string | JsonSchema
+  /**
+   * The values of which a message must have one at each of some places. By JSON pointer (RFC 6901): { /type:
+   * [subscribe, ping] }. Values are strings, numbers, booleans or null.
+   */
+  allow?: Record<string, Array<string | number | boolean | null>>
+  /**
+   * The values of which a message must have none at any of some places. By JSON pointer (RFC 6901): { /type:
+   * [subscribe, ping] }. Values are strings, numbers, booleans or null.
+   */
+  deny?: Record<string, Array<string | number | boolean | null>>
+  /**
+   * What happens to a message that is not valid: 'close' ends the session with 1008 and a reason that says what is
+   * wrong, 'drop' leaves the message out. Default: "close".
+   */
+  onInvalid?: 'close' | 'drop'
+}
+
+/**
+ * Rules for messages, without code. A message is valid if it is JSON in a text and keeps to 'schema', 'allow' and
+ * 'deny', of which at least one is there; a binary one is not.
+ */
+export interface MessageRules extends Omit<MessageRulesConfig, 'schema'> {
+  /**
+   * JSON Schema of the messages, of draft-07, or of 2020-12 where its $schema says so. A 'pattern' in it is one that
+   * takes linear time (RE2), and a '$ref' leads to its own parts.
+   */
+  schema?: JsonSchema
 }
 
 /** How many messages a client may send: a token bucket for each session. */
