@@ -35,6 +35,8 @@ const SECTIONS: Section[] = [
   { name: 'HealthOptions', anchor: 'upstreams-health', schema: options.HealthOptions, use: 'The value of `health`.' },
   { name: 'TargetOptions', anchor: 'upstreams-targets', schema: options.TargetOptions, use: 'An item of `targets`.' },
   { name: 'WebSocketOptions', anchor: 'websocket', schema: options.WebSocketOptions, use: 'The object form of `websocket`.' },
+  { name: 'MessageRulesConfig', anchor: 'websocket-messages', schema: options.MessageRulesConfig, use: 'The value of `fromClient` and `fromTarget` under `messages` in `sluice.yaml`.' },
+  { name: 'MessageRules', anchor: 'messagerules', schema: options.MessageRules, use: 'The same from code, in the place of a function.' },
   { name: 'ProxyOptions', anchor: 'proxy', schema: options.ProxyOptions, use: 'The second argument of `app.proxy(url, options)`. Fastify\'s route options stand beside them.' },
   { name: 'PassthroughOptions', anchor: 'passthrough', schema: options.PassthroughOptions, use: 'The value of `config.passthrough` on a route of @fastify/http-proxy.' },
   { name: 'GatewayOptions', anchor: 'gateway', schema: options.GatewayOptions, use: 'The second argument of `app.register(sluice, options)`.' }

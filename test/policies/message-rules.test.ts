@@ -258,8 +258,8 @@ t.test('whatever comes, the check gives a result', async t => {
     ? pick<unknown>(null, true, 0, -1.5, 1e300, '', 'a', '\ud83d', '😀', 'toString')
     : pick<() => unknown>(
       () => value(0),
-      () => Array.from({ length: random(4) }, () => value(depth - 1)),
-      () => Object.fromEntries(Array.from({ length: random(4) }, () => [pick('a', 'b', '__proto__', 'constructor', 'valueOf', 'length', ''), value(depth - 1)]))
+    () => Array.from({ length: random(4) }, () => value(depth - 1)),
+    () => Object.fromEntries(Array.from({ length: random(4) }, () => [pick('a', 'b', '__proto__', 'constructor', 'valueOf', 'length', ''), value(depth - 1)]))
     )()
   const checks = [
     rules({ schema: { $ref: '#/definitions/v', definitions: { v: { anyOf: [{ type: ['null', 'boolean', 'number'] }, { type: 'string', pattern: '^\\S*$' }, { type: 'array', uniqueItems: true, items: { $ref: '#/definitions/v' } }, { type: 'object', propertyNames: { maxLength: 6 }, additionalProperties: { $ref: '#/definitions/v' }, const: { a: 1 } }] } } } }),
