@@ -557,12 +557,38 @@ export interface WebSocketConfig {
    * passes as it would through nginx. Default: true.
    */
   strict?: boolean
+  /** Rules for messages, by direction. */
+  messages?: {
+    /**
+     * Rules for messages, without code. A message is valid if it is JSON in a text and keeps to 'schema', 'allow' and
+     * 'deny', of which at least one is there; a binary one is not.
+     */
+    fromClient?: MessageRulesConfig
+    /**
+     * Rules for messages, without code. A message is valid if it is JSON in a text and keeps to 'schema', 'allow' and
+     * 'deny', of which at least one is there; a binary one is not.
+     */
+    fromTarget?: MessageRulesConfig
+  }
   /** The upstream that handshakes go to, if it is not that of the route: a declared name, or the URL of a target. */
   upstream?: string
 }
 
 /** Options of WebSocket passthrough. */
-export interface WebSocketOptions extends Omit<WebSocketConfig, 'upstream'> {
+export interface WebSocketOptions extends Omit<WebSocketConfig, 'messages' | 'upstream'> {
+  /** Rules for messages, by direction. */
+  messages?: {
+    /**
+     * Rules for messages, without code. A message is valid if it is JSON in a text and keeps to 'schema', 'allow' and
+     * 'deny', of which at least one is there; a binary one is not.
+     */
+    fromClient?: MessageRules
+    /**
+     * Rules for messages, without code. A message is valid if it is JSON in a text and keeps to 'schema', 'allow' and
+     * 'deny', of which at least one is there; a binary one is not.
+     */
+    fromTarget?: MessageRules
+  }
   /**
    * The upstream that handshakes go to, if it is not that of the route: a declared name, the URL of a target, or
    * (from code) a function of the request.

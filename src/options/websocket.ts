@@ -1,5 +1,6 @@
-import { Type } from '@sinclair/typebox'
+import { Type, type TSchema } from '@sinclair/typebox'
 import type { SessionEndFunction, SessionFunction, UntilFunction, UpstreamFunction } from './functions.js'
+import { MessageRules, MessageRulesConfig } from './message-rules.js'
 import { anyCloseCode, bytes, closeCode, closed, milliseconds, text, unlimitedMilliseconds } from './units.js'
 import type * as types from './types.js'
 
@@ -79,13 +80,19 @@ const webSocketOptions = {
 
 const upstreamName = Type.String({ minLength: 1, description: 'The upstream that handshakes go to, if it is not that of the route: a declared name, or the URL of a target.' })
 
+const messages = <Rules extends TSchema>(rules: Rules) => Type.Optional(Type.Object({
+  fromClient: Type.Optional(rules),
+  fromTarget: Type.Optional(rules)
+}, { ...closed, description: 'Rules for messages, by direction.' }))
+
 /** The object form of a route's `websocket` option, in sluice.yaml. */
-export const WebSocketConfig = Type.Object({ ...webSocketOptions, upstream: Type.Optional(upstreamName) }, { ...closed, description: 'Options of WebSocket passthrough.' })
+export const WebSocketConfig = Type.Object({ ...webSocketOptions, messages: messages(MessageRulesConfig), upstream: Type.Optional(upstreamName) }, { ...closed, description: 'Options of WebSocket passthrough.' })
 export type WebSocketConfig = types.WebSocketConfig
 
 /** The object form of a route's `websocket` option, from code. */
 export const WebSocketOptions = Type.Object({
   ...webSocketOptions,
+  messages: messages(MessageRules),
   upstream: Type.Optional(Type.Union([upstreamName, Type.Unsafe<UpstreamFunction>(Type.Function([Type.Any()], Type.Any(), { typeName: 'UpstreamFunction' }))], {
     description: 'The upstream that handshakes go to, if it is not that of the route: a declared name, the URL of a target, or (from code) a function of the request.'
   })),
