@@ -28,7 +28,7 @@ type Values = NonNullable<MessageRules['allow']>
 export function messageRulesProblems ({ schema, allow, deny }: MessageRules): Problem[] {
   if (schema === undefined && allow === undefined && deny === undefined) return [{ path: [], message: "must have 'schema', 'allow' or 'deny', or there is nothing to check" }]
   const compiled = schema === undefined ? [] : compileSchema(schema)
-  return Array.isArray(compiled) ? compiled.map(({ path, message }) => ({ path: ['schema', ...path], message })) : []
+  return Array.isArray(compiled) ? compiled.map(problem => ({ ...problem, path: ['schema', ...problem.path] })) : []
 }
 
 /**

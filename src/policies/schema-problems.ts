@@ -41,7 +41,7 @@ function * problemsIn (value: unknown, path: string[], vocabulary: Vocabulary): 
 function * problemsOf (name: string, value: unknown, path: string[], { keywords, formats, onReference }: Vocabulary): Iterable<Problem> {
   if (!keywords.includes(name)) {
     const suggestion = nearest(name, keywords)
-    yield { path, message: `there is no such keyword in JSON Schema, and so nothing would be checked by it; ${suggestion === undefined ? 'remove it' : `did you mean '${suggestion}'?`}` }
+    yield { path, message: `there is no such keyword in JSON Schema, and so nothing would be checked by it; ${suggestion === undefined ? 'remove it' : `did you mean '${suggestion}'?`}`, unknownName: true }
   } else if (name === 'pattern') {
     yield * patternProblems(value as string, path)
   } else if (name === 'patternProperties') {

@@ -110,7 +110,7 @@ function messageProblems (config: unknown): Problem[] {
   return messageRulesIn(config).flatMap(({ path, rules }) => {
     if (typeof rules.schema === 'string') return [{ path: [...path, 'schema'], message: 'the path of a file can stand in a configuration file alone; give the schema itself, as an object' }]
     if (problems(MessageRules, rules).length > 0) return []
-    return messageRulesProblems(rules as MessageRules).map(({ path: inner, message }) => ({ path: [...path, ...inner], message }))
+    return messageRulesProblems(rules as MessageRules).map(problem => ({ ...problem, path: [...path, ...problem.path] }))
   })
 }
 
