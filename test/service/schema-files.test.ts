@@ -1,7 +1,9 @@
+import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
 import { createGateway } from '../../src/service/index.js'
 import { readConfigFile } from '../../src/service/config-file.js'
+import { startBuilt } from '../helpers/built-service.js'
 
 /** A configuration whose only route has these messages, of which the first line is 7. */
 const withMessages = (...lines: string[]): string => ['upstreams:', '  app: { targets: [http://127.0.0.1:1] }', 'routes:', '  - url: /*', '    upstream: app', '    websocket:', '      messages:', ...lines.map(line => `        ${line}`), ''].join('\n')
@@ -83,4 +85,13 @@ t.test('from code a schema is an object', async t => {
   t.throws(() => createGateway(config({ pattern: '(?=a)' }), { logger: false }), { message: /^routes\.0\.websocket\.messages\.fromClient\.schema\.pattern: '\(\?=a\)' has no bound/ })
   const gateway = await createGateway(config({ type: 'object' }), { logger: false })
   await gateway.close()
+})
+
+t.test('--watch follows the files of schemas, wrong ones too', async t => {
+  const messages = { fromClient: { schema: 'order.json' } }
+  const service = await startBuilt(t, { routes: [{ url: '/*', upstream: 'http://127.0.0.1:1', websocket: { messages } }] }, { args: ['--watch'], files: { 'order.json': '{ "type": "object" }\n' } })
+  await writeFile(join(service.folder, 'order.json'), '{ "type": "objekt" }\n')
+  await service.command.output(/order\.json:1:11: routes\.0\.websocket\.messages\.fromClient\.schema\.type: must be equal to one of the allowed values/)
+  await writeFile(join(service.folder, 'order.json'), '{ "type": "array" }\n')
+  await service.command.output(/configuration reloaded: 1 route\(s\) changed/)
 })
