@@ -17,7 +17,10 @@ const NAMED: Record<string, TSchema> = {
   HealthOptions: options.HealthOptions,
   UpstreamConfig: options.UpstreamConfig,
   UpstreamOptions: options.UpstreamOptions,
+  MessageRulesConfig: options.MessageRulesConfig,
+  MessageRules: options.MessageRules,
   MessageRate: options.MessageRate,
+  MessageConfig: options.MessageConfig,
   MessageOptions: options.MessageOptions,
   ReconnectConfig: options.ReconnectConfig,
   ReconnectOptions: options.ReconnectOptions,
@@ -42,7 +45,7 @@ const NAMED: Record<string, TSchema> = {
 }
 
 /** Options that take more from code than from a file, and the same ones of a file. */
-const OF_CODE: Record<string, string> = { HashOptions: 'HashConfig', UpstreamOptions: 'UpstreamConfig', ReconnectOptions: 'ReconnectConfig', WebSocketOptions: 'WebSocketConfig' }
+const OF_CODE: Record<string, string> = { HashOptions: 'HashConfig', UpstreamOptions: 'UpstreamConfig', MessageRules: 'MessageRulesConfig', MessageOptions: 'MessageConfig', ReconnectOptions: 'ReconnectConfig', WebSocketOptions: 'WebSocketConfig' }
 
 const WIDTH = 118
 
@@ -96,6 +99,12 @@ function jsDoc (schema: TSchema, indent: string): string {
 function typeText (schema: TSchema, indent: string, functions: Set<string>, itself?: string): string {
   const name = Object.entries(NAMED).find(([name, named]) => name !== itself && same(named, schema))?.[0]
   if (name !== undefined) return name
+  const { typeName } = schema as { typeName?: string }
+  if (typeName !== undefined) {
+    // One that is made of others has no name to import.
+    if (/^\w+$/.test(typeName)) functions.add(typeName)
+    return typeName
+  }
   if (KindGuard.IsUnion(schema)) return [...new Set(schema.anyOf.map(branch => typeText(branch, indent, functions)))].join(' | ')
   if (KindGuard.IsLiteral(schema)) return typeof schema.const === 'string' ? `'${schema.const}'` : String(schema.const)
   if (KindGuard.IsArray(schema)) {
@@ -108,11 +117,7 @@ function typeText (schema: TSchema, indent: string, functions: Set<string>, itse
   if (KindGuard.IsString(schema)) return 'string'
   if (KindGuard.IsBoolean(schema)) return 'boolean'
   if (KindGuard.IsNull(schema)) return 'null'
-  const { typeName } = schema as { typeName?: string }
-  if (typeName === undefined) throw new TypeError(`a schema has no type that this script knows: ${JSON.stringify(schema)}`)
-  // One that is made of others has no name to import.
-  if (/^\w+$/.test(typeName)) functions.add(typeName)
-  return typeName
+  throw new TypeError(`a schema has no type that this script knows: ${JSON.stringify(schema)}`)
 }
 
 /** Whether all options of one kind are options of another, too, and not the other way round. */

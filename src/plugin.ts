@@ -13,13 +13,14 @@ import { validated } from './options/validate.js'
 import { EXCHANGE, hasExchange } from './proxy/exchange.js'
 import { CompiledRoutes } from './routing/compile-route.js'
 import { addConstraints } from './routing/constraints.js'
-import { addMessageHook, type MessageSide } from './routing/message-hooks.js'
+import { addMessageHook } from './routing/message-hooks.js'
 import { watchOptIns } from './routing/opt-in.js'
 import { finishProxiedRoute, registerProxiedRoute, type ProxyRouteOptions, type RouteServing } from './routing/proxied-route.js'
 import { RouteTable } from './routing/route-table.js'
 import type { RouteStatus } from './types.js'
 import { UpstreamRegistry } from './upstreams/registry.js'
 import { passThrough } from './websocket/handshake/passthrough.js'
+import type { MessageSide } from './websocket/route.js'
 
 declare module 'fastify' {
   interface FastifyInstance {

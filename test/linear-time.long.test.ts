@@ -1,7 +1,10 @@
 import { readdirSync, readFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
 import { join } from 'node:path'
+import type { FormatsPlugin } from 'ajv-formats'
 import t from 'tap'
 import ts from 'typescript'
+import { FORMATS, formatMode } from '../src/policies/message-schema.js'
 
 // Issue 8, item 24: nothing that a peer sends is matched in more than linear time.
 
@@ -11,7 +14,7 @@ const { checkSync } = await import('recheck')
 
 const SRC = new URL('../src/', import.meta.url).pathname
 /** Compiles a pattern of a user to tell whether it is valid, and never runs it. */
-const MAY_COMPILE = ['message/rewrite-pattern.ts']
+const MAY_COMPILE = ['message/linear-pattern.ts']
 
 interface Found { place: string, source: string, flags: string }
 
@@ -42,6 +45,21 @@ t.test('every regular expression of the gateway takes linear time', async t => {
   for (const { place, source, flags } of literals) {
     const found = checkSync(source, flags, { timeout: 30_000 })
     t.equal(found.status, 'safe', `${place}: /${source}/${flags}${found.status === 'vulnerable' ? `, on ${found.attack.pattern.slice(0, 200)}` : ''}`)
+  }
+})
+
+t.test('so do the formats of schemas for messages', async t => {
+  const require = createRequire(import.meta.url)
+  const { default: formats } = require('ajv-formats') as { default: FormatsPlugin }
+  for (const name of FORMATS) {
+    const format = formats.get(name, formatMode(name))
+    if (format instanceof RegExp) t.equal(checkSync(format.source, format.flags, { timeout: 120_000 }).status, 'safe', name)
+  }
+  // Those of its functions.
+  const file = readFileSync(require.resolve('ajv-formats/dist/formats.js'), 'utf8')
+  for (const name of ['DATE', 'TIME', 'DATE_TIME_SEPARATOR']) {
+    const [, source, flags] = new RegExp(`^const ${name} = /(.*)/(\\w*);$`, 'm').exec(file)!
+    t.equal(checkSync(source!, flags!, { timeout: 30_000 }).status, 'safe', name)
   }
 })
 

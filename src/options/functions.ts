@@ -30,3 +30,6 @@ export type CloseFunction = (code: number, reason: string, session: WebSocketSes
 export type ReconnectFunction = (session: WebSocketSession, attempt: number) => void | Promise<void>
 /** Says whether an upgrade request belongs to somebody else. */
 export type IgnoreUpgradeFunction = (request: IncomingMessage) => boolean
+
+/** A JSON Schema as an object. */
+export type JsonSchema = Readonly<Record<string, unknown>>

@@ -1,6 +1,6 @@
 /* Made from the schemas beside it by scripts/option-types.ts. Do not edit: run 'npm run docs'. */
 
-import type { CloseFunction, HashFunction, HeaderFunction, IgnoreUpgradeFunction, MessageFunction, ReconnectFunction, RewriteFunction, SessionEndFunction, SessionFunction, UntilFunction, UpstreamFunction } from './functions.js'
+import type { CloseFunction, HashFunction, HeaderFunction, IgnoreUpgradeFunction, JsonSchema, MessageFunction, ReconnectFunction, RewriteFunction, SessionEndFunction, SessionFunction, UntilFunction, UpstreamFunction } from './functions.js'
 
 /** A string with the URL, or an object { url, weight, priority, host, labels }. */
 export type TargetOptions = string | {
@@ -391,6 +391,46 @@ export interface UpstreamOptions extends Omit<UpstreamConfig, 'targets' | 'balan
   }
 }
 
+/**
+ * Rules for messages, without code. A message is valid if it is JSON in a text and keeps to 'schema', 'allow' and
+ * 'deny', of which at least one is there; a binary one is not.
+ */
+export interface MessageRulesConfig {
+  /**
+   * JSON Schema of the messages, of draft-07, or of 2020-12 where its $schema says so. A 'pattern' in it is one that
+   * takes linear time (RE2), and a '$ref' leads to its own parts. The path of a file of JSON or YAML, relative to the
+   * file that names it, or the schema itself.
+   */
+  schema?: string | JsonSchema
+  /**
+   * The values of which a message must have one at each of some places. By JSON pointer (RFC 6901): { /type:
+   * [subscribe, ping] }. Values are strings, numbers, booleans or null.
+   */
+  allow?: Record<string, Array<string | number | boolean | null>>
+  /**
+   * The values of which a message must have none at any of some places. By JSON pointer (RFC 6901): { /type:
+   * [subscribe, ping] }. Values are strings, numbers, booleans or null.
+   */
+  deny?: Record<string, Array<string | number | boolean | null>>
+  /**
+   * What happens to a message that is not valid: 'close' ends the session with 1008 and a reason that says what is
+   * wrong, 'drop' leaves the message out. Default: "close".
+   */
+  onInvalid?: 'close' | 'drop'
+}
+
+/**
+ * Rules for messages, without code. A message is valid if it is JSON in a text and keeps to 'schema', 'allow' and
+ * 'deny', of which at least one is there; a binary one is not.
+ */
+export interface MessageRules extends Omit<MessageRulesConfig, 'schema'> {
+  /**
+   * JSON Schema of the messages, of draft-07, or of 2020-12 where its $schema says so. A 'pattern' in it is one that
+   * takes linear time (RE2), and a '$ref' leads to its own parts.
+   */
+  schema?: JsonSchema
+}
+
 /** How many messages a client may send: a token bucket for each session. */
 export interface MessageRate {
   /** Messages a second that a client may send for long. */
@@ -412,33 +452,52 @@ export interface MessageRate {
 }
 
 /**
- * Hooks for the messages of the sessions, each of which is gathered and looked at before any of it goes on. Without
+ * Rules for the messages of the sessions, each of which is gathered and checked before any of it goes on. Without
  * them bytes are relayed as they come.
  */
-export interface MessageOptions {
+export interface MessageConfig {
   /**
-   * Looks at each message of the client. It is given the message ({ data, text, binary }) and the session, and
-   * returns nothing (the message goes on byte for byte), a string or bytes (they go on in its place), or `drop`; it
-   * may be async, and may close the session. Of several, each sees what the one before has made of it.
+   * Rules for messages, without code. A message is valid if it is JSON in a text and keeps to 'schema', 'allow' and
+   * 'deny', of which at least one is there; a binary one is not.
    */
-  fromClient?: MessageFunction | MessageFunction[]
+  fromClient?: MessageRulesConfig
   /**
-   * Looks at each message of the target. It is given the message ({ data, text, binary }) and the session, and
-   * returns nothing (the message goes on byte for byte), a string or bytes (they go on in its place), or `drop`; it
-   * may be async, and may close the session. Of several, each sees what the one before has made of it.
+   * Rules for messages, without code. A message is valid if it is JSON in a text and keeps to 'schema', 'allow' and
+   * 'deny', of which at least one is there; a binary one is not.
    */
-  fromTarget?: MessageFunction | MessageFunction[]
-  /**
-   * Called when a side has sent a Close frame: with its code (1005 for none), its reason, the session, and 'client'
-   * or 'target'. It changes nothing.
-   */
-  onClose?: CloseFunction
+  fromTarget?: MessageRulesConfig
   /**
    * Payload of the longest message, over all its frames, on the wire and decompressed; a longer one ends the session
    * with 1009. A message is in memory until its hooks are done, and so are those that wait behind it, up to this
    * size. Bytes. Default: 1048576.
    */
   maxSize?: number
+}
+
+/**
+ * Hooks and rules for the messages of the sessions, each of which is gathered and looked at before any of it goes on.
+ * Without them bytes are relayed as they come.
+ */
+export interface MessageOptions extends Omit<MessageConfig, 'fromClient' | 'fromTarget'> {
+  /**
+   * Looks at each message of the client. It is given the message ({ data, text, binary }) and the session, and
+   * returns nothing (the message goes on byte for byte), a string or bytes (they go on in its place), or `drop`; it
+   * may be async, and may close the session. In its place, an object has rules. Of several, each sees what the one
+   * before has made of it.
+   */
+  fromClient?: MessageFunction | MessageRules | Array<MessageFunction | MessageRules>
+  /**
+   * Looks at each message of the target. It is given the message ({ data, text, binary }) and the session, and
+   * returns nothing (the message goes on byte for byte), a string or bytes (they go on in its place), or `drop`; it
+   * may be async, and may close the session. In its place, an object has rules. Of several, each sees what the one
+   * before has made of it.
+   */
+  fromTarget?: MessageFunction | MessageRules | Array<MessageFunction | MessageRules>
+  /**
+   * Called when a side has sent a Close frame: with its code (1005 for none), its reason, the session, and 'client'
+   * or 'target'. It changes nothing.
+   */
+  onClose?: CloseFunction
   /**
    * Messages of one side whose hooks may be under way at a time. They begin in order, and what becomes of the
    * messages goes on in order; with 1, each begins when the one before is done. While so many are under way, the side
@@ -606,6 +665,11 @@ export interface WebSocketConfig {
    */
   strict?: boolean
   /**
+   * Rules for the messages of the sessions, each of which is gathered and checked before any of it goes on. Without
+   * them bytes are relayed as they come.
+   */
+  messages?: MessageConfig
+  /**
    * Keeps the connection of a client whose target is lost, and makes the same handshake again, with another target or
    * the same.
    */
@@ -615,10 +679,10 @@ export interface WebSocketConfig {
 }
 
 /** Options of WebSocket passthrough. */
-export interface WebSocketOptions extends Omit<WebSocketConfig, 'reconnect' | 'upstream'> {
+export interface WebSocketOptions extends Omit<WebSocketConfig, 'messages' | 'reconnect' | 'upstream'> {
   /**
-   * Hooks for the messages of the sessions, each of which is gathered and looked at before any of it goes on. Without
-   * them bytes are relayed as they come.
+   * Hooks and rules for the messages of the sessions, each of which is gathered and looked at before any of it goes
+   * on. Without them bytes are relayed as they come.
    */
   messages?: MessageOptions
   /**

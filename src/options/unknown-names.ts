@@ -2,6 +2,7 @@ import type { TSchema } from '@sinclair/typebox'
 import { GatewayConfig, ListenOptions } from './config.js'
 import { isAlike, nearest } from './did-you-mean.js'
 import { GatewayOptions } from './gateway.js'
+import { MessageRules } from './message-rules.js'
 import { ProxyOptions, RouteConfig } from './route.js'
 import { UpstreamOptions } from './upstream.js'
 import { WebSocketOptions } from './websocket.js'
@@ -21,6 +22,7 @@ const UPSTREAM: Place = { words: "of an upstream (under 'upstreams', or in app.u
 const WEBSOCKET: Place = { words: "of 'websocket' of a route", names: namesOf(WebSocketOptions) }
 const PLACES: readonly Place[] = [
   ROUTE, UPSTREAM, WEBSOCKET,
+  { words: "of 'fromClient' and 'fromTarget' under 'messages' in 'websocket' of a route", names: namesOf(MessageRules) },
   { words: "of 'listen'", names: namesOf(ListenOptions) },
   { words: 'of the gateway as a whole', names: namesOf(GatewayConfig, GatewayOptions) }
 ]

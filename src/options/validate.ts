@@ -115,6 +115,7 @@ const LIMITS: { readonly [type in Fault]?: (schema: TSchema) => string } = {
   [Fault.NumberExclusiveMaximum]: ({ exclusiveMaximum }) => ` less than ${exclusiveMaximum}`,
   [Fault.StringMinLength]: ({ minLength }) => ` with a length of at least ${minLength}`,
   [Fault.StringMaxLength]: ({ maxLength }) => ` with a length of at most ${maxLength}`,
+  [Fault.ObjectMinProperties]: ({ minProperties }) => ` with at least ${minProperties} entry`,
   [Fault.ArrayMinItems]: ({ minItems }) => ` with a length of at least ${minItems}`,
   [Fault.ArrayMaxItems]: ({ maxItems }) => ` with a length of at most ${maxItems}`
 }

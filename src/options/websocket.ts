@@ -1,6 +1,6 @@
 import { Type } from '@sinclair/typebox'
 import type { SessionEndFunction, SessionFunction, UntilFunction, UpstreamFunction } from './functions.js'
-import { MessageOptions } from './messages.js'
+import { MessageConfig, MessageOptions } from './messages.js'
 import { ReconnectConfig, ReconnectOptions } from './reconnect.js'
 import { anyCloseCode, bytes, closeCode, closed, milliseconds, text, unlimitedMilliseconds } from './units.js'
 import type * as types from './types.js'
@@ -84,6 +84,7 @@ const upstreamName = Type.String({ minLength: 1, description: 'The upstream that
 /** The object form of a route's `websocket` option, in sluice.yaml. */
 export const WebSocketConfig = Type.Object({
   ...webSocketOptions,
+  messages: Type.Optional(MessageConfig),
   reconnect: Type.Optional(ReconnectConfig),
   upstream: Type.Optional(upstreamName)
 }, { ...closed, description: 'Options of WebSocket passthrough.' })

@@ -11,7 +11,7 @@ import { UpstreamRegistry } from '../upstreams/registry.js'
 import type { Upstream } from '../upstreams/upstream.js'
 import { sessionOptions, type PassthroughRoute, type SessionOptions } from '../websocket/route.js'
 import { chooseUpstream } from './choose-upstream.js'
-import { joinMessageHooks } from './message-hooks.js'
+import { joinMessageHooks, rulesCompiler } from './message-hooks.js'
 
 /** What routes share with those of other configurations. */
 export interface SharedState {
@@ -68,7 +68,7 @@ export class CompiledRoutes {
       if (known === undefined) this.#passing.set(url, [ofHandshakes])
       else known.push(ofHandshakes)
     }
-    const ofSessions = sessionOptions(options)
+    const ofSessions = sessionOptions(options, rulesCompiler(`Route '${url}'`))
     if (passes) this.#scoped.push({ scope, options: ofSessions })
     return {
       url,

@@ -2,10 +2,10 @@ import type { FastifyInstance } from 'fastify'
 import { OptionsInvalidError } from '../errors.js'
 import type { MessageFunction } from '../options/index.js'
 import { show } from '../options/validate.js'
-import { messageHooks, type SessionOptions } from '../websocket/route.js'
-
-/** The sides whose messages a hook can look at. */
-export type MessageSide = 'fromClient' | 'fromTarget'
+import { drop } from '../types.js'
+import { compileMessageRules } from '../policies/message-rules.js'
+import { CloseCode } from '../websocket/relay/frames.js'
+import { NO_HOOKS, type CompileRules, type MessageSide, type SessionOptions } from '../websocket/route.js'
 
 type Hooks = Record<MessageSide, MessageFunction[]>
 
@@ -25,13 +25,29 @@ export function addMessageHook (scope: FastifyInstance, side: MessageSide, hook:
   holder[HOOKS]![side].push(hook)
 }
 
+/**
+ * Compiles the rules of a route to hooks.
+ *
+ * @param where The route, for errors.
+ */
+export function rulesCompiler (where: string): CompileRules {
+  return (rules, side) => {
+    const check = compileMessageRules(rules, where, `websocket.messages.${side}`)
+    return ({ text }) => {
+      const invalid = check(text)
+      if (invalid === undefined) return undefined
+      return invalid.action === 'drop' ? drop : { violation: invalid.reason, code: CloseCode.policy }
+    }
+  }
+}
+
 /** Puts the hooks of a route's scopes, the outermost first, before those of the route. */
 export function joinMessageHooks (scope: FastifyInstance, options: SessionOptions): void {
   // Fastify makes each scope with its parent as its prototype.
   for (let holder: { [HOOKS]?: Hooks } | null = scope as { [HOOKS]?: Hooks }; holder !== null; holder = Object.getPrototypeOf(holder)) {
     if (!Object.hasOwn(holder, HOOKS)) continue
     const { fromClient, fromTarget } = holder[HOOKS]!
-    const own = options.messages ?? messageHooks({})
+    const own = options.messages ?? NO_HOOKS
     options.messages = { ...own, fromClient: [...fromClient, ...own.fromClient], fromTarget: [...fromTarget, ...own.fromTarget] }
   }
 }

@@ -1,10 +1,11 @@
 import { readFile } from 'node:fs/promises'
-import { resolve } from 'node:path'
+import { dirname, isAbsolute, join, resolve } from 'node:path'
 import { ConfigInvalidError } from '../errors.js'
 import { GatewayConfig } from '../options/index.js'
 import { withQuantities } from '../options/quantities.js'
 import { configProblems } from './config.js'
 import { placeKey, type Places } from './places.js'
+import { schemaOf, schemaPaths } from './schema-files.js'
 import { filesOf } from './yaml/includes.js'
 import { placeAt, placeOf, readYaml, type Place, type Position, type Written, type WrittenProblem } from './yaml/written.js'
 import type { Variables } from './yaml/variables.js'
@@ -43,6 +44,7 @@ const LISTS: ReadonlySet<string> = new Set(['routes', 'upstreams'])
 export async function readConfigFile (path: string, options: ReadOptions): Promise<ConfigFile> {
   const reader = new ConfigReader(options)
   await reader.add(path, undefined)
+  await reader.addSchemas()
   return reader.finish()
 }
 
@@ -60,7 +62,8 @@ class ConfigReader {
   readonly #config: Record<string, unknown> = {}
   /** Of the whole: the top of the first file. */
   #root: Place | undefined
-  #files = 0
+  /** Their names, in the order in which they were read. */
+  readonly #files: string[] = []
   /** What stands in the place of the whole, where a file is no mapping. */
   #instead: unknown
 
@@ -90,7 +93,7 @@ class ConfigReader {
     } catch (error) {
       return wrong(`cannot be read: ${reason(error as NodeJS.ErrnoException)}`)
     }
-    const written = readYaml(text, { number: this.#files++, name }, variables)
+    const written = readYaml(text, { number: this.#files.push(name) - 1, name }, variables)
     const entries = this.take(written)
     for (const [entry, at] of entries) {
       try {
@@ -101,6 +104,32 @@ class ConfigReader {
         if (error instanceof ConfigInvalidError) throw error
         this.#problems.push({ at, message: `include: ${(error as Error).message}` })
       }
+    }
+  }
+
+  /** Puts schemas in the place of the paths of their files, which count from the file that names them. */
+  async addSchemas (): Promise<void> {
+    const { directory, onFile } = this.#options
+    const known = new Map<string, Written>()
+    for (const { path, rules } of schemaPaths(this.#config)) {
+      const { place } = placeOf(this.#root!, path)
+      const name = isAbsolute(rules.schema) ? rules.schema : join(dirname(this.#files[place.at.file]!), rules.schema)
+      let written = known.get(name)
+      if (written === undefined) {
+        const file = resolve(directory, name)
+        onFile?.(file)
+        try {
+          written = schemaOf(await readFile(file, 'utf8'), { number: this.#files.push(name) - 1, name })
+        } catch (error) {
+          this.#problems.push({ at: place.at, message: `${path.join('.')}: ${name}: cannot be read: ${reason(error as NodeJS.ErrnoException)}` })
+          continue
+        }
+        this.#problems.push(...written.problems)
+        known.set(name, written)
+      }
+      Object.assign(rules, { schema: written.value })
+      // What is wrong in a schema has its place in that file.
+      place.children = written.place.children
     }
   }
 

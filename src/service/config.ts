@@ -7,6 +7,9 @@ import { constraintsKey } from '../routing/constraints.js'
 import { listenerProblems } from './listeners.js'
 import { discoveryFault } from '../upstreams/discovery/index.js'
 import { problems, type Problem } from '../options/validate.js'
+import { MessageRules } from '../options/message-rules.js'
+import { messageRulesProblems } from '../policies/message-rules.js'
+import { messageRulesIn } from './schema-files.js'
 import type { Locate } from './places.js'
 
 /** Of routes with constraints: a limit of find-my-way. */
@@ -20,7 +23,7 @@ const MOST_OF_A_URL = 31
 export function configProblems (config: unknown, openEnded: boolean): Problem[] {
   const found = problems(GatewayConfig, config)
   const broken = new Set(found.map(({ path }) => path.join('\0')))
-  const semantic = [...listenerProblems(object(config).listen), ...targetProblems(config), ...routeProblems(config, openEnded)]
+  const semantic = [...listenerProblems(object(config).listen), ...targetProblems(config), ...routeProblems(config, openEnded), ...messageProblems(config)]
   // What has the wrong type already need not be called malformed, too.
   return [...found, ...semantic.filter(({ path }) => !broken.has(path.join('\0')))]
 }
@@ -100,6 +103,15 @@ function routeProblems (config: unknown, openEnded: boolean): Problem[] {
     }
   }
   return found
+}
+
+/** What shows only when a schema is compiled, which is done once. */
+function messageProblems (config: unknown): Problem[] {
+  return messageRulesIn(config).flatMap(({ path, rules }) => {
+    if (typeof rules.schema === 'string') return [{ path: [...path, 'schema'], message: 'the path of a file can stand in a configuration file alone; give the schema itself, as an object' }]
+    if (problems(MessageRules, rules).length > 0) return []
+    return messageRulesProblems(rules as MessageRules).map(problem => ({ ...problem, path: [...path, ...problem.path] }))
+  })
 }
 
 function undeclared (upstream: string, declared: string[]): string {

@@ -74,9 +74,10 @@ const scenarios: Record<string, Scenario> = {
     t.equal(await service.ended, 0, service.output.stderr)
   },
 
-  /** A configuration file that names what is not there in a test: it is checked, and not served. */
+  /** A configuration file that names what is not there in a test: it is checked, and not served. Schemas that it names are probes. */
   check: async (t, block) => {
-    const service = runService(t, ['check', '--config', 'sluice.yaml'], directoryOf(t, { 'sluice.yaml': block.code }))
+    const schemas = Object.fromEntries(block.probes.map(name => [name, '{ "type": "object" }']))
+    const service = runService(t, ['check', '--config', 'sluice.yaml'], directoryOf(t, { 'sluice.yaml': block.code, ...schemas }))
     t.equal(await service.ended, 0, service.output.stderr)
   },
 

@@ -42,8 +42,9 @@ const MERGE = '<<'
  * Reads the YAML of a file: with anchors and aliases, merge keys, and variables of the environment.
  *
  * @param file Its number, and its name in errors.
+ * @param variables Undefined for a file in which `${` stands for itself.
  */
-export function readYaml (text: string, file: { number: number, name: string }, variables: Variables): Written {
+export function readYaml (text: string, file: { number: number, name: string }, variables: Variables | undefined): Written {
   const lines = new LineCounter()
   const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, merge: true })
   const reader = new Reader(document, variables, offset => {
@@ -56,11 +57,11 @@ export function readYaml (text: string, file: { number: number, name: string }, 
 
 class Reader {
   readonly #document: Document.Parsed
-  readonly #variables: Variables
+  readonly #variables: Variables | undefined
   readonly #at: (offset: number) => Position
   readonly #problems: WrittenProblem[] = []
 
-  constructor (document: Document.Parsed, variables: Variables, at: (offset: number) => Position) {
+  constructor (document: Document.Parsed, variables: Variables | undefined, at: (offset: number) => Position) {
     this.#document = document
     this.#variables = variables
     this.#at = at
@@ -102,6 +103,7 @@ class Reader {
       return { value: items, place }
     }
     if (!isScalar(node) || typeof node.value !== 'string') return { value: isScalar(node) ? node.value : null, place }
+    if (this.#variables === undefined) return { value: node.value, place }
     const { text, isVariable, problem } = replaceVariables(node.value, this.#variables)
     if (problem !== undefined) this.#problems.push({ at, message: problem })
     place.isVariable = isVariable

@@ -1,10 +1,10 @@
 import { isUtf8 } from 'node:buffer'
 import type { Deflate } from '../../message/extensions.js'
-import type { MessageFunction } from '../../options/index.js'
 import { drop, type MessageResult, type WebSocketMessage, type WebSocketSession } from '../../types.js'
 import { CloseCode, messageFrame, Opcode } from '../relay/frames.js'
 import type { Message } from '../relay/gathered-message.js'
 import type { Fault, Verdict } from '../relay/message-direction.js'
+import type { MessageHook } from '../route.js'
 import { deflate, inflate, isWorthwhile } from './deflate.js'
 
 /** A message as hooks see it. */
@@ -26,7 +26,7 @@ class HookedMessage implements WebSocketMessage {
 
 /** What the hooks of one direction need to know. */
 export interface InspectorOptions {
-  hooks: readonly MessageFunction[]
+  hooks: readonly MessageHook[]
   session: WebSocketSession
   /** How messages may be compressed; undefined for not at all. */
   deflate: Deflate | undefined
@@ -66,6 +66,7 @@ export class Inspector {
     let message: HookedMessage = original
     for (let index = 0; index < hooks.length; index++) {
       const result = hooks[index]!(message, session)
+      if (isFault(result)) return result
       if (isPromise(result)) return this.#inTime(this.#checkRest(original, message, result, index + 1))
       if (result === drop) return 'drop'
       message = replaced(message, result)
@@ -74,11 +75,12 @@ export class Inspector {
   }
 
   /** Waits for a hook, and calls those behind it. */
-  async #checkRest (original: HookedMessage, message: HookedMessage, pending: PromiseLike<MessageResult>, next: number): Promise<Verdict> {
+  async #checkRest (original: HookedMessage, message: HookedMessage, pending: PromiseLike<MessageResult | Fault>, next: number): Promise<Verdict> {
     const { hooks, session } = this.#options
     let result = await pending
     for (let index = next; ; index++) {
       if (result === drop) return 'drop'
+      if (isFault(result)) return result
       message = replaced(message, result)
       if (index === hooks.length) return message === original ? 'pass' : this.#frameOf(message)
       result = await hooks[index]!(message, session)
@@ -103,8 +105,14 @@ export class Inspector {
   }
 }
 
-function isPromise (result: MessageResult | PromiseLike<MessageResult>): result is PromiseLike<MessageResult> {
-  return typeof (result as PromiseLike<MessageResult> | undefined)?.then === 'function'
+type HookResult = ReturnType<MessageHook>
+
+function isFault (result: HookResult): result is Fault {
+  return typeof result === 'object' && result !== null && 'violation' in result
+}
+
+function isPromise (result: HookResult): result is Promise<MessageResult> {
+  return typeof (result as PromiseLike<unknown> | undefined)?.then === 'function'
 }
 
 function replaced (message: HookedMessage, result: MessageResult): HookedMessage {
