@@ -22,6 +22,7 @@ export {
   WebSocketOptions,
   type HashFunction,
   type HeaderFunction,
+  type RateKeyFunction,
   type RewriteFunction,
   type UntilFunction,
   type UpstreamFunction

@@ -83,7 +83,10 @@ const plugin: FastifyPluginAsync<GatewayOptions> = async (app, givenOptions) => 
   const scopes = membership?.scopes ?? []
   scopes.push({
     serves: session => routes.serves(session),
-    begin: () => registry.serve(),
+    begin: () => {
+      registry.serve()
+      routes.begin()
+    },
     retire: () => registry.retire()
   })
   if (membership === undefined) state.adopt(scopes, options, app.log)

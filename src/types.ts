@@ -10,6 +10,7 @@ export type EndedBy = 'client' | 'target' | 'gateway'
  * - `protocol-error`: a peer broke RFC 6455;
  * - `too-big`: a peer sent a longer frame or message than `maxFrameSize` or `maxMessageSize`;
  * - `rate`: the client sent more than `messageRate` allows;
+ * - `target-rate`: the target sent more than `targetMessageRate` allows;
  * - `idle`: no data frame for `idleTimeout`;
  * - `ping-timeout`: a peer that was pinged neither sent nor took a byte for `pongTimeout`;
  * - `stalled`: a peer read nothing for `stallTimeout`;
@@ -21,7 +22,7 @@ export type EndedBy = 'client' | 'target' | 'gateway'
  * - `unhealthy`: the target was found to be down, and `onUnhealthy` of the route asks for an end;
  * - `rebalance`: `rebalance()` moves it to another target.
  */
-export type EndReason = 'close' | 'lost' | 'protocol-error' | 'too-big' | 'rate' | 'idle' | 'ping-timeout' | 'stalled' |
+export type EndReason = 'close' | 'lost' | 'protocol-error' | 'too-big' | 'rate' | 'target-rate' | 'idle' | 'ping-timeout' | 'stalled' |
   'lifetime' | 'expired' | 'application' | 'drain' | 'removed' | 'unhealthy' | 'rebalance'
 
 /** What passed one way. */

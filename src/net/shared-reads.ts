@@ -112,7 +112,10 @@ export function readChunks (socket: Duplex, listener: ChunkListener): () => void
   reader.listener = listener
   const { before } = reader
   reader.before = null
-  if (before !== null) process.nextTick(() => listener(before))
+  if (before !== null) {
+    const give = (): unknown => socket.isPaused() ? socket.once('resume', give) : listener(before)
+    process.nextTick(give)
+  }
   socket.resume()
   return () => { socket.pause() }
 }

@@ -5,11 +5,11 @@
 
 export { AdminOptions } from './admin.js'
 export { GatewayConfig, ListenOptions, ListenTlsOptions, LogLevel } from './config.js'
-export type { HashFunction, HeaderFunction, IgnoreUpgradeFunction, RewriteFunction, SessionEndFunction, SessionFunction, UntilFunction, UpstreamFunction } from './functions.js'
+export type { HashFunction, HeaderFunction, IgnoreUpgradeFunction, RateKeyFunction, RewriteFunction, SessionEndFunction, SessionFunction, UntilFunction, UpstreamFunction } from './functions.js'
 export { AccessLogOptions, GatewayOptions, TracingOptions } from './gateway.js'
 export { CookieRules, HeaderRules, HeaderTexts, PassthroughOptions, ProxyOptions, RewritePattern, RouteConfig, RouteConstraints } from './route.js'
 export { DiscoveryOptions, DnsOptions, HttpTargetsOptions, KubernetesOptions } from './discovery.js'
 export { type TargetLists, TargetOptions, UpstreamConfig, UpstreamOptions, UpstreamTlsOptions } from './upstream.js'
 export { HashConfig, HashOptions, StickyOptions } from './balancing.js'
 export { HealthOptions, PassiveHealthOptions } from './health.js'
-export { MessageRate, WebSocketConfig, WebSocketOptions } from './websocket.js'
+export { MessageRate, MessageRateConfig, WebSocketConfig, WebSocketOptions } from './websocket.js'

@@ -1,6 +1,6 @@
 /* Made from the schemas beside it by scripts/option-types.ts. Do not edit: run 'npm run docs'. */
 
-import type { HashFunction, HeaderFunction, IgnoreUpgradeFunction, RewriteFunction, SessionEndFunction, SessionFunction, UntilFunction, UpstreamFunction } from './functions.js'
+import type { HashFunction, HeaderFunction, IgnoreUpgradeFunction, RateKeyFunction, RewriteFunction, SessionEndFunction, SessionFunction, UntilFunction, UpstreamFunction } from './functions.js'
 
 /** A string with the URL, or an object { url, weight, priority, host, labels }. */
 export type TargetOptions = string | {
@@ -391,11 +391,11 @@ export interface UpstreamOptions extends Omit<UpstreamConfig, 'targets' | 'balan
   }
 }
 
-/** How many messages a client may send: a token bucket for each session. */
-export interface MessageRate {
-  /** Messages a second that a client may send for long. */
+/** How much may be sent: token buckets of messages, frames and bytes, for each session or each key. */
+export interface MessageRateConfig {
+  /** Messages a second that may be sent for long. */
   messages: number
-  /** Messages that it may send at once after a pause. Default: those of a second. */
+  /** Messages that may be sent at once after a pause. Default: those of a second. */
   burst?: number
   /**
    * Frames a second, control frames and those without payload included, with those of a second (or burst, if that is
@@ -405,10 +405,35 @@ export interface MessageRate {
   /** Bytes a second on the wire, with those of a second at once after a pause. Default: no limit. */
   bytes?: number
   /**
-   * What happens to a client that sends more: 'close' ends the session with 1008, 'delay' reads no further until it
-   * is within the rate. Default: "close".
+   * What happens when more is sent: 'close' ends the session with 1008, and refuses further ones of its key with 429
+   * until it is within the rate; 'delay' reads no further until then. Default: "close".
    */
   action?: 'close' | 'delay'
+  /**
+   * What is counted together: 'session' for each session alone, 'address' for all sessions of the route from one
+   * address (Fastify's request.ip; of an IPv6 address its /64, since a client has all of it), { header } for all with
+   * the same value of a header. A client sends what headers it likes, so take one that something in front of the
+   * gateway, or a hook, has checked. A session without it counts alone. Default: "session".
+   */
+  key?: 'session' | 'address' | {
+    /** Name of the header. */
+    header: string
+  }
+}
+
+/** How much may be sent: token buckets of messages, frames and bytes, for each session or each key. */
+export interface MessageRate extends Omit<MessageRateConfig, 'key'> {
+  /**
+   * What is counted together: 'session' for each session alone, 'address' for all sessions of the route from one
+   * address (Fastify's request.ip; of an IPv6 address its /64, since a client has all of it), { header } for all with
+   * the same value of a header. A client sends what headers it likes, so take one that something in front of the
+   * gateway, or a hook, has checked. A session without it counts alone. From code, also a function of the request
+   * that returns the key. Default: "session".
+   */
+  key?: 'session' | 'address' | {
+    /** Name of the header. */
+    header: string
+  } | RateKeyFunction
 }
 
 /** Options of WebSocket passthrough. */
@@ -476,8 +501,6 @@ export interface WebSocketConfig {
    * session with 1009. Bytes. Default: no limit.
    */
   maxMessageSize?: number
-  /** How many messages a client may send: a token bucket for each session. */
-  messageRate?: MessageRate
   /** Sessions and handshakes of the route at a time; more are refused with 503. Default: no limit. */
   maxSessions?: number
   /**
@@ -517,12 +540,20 @@ export interface WebSocketConfig {
    * passes as it would through nginx. Default: true.
    */
   strict?: boolean
+  /** How much a client may send: token buckets of messages, frames and bytes, for each session or each key. */
+  messageRate?: MessageRateConfig
+  /** How much a target may send: token buckets as those of messageRate. */
+  targetMessageRate?: MessageRateConfig
   /** The upstream that handshakes go to, if it is not that of the route: a declared name, or the URL of a target. */
   upstream?: string
 }
 
 /** Options of WebSocket passthrough. */
-export interface WebSocketOptions extends Omit<WebSocketConfig, 'upstream'> {
+export interface WebSocketOptions extends Omit<WebSocketConfig, 'messageRate' | 'targetMessageRate' | 'upstream'> {
+  /** How much a client may send: token buckets of messages, frames and bytes, for each session or each key. */
+  messageRate?: MessageRate
+  /** How much a target may send: token buckets as those of messageRate. */
+  targetMessageRate?: MessageRate
   /**
    * The upstream that handshakes go to, if it is not that of the route: a declared name, the URL of a target, or
    * (from code) a function of the request.

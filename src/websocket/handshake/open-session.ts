@@ -31,7 +31,7 @@ export interface AcceptedHandshake {
  * @param headers Those of the 101, for the client.
  * @throws {TypeError} for a header that a hook has set and that none may be; then nothing has been sent.
  */
-export function openSession ({ request, reply, route, exchange, sessions }: AcceptedHandshake, pending: PendingUpgrade, accepted: Extract<OfferResult, { accepted: true }>, headers: HeaderList, { endsAt }: Admission): void {
+export function openSession ({ request, reply, route, exchange, sessions }: AcceptedHandshake, pending: PendingUpgrade, accepted: Extract<OfferResult, { accepted: true }>, headers: HeaderList, { endsAt, rates }: Admission): void {
   const response = reply.raw
   const { websocket } = route
   const { log } = request
@@ -67,7 +67,7 @@ export function openSession ({ request, reply, route, exchange, sessions }: Acce
     strict: websocket.strict,
     maxFrameSize: websocket.maxFrameSize,
     maxMessageSize: websocket.maxMessageSize,
-    messageRate: websocket.messageRate,
+    rates,
     watch: {
       idleTimeout: websocket.idleTimeout,
       pingInterval,

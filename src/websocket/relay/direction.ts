@@ -26,6 +26,9 @@ const NOTHING = Buffer.alloc(0)
  */
 const WAIT = 20
 
+/** Milliseconds after which a delay is looked at again. */
+const LONGEST_DELAY = 1000
+
 /**
  * One way of a relay: what is read from the source is written to the sink, unchanged and with backpressure,
  * while a scanner follows the frames so that the gateway can put a frame of its own between two of them.
@@ -92,15 +95,20 @@ export class Direction {
     })
   }
 
-  /** Reads no more for some milliseconds. */
-  delay (milliseconds: number): void {
+  /**
+   * Reads no more for some milliseconds.
+   *
+   * @param left How many are left when they are over: it may take longer, or be over before.
+   */
+  delay (milliseconds: number, left: () => number): void {
     if (this.sinkDone || this.#delayed !== undefined) return
     this.source.pause()
     this.#delayed = setTimeout(() => {
       this.#delayed = undefined
-      this.#resume()
-      // Node's timers take no longer time than this; a peer that still sends too much is delayed again.
-    }, Math.min(milliseconds, 2 ** 31 - 1))
+      const more = left()
+      if (more > 0) this.delay(more, left)
+      else this.#resume()
+    }, Math.min(milliseconds, LONGEST_DELAY))
   }
 
   /** Puts a Ping of the gateway between two frames; false while one is open. */

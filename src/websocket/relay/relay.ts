@@ -1,10 +1,10 @@
 import { randomBytes } from 'node:crypto'
 import type { Duplex } from 'node:stream'
-import type { MessageRate } from '../../options/index.js'
+import type { SessionRates } from '../../proxy/policy.js'
 import type { EndedBy, EndReason, SessionEnd, Traffic } from '../../types.js'
 import { Direction, type DirectionEvents } from './direction.js'
 import { CloseCode, type ScannerOptions } from './frames.js'
-import { RateLimit } from './rate.js'
+import { beginRates, isWithin } from './rate.js'
 import { Watch, type WatchEvents, type WatchLimits } from './watch.js'
 
 export interface SessionOptions {
@@ -19,7 +19,7 @@ export interface SessionOptions {
   strict?: boolean | undefined
   maxFrameSize?: number | undefined
   maxMessageSize?: number | undefined
-  messageRate?: MessageRate | undefined
+  rates?: SessionRates | undefined
   /** What to watch for; nothing when left out. */
   watch?: Omit<WatchLimits, 'endsAt'>
   /** When and why the session ends by itself: `at` as `performance.now()` counts. */
@@ -27,8 +27,8 @@ export interface SessionOptions {
   onEnd (end: SessionEnd): void
 }
 
-/** Endings that a client might put off with a message that it never ends. */
-const IMPATIENT: ReadonlySet<EndReason> = new Set<EndReason>(['rate', 'expired', 'application'])
+/** Endings that a peer might put off with a message that it never ends. */
+const IMPATIENT: ReadonlySet<EndReason> = new Set<EndReason>(['rate', 'target-rate', 'expired', 'application'])
 
 /**
  * One open WebSocket: the relay between its two connections, and the rules of its ending.
@@ -48,7 +48,7 @@ export class Session implements DirectionEvents, WatchEvents {
   #cause: Pick<SessionEnd, 'by' | 'reason' | 'code'> | undefined
   #messagesBeforeEnd = 0
   #watch: Watch | undefined
-  #rate: RateLimit | undefined
+  readonly #rates: SessionRates | undefined
   #timer: NodeJS.Timeout | undefined
   #lastCall = false
   /** What of a peer's last bytes waited for the other when it was last looked at, and since when. */
@@ -65,7 +65,7 @@ export class Session implements DirectionEvents, WatchEvents {
     this.#openSockets = new Set([client, target])
     this.#clientToTarget = new Direction(client, target, scanner(true), this)
     this.#targetToClient = new Direction(target, client, scanner(false), this)
-    if (options.messageRate !== undefined) this.#rate = new RateLimit(options.messageRate, performance.now())
+    this.#rates = options.rates
   }
 
   /** What the client has sent so far. */
@@ -87,6 +87,7 @@ export class Session implements DirectionEvents, WatchEvents {
     }
     this.#clientToTarget.start()
     this.#targetToClient.start()
+    if (this.#rates !== undefined) beginRates(this.#rates, this.#clientToTarget, this.#targetToClient)
     const { watch, end } = this.#options
     if (watch !== undefined) {
       this.#watch = new Watch({ ...watch, endsAt: end?.at ?? Infinity }, [this.#clientToTarget, this.#targetToClient], this.#ping, this)
@@ -118,7 +119,7 @@ export class Session implements DirectionEvents, WatchEvents {
   }
 
   onProgress (direction: Direction): void {
-    if (this.#rate !== undefined && direction === this.#clientToTarget) this.#holdToRate(this.#rate)
+    if (this.#rates !== undefined) this.#holdToRate(this.#rates, direction)
     if (this.#timer === undefined || direction.sinkDone) return
     if (IMPATIENT.has(this.#cause!.reason)) return
     // After the message that was open, the peer's close frame gets its response (RFC 6455 §5.5.1).
@@ -190,15 +191,13 @@ export class Session implements DirectionEvents, WatchEvents {
     return this.#reverse(direction).ping(direction.scanner.ownPing)
   }
 
-  #holdToRate (rate: RateLimit): void {
-    const { scanner, wireBytes, readAt } = this.#clientToTarget
-    // A copy of the Pong for the gateway goes nowhere, but costs as much as another frame.
-    const wait = rate.wait(scanner.messages, scanner.frames + scanner.ownPongs, wireBytes, readAt)
-    if (wait === 0) return
-    if (rate.action === 'delay') return this.#clientToTarget.delay(wait)
-    this.close('rate', CloseCode.policy)
+  #holdToRate (rates: SessionRates, direction: Direction): void {
+    const isClient = direction === this.#clientToTarget
+    const rate = isClient ? rates.client : rates.target
+    if (rate === undefined || isWithin(rate, direction)) return
+    this.close(isClient ? 'rate' : 'target-rate', CloseCode.policy)
     // A message without an end, of frames without payload for example, is not waited for.
-    if (scanner.atFrameBoundary) this.#clientToTarget.stopNow(CloseCode.policy, '')
+    if (direction.scanner.atFrameBoundary) direction.stopNow(CloseCode.policy, '')
   }
 
   #onSocketClose (socket: Duplex): void {
