@@ -112,10 +112,7 @@ export function readChunks (socket: Duplex, listener: ChunkListener): () => void
   reader.listener = listener
   const { before } = reader
   reader.before = null
-  if (before !== null) {
-    const give = (): unknown => socket.isPaused() ? socket.once('resume', give) : listener(before)
-    process.nextTick(give)
-  }
+  if (before !== null) process.nextTick(() => listener(before))
   socket.resume()
   return () => { socket.pause() }
 }

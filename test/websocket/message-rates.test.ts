@@ -100,9 +100,9 @@ t.test("'close': a client that reconnects has no fresh burst", async t => {
 })
 
 t.test("'close': who has paid back may come again", async t => {
-  const { gateway, target, open } = await gatewayWith(t, { messageRate: { messages: 20, burst: 1, key: 'address' } })
+  const { gateway, target, open } = await gatewayWith(t, { messageRate: { messages: 10, burst: 1, key: 'address' } })
   const first = await open()
-  send(first.client, 5)
+  send(first.client, 6)
   t.equal((await first.server.frame()).opcode, 1)
   await gateway.ended()
   const dialled = target.next()

@@ -61,6 +61,7 @@ export class Direction {
   #blockedAt = 0
   #stalled = 0
   #delayed: NodeJS.Timeout | undefined
+  #isRead = false
   #pendingClose: { code: number | undefined, reason: string } | undefined
   /** The beginning of a frame header, or a Pong that may be the gateway's, whose rest has not arrived. */
   #held: Buffer | undefined
@@ -79,8 +80,8 @@ export class Direction {
     return this.blocked ? this.#stalled + performance.now() - this.#blockedAt : this.#stalled
   }
 
+  /** Begins to read, unless it is delayed. */
   start (): void {
-    readChunks(this.source, chunk => this.#read(chunk))
     this.source.on('end', () => {
       this.ended = true
       this.#events.onEnd(this)
@@ -93,6 +94,7 @@ export class Direction {
       this.#unblock()
       this.#resume()
     })
+    if (this.#delayed === undefined) this.#readSource()
   }
 
   /**
@@ -144,6 +146,15 @@ export class Direction {
     this.#pendingClose ??= { code, reason }
     if (!this.scanner.atFrameBoundary) this.#pendingClose.code = undefined
     this.#finishSink()
+  }
+
+  #readSource (): void {
+    if (this.#isRead) {
+      this.source.resume()
+    } else {
+      this.#isRead = true
+      readChunks(this.source, chunk => this.#read(chunk))
+    }
   }
 
   #read (read: Buffer): void {
@@ -222,7 +233,7 @@ export class Direction {
     clearTimeout(this.#delayed)
     this.#delayed = undefined
     this.#unblock()
-    this.source.resume()
+    this.#readSource()
   }
 
   #unblock (): void {
@@ -235,6 +246,6 @@ export class Direction {
     if (this.blocked || this.#delayed !== undefined) return
     // While the gateway did not listen, nothing could be heard.
     this.readAt = this.dataAt = performance.now()
-    this.source.resume()
+    this.#readSource()
   }
 }

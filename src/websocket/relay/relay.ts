@@ -85,9 +85,9 @@ export class Session implements DirectionEvents, WatchEvents {
       socket.on('error', () => {})
       socket.on('close', () => this.#onSocketClose(socket))
     }
+    if (this.#rates !== undefined) beginRates(this.#rates, this.#clientToTarget, this.#targetToClient)
     this.#clientToTarget.start()
     this.#targetToClient.start()
-    if (this.#rates !== undefined) beginRates(this.#rates, this.#clientToTarget, this.#targetToClient)
     const { watch, end } = this.#options
     if (watch !== undefined) {
       this.#watch = new Watch({ ...watch, endsAt: end?.at ?? Infinity }, [this.#clientToTarget, this.#targetToClient], this.#ping, this)
