@@ -19,6 +19,7 @@ const NAMED: Record<string, TSchema> = {
   UpstreamOptions: options.UpstreamOptions,
   MessageRulesConfig: options.MessageRulesConfig,
   MessageRules: options.MessageRules,
+  MessageRateConfig: options.MessageRateConfig,
   MessageRate: options.MessageRate,
   MessageConfig: options.MessageConfig,
   MessageOptions: options.MessageOptions,
@@ -45,7 +46,7 @@ const NAMED: Record<string, TSchema> = {
 }
 
 /** Options that take more from code than from a file, and the same ones of a file. */
-const OF_CODE: Record<string, string> = { HashOptions: 'HashConfig', UpstreamOptions: 'UpstreamConfig', MessageRules: 'MessageRulesConfig', MessageOptions: 'MessageConfig', ReconnectOptions: 'ReconnectConfig', WebSocketOptions: 'WebSocketConfig' }
+const OF_CODE: Record<string, string> = { HashOptions: 'HashConfig', MessageRate: 'MessageRateConfig', UpstreamOptions: 'UpstreamConfig', MessageRules: 'MessageRulesConfig', MessageOptions: 'MessageConfig', ReconnectOptions: 'ReconnectConfig', WebSocketOptions: 'WebSocketConfig' }
 
 const WIDTH = 118
 
@@ -97,7 +98,7 @@ function jsDoc (schema: TSchema, indent: string): string {
 }
 
 function typeText (schema: TSchema, indent: string, functions: Set<string>, itself?: string): string {
-  const name = Object.entries(NAMED).find(([name, named]) => name !== itself && same(named, schema))?.[0]
+  const name = Object.entries(NAMED).find(([name, named]) => name !== itself && (same(named, schema) || sameObject(named, schema)))?.[0]
   if (name !== undefined) return name
   const { typeName } = schema as { typeName?: string }
   if (typeName !== undefined) {
@@ -129,6 +130,12 @@ function isPart (one: TSchema, other: TObject): boolean {
 /** Type.Optional() copies a schema, so that it is not the same object any more. */
 function same (one: TSchema, other: TSchema): boolean {
   return one === other || (one.description !== undefined && JSON.stringify(one) === JSON.stringify(other))
+}
+
+/** Whether two are the same but for what an option of the kind is there for. */
+function sameObject (one: TSchema, other: TSchema): boolean {
+  const { description = '' } = other
+  return KindGuard.IsObject(one) && KindGuard.IsObject(other) && same({ ...one, description }, { ...other, description })
 }
 
 /** The text of options.schema.json: the schema of sluice.yaml, for editors. */

@@ -149,6 +149,8 @@ const CLIENT_ERRORS: Record<string, ErrorEntry> = {
   SessionExpiredError: { placeholders: [], fix: 'Authenticate anew.' },
   ClientFullError: { placeholders: [], fix: 'Close a WebSocket first, or raise `maxSessionsPerClient`.' },
   RouteFullError: { placeholders: [], fix: 'Try again later, or raise `maxSessions`.' },
+  RateExceededError: { placeholders: [], fix: 'Wait until what was sent is within `messageRate` or `targetMessageRate` again; or raise it, or set its `action` to `delay`.' },
+  RateKeyError: { placeholders: [], fix: 'Look into the log for the cause, which names the option; correct its function.' },
   PathInvalidError: { placeholders: ['REASON'], fix: 'Send a path without `.` and `..` segments, also not escaped or behind backslashes.' },
   PathTooLongError: { placeholders: [], fix: "Shorten the path, or write the pattern in the route's `rewrite` with smaller counted repetitions; the cause in the log names the limit." },
   RequestInvalidError: { placeholders: ['REASON'], fix: 'Correct the client.' },

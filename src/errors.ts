@@ -92,6 +92,12 @@ export const ClientFullError = createError(
 /** The route has as many sessions as `maxSessions` allows. */
 export const RouteFullError = createError(
   'SLUICE_ROUTE_FULL', 'Too many WebSockets at the moment', 503)
+/** Sessions of the same key (`messageRate.key` or `targetMessageRate.key`) were closed for sending more than the rate, and have to wait. */
+export const RateExceededError = createError(
+  'SLUICE_RATE_EXCEEDED', 'Too many messages: wait before you open another WebSocket', 429, 'client')
+/** The function in `messageRate.key` or `targetMessageRate.key` threw, or gave something else than a text. The cause names the option. */
+export const RateKeyError = createError(
+  'SLUICE_RATE_KEY', 'The WebSocket could not be opened', 500)
 /** The path cannot be sent on without leaving the route (dot segments, a foreign form). */
 export const PathInvalidError = createError<[string]>('SLUICE_PATH_INVALID', 'Invalid request path: %s', 400, 'client')
 /** The path is longer than the pattern of its route's `rewrite` is tried on (RFC 9110 §15.5.15). */

@@ -4,7 +4,8 @@ import { Counters } from './observers/counters.js'
 import { diagnostics } from './observers/diagnostics.js'
 import { Tracing, type TracingSettings } from './observers/tracing.js'
 import { withDefaults } from './options/defaults.js'
-import { GatewayOptions } from './options/index.js'
+import { GatewayOptions, type MessageRate } from './options/index.js'
+import { SharedRates } from './policies/message-rate/shared-rates.js'
 import { SessionCounts } from './policies/session-limits.js'
 import { Observers, safely, type Observer } from './proxy/observer.js'
 import type { Endpoint } from './upstreams/endpoint.js'
@@ -95,7 +96,8 @@ export class GatewayState {
   readonly accessLog: AccessLog
   readonly tracing = new Tracing()
   #observesTracing = false
-  readonly #sessionCounts = new Map<string, WeakRef<SessionCounts>>()
+  readonly #sessionCounts = new UsedValues<SessionCounts>()
+  readonly #sharedRates = new UsedValues<SharedRates>()
   readonly #changeListeners = new Set<(change: TargetChange) => void>()
   #removal: Removal = removalOf({})
   #log: FastifyBaseLogger | undefined
@@ -187,7 +189,8 @@ export class GatewayState {
    */
   reconcile (): number {
     const scopes = this.#scopes
-    for (const [route, counts] of this.#sessionCounts) if (counts.deref() === undefined) this.#sessionCounts.delete(route)
+    this.#sessionCounts.clean()
+    this.#sharedRates.clean()
     return this.sessions.reconcile(session => scopes.some(scope => scope.serves(session)), this.#removal)
   }
 
@@ -202,14 +205,32 @@ export class GatewayState {
 
   /** How many sessions a route has. Kept as long as a route of this URL, or a session on one, is there. */
   sessionCounts (route: string): SessionCounts {
-    let counts = this.#sessionCounts.get(route)?.deref()
-    if (counts === undefined) this.#sessionCounts.set(route, new WeakRef(counts = new SessionCounts()))
-    return counts
+    return this.#sessionCounts.get(route, () => new SessionCounts())
+  }
+
+  /** What sessions of a route may send together. Kept as long, or until all of it may be forgotten. */
+  sharedRates (route: string, kind: string, rate: MessageRate): SharedRates {
+    return this.#sharedRates.get(JSON.stringify([route, kind]), () => new SharedRates(rate, performance.now()))
   }
 
   /** Destroys all connections to targets. */
   close (): void {
     this.endpoints.close()
+  }
+}
+
+/** Values that are kept as long as somebody uses them. */
+class UsedValues<Value extends object> {
+  readonly #values = new Map<string, WeakRef<Value>>()
+
+  get (name: string, make: () => Value): Value {
+    let value = this.#values.get(name)?.deref()
+    if (value === undefined) this.#values.set(name, new WeakRef(value = make()))
+    return value
+  }
+
+  clean (): void {
+    for (const [name, value] of this.#values) if (value.deref() === undefined) this.#values.delete(name)
   }
 }
 

@@ -94,7 +94,10 @@ const plugin: FastifyPluginAsync<GatewayOptions> = async (app, givenOptions) => 
   scopes.push({
     serves: session => routes.serves(session),
     upstreamOf: session => routes.upstreamOf(session),
-    begin: () => registry.serve(),
+    begin: () => {
+      registry.serve()
+      routes.begin()
+    },
     retire: () => registry.retire()
   })
   if (membership === undefined) state.adopt(scopes, options, app.log)

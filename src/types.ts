@@ -12,6 +12,7 @@ export type EndedBy = 'client' | 'target' | 'gateway'
  * - `message`: a message that the route's `messages` refuse;
  * - `hook`: a hook for messages threw, or took longer than its `timeout`;
  * - `rate`: the client sent more than `messageRate` allows;
+ * - `target-rate`: the target sent more than `targetMessageRate` allows;
  * - `idle`: no data frame for `idleTimeout`;
  * - `ping-timeout`: a peer that was pinged neither sent nor took a byte for `pongTimeout`;
  * - `stalled`: a peer read nothing for `stallTimeout`;
@@ -23,7 +24,7 @@ export type EndedBy = 'client' | 'target' | 'gateway'
  * - `unhealthy`: the target was found to be down, and `onUnhealthy` of the route asks for an end;
  * - `rebalance`: `rebalance()` moves it to another target.
  */
-export type EndReason = 'close' | 'lost' | 'protocol-error' | 'too-big' | 'message' | 'hook' | 'rate' | 'idle' | 'ping-timeout' | 'stalled' |
+export type EndReason = 'close' | 'lost' | 'protocol-error' | 'too-big' | 'message' | 'hook' | 'rate' | 'target-rate' | 'idle' | 'ping-timeout' | 'stalled' |
   'lifetime' | 'expired' | 'application' | 'drain' | 'removed' | 'unhealthy' | 'rebalance'
 
 /** What passed one way. */

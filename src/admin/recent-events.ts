@@ -23,7 +23,7 @@ const KEPT_FOR = 3_600_000
 const MOST = 500
 
 /** Ends of sessions that a peer or the network should not have made. */
-const NOTABLE: ReadonlySet<EndReason> = new Set<EndReason>(['protocol-error', 'too-big', 'rate', 'ping-timeout', 'stalled', 'unhealthy'])
+const NOTABLE: ReadonlySet<EndReason> = new Set<EndReason>(['protocol-error', 'too-big', 'rate', 'target-rate', 'ping-timeout', 'stalled', 'unhealthy'])
 
 /** The errors, changes of targets and reloads of the last hour. What happens again and again is one event with a count. */
 export class RecentEvents implements Observer {

@@ -13,6 +13,9 @@ export type UpstreamFunction = (request: FastifyRequest) => string | Promise<str
 /** Returns the key by which a target is chosen; nothing for a request that has none. */
 export type HashFunction = (request: FastifyRequest) => string | null | undefined
 
+/** Returns the key of sessions whose messages are counted together; nothing for a session that counts alone. */
+export type RateKeyFunction = (request: FastifyRequest) => string | null | undefined
+
 /** Gives a header its value, from the one it has; nothing removes it. */
 export type HeaderFunction = (value: string | undefined, request: FastifyRequest) => string | null | undefined
 /** Gives the path and query that a target is asked for, from those that it would be asked for. */

@@ -1,6 +1,6 @@
 /* Made from the schemas beside it by scripts/option-types.ts. Do not edit: run 'npm run docs'. */
 
-import type { CloseFunction, HashFunction, HeaderFunction, IgnoreUpgradeFunction, JsonSchema, MessageFunction, ReconnectFunction, RewriteFunction, SessionEndFunction, SessionFunction, UntilFunction, UpstreamFunction } from './functions.js'
+import type { CloseFunction, HashFunction, HeaderFunction, IgnoreUpgradeFunction, JsonSchema, MessageFunction, RateKeyFunction, ReconnectFunction, RewriteFunction, SessionEndFunction, SessionFunction, UntilFunction, UpstreamFunction } from './functions.js'
 
 /** A string with the URL, or an object { url, weight, priority, host, labels }. */
 export type TargetOptions = string | {
@@ -431,11 +431,11 @@ export interface MessageRules extends Omit<MessageRulesConfig, 'schema'> {
   schema?: JsonSchema
 }
 
-/** How many messages a client may send: a token bucket for each session. */
-export interface MessageRate {
-  /** Messages a second that a client may send for long. */
+/** How much may be sent: token buckets of messages, frames and bytes, for each session or each key. */
+export interface MessageRateConfig {
+  /** Messages a second that may be sent for long. */
   messages: number
-  /** Messages that it may send at once after a pause. Default: those of a second. */
+  /** Messages that may be sent at once after a pause. Default: those of a second. */
   burst?: number
   /**
    * Frames a second, control frames and those without payload included, with those of a second (or burst, if that is
@@ -445,10 +445,35 @@ export interface MessageRate {
   /** Bytes a second on the wire, with those of a second at once after a pause. Default: no limit. */
   bytes?: number
   /**
-   * What happens to a client that sends more: 'close' ends the session with 1008, 'delay' reads no further until it
-   * is within the rate. Default: "close".
+   * What happens when more is sent: 'close' ends the session with 1008, and refuses further ones of its key with 429
+   * until it is within the rate; 'delay' reads no further until then. Default: "close".
    */
   action?: 'close' | 'delay'
+  /**
+   * What is counted together: 'session' for each session alone, 'address' for all sessions of the route from one
+   * address (Fastify's request.ip; of an IPv6 address its /64, since a client has all of it), { header } for all with
+   * the same value of a header. A client sends what headers it likes, so take one that something in front of the
+   * gateway, or a hook, has checked. A session without it counts alone. Default: "session".
+   */
+  key?: 'session' | 'address' | {
+    /** Name of the header. */
+    header: string
+  }
+}
+
+/** How much may be sent: token buckets of messages, frames and bytes, for each session or each key. */
+export interface MessageRate extends Omit<MessageRateConfig, 'key'> {
+  /**
+   * What is counted together: 'session' for each session alone, 'address' for all sessions of the route from one
+   * address (Fastify's request.ip; of an IPv6 address its /64, since a client has all of it), { header } for all with
+   * the same value of a header. A client sends what headers it likes, so take one that something in front of the
+   * gateway, or a hook, has checked. A session without it counts alone. From code, also a function of the request
+   * that returns the key. Default: "session".
+   */
+  key?: 'session' | 'address' | {
+    /** Name of the header. */
+    header: string
+  } | RateKeyFunction
 }
 
 /**
@@ -623,8 +648,6 @@ export interface WebSocketConfig {
    * session with 1009. Bytes. Default: no limit.
    */
   maxMessageSize?: number
-  /** How many messages a client may send: a token bucket for each session. */
-  messageRate?: MessageRate
   /** Sessions and handshakes of the route at a time; more are refused with 503. Default: no limit. */
   maxSessions?: number
   /**
@@ -664,6 +687,10 @@ export interface WebSocketConfig {
    * passes as it would through nginx. Default: true.
    */
   strict?: boolean
+  /** How much a client may send: token buckets of messages, frames and bytes, for each session or each key. */
+  messageRate?: MessageRateConfig
+  /** How much a target may send: token buckets as those of messageRate. */
+  targetMessageRate?: MessageRateConfig
   /**
    * Rules for the messages of the sessions, each of which is gathered and checked before any of it goes on. Without
    * them bytes are relayed as they come.
@@ -679,7 +706,11 @@ export interface WebSocketConfig {
 }
 
 /** Options of WebSocket passthrough. */
-export interface WebSocketOptions extends Omit<WebSocketConfig, 'messages' | 'reconnect' | 'upstream'> {
+export interface WebSocketOptions extends Omit<WebSocketConfig, 'messageRate' | 'targetMessageRate' | 'messages' | 'reconnect' | 'upstream'> {
+  /** How much a client may send: token buckets of messages, frames and bytes, for each session or each key. */
+  messageRate?: MessageRate
+  /** How much a target may send: token buckets as those of messageRate. */
+  targetMessageRate?: MessageRate
   /**
    * Hooks and rules for the messages of the sessions, each of which is gathered and looked at before any of it goes
    * on. Without them bytes are relayed as they come.

@@ -1,24 +1,53 @@
-import { Type } from '@sinclair/typebox'
-import type { SessionEndFunction, SessionFunction, UntilFunction, UpstreamFunction } from './functions.js'
+import { Type, type TObject } from '@sinclair/typebox'
+import type { RateKeyFunction, SessionEndFunction, SessionFunction, UntilFunction, UpstreamFunction } from './functions.js'
 import { MessageConfig, MessageOptions } from './messages.js'
 import { ReconnectConfig, ReconnectOptions } from './reconnect.js'
-import { anyCloseCode, bytes, closeCode, closed, milliseconds, text, unlimitedMilliseconds } from './units.js'
+import { anyCloseCode, bytes, closeCode, closed, milliseconds, text, TOKEN, TOKEN_CHARACTERS, unlimitedMilliseconds } from './units.js'
 import type * as types from './types.js'
 
-/** How many messages, frames and bytes a client may send. */
-export const MessageRate = Type.Object({
-  messages: Type.Number({ exclusiveMinimum: 0, description: 'Messages a second that a client may send for long.' }),
-  burst: Type.Optional(Type.Integer({ minimum: 1, description: 'Messages that it may send at once after a pause. Default: those of a second.' })),
+const keyKinds = [
+  Type.Literal('session'), Type.Literal('address'),
+  Type.Object({ header: text(TOKEN, `must consist of ${TOKEN_CHARACTERS}`, { description: 'Name of the header.' }) }, closed)
+] as const
+
+const keyDescription = "What is counted together: 'session' for each session alone, 'address' for all sessions of the route from one address (Fastify's request.ip; of an IPv6 address its /64, since a client has all of it), { header } for all with the same value of a header. A client sends what headers it likes, so take one that something in front of the gateway, or a hook, has checked. A session without it counts alone."
+
+const rateOptions = {
+  messages: Type.Number({ exclusiveMinimum: 0, description: 'Messages a second that may be sent for long.' }),
+  burst: Type.Optional(Type.Integer({ minimum: 1, description: 'Messages that may be sent at once after a pause. Default: those of a second.' })),
   frames: Type.Optional(Type.Integer({
     minimum: 1, description: 'Frames a second, control frames and those without payload included, with those of a second (or burst, if that is more) at once after a pause. Default: ten for each message of messages and of burst, but at least 100.'
   })),
   bytes: Type.Optional(Type.Integer({ unit: 'bytes', minimum: 1, description: 'Bytes a second on the wire, with those of a second at once after a pause. Default: no limit.' })),
   action: Type.Optional(Type.Union([Type.Literal('close'), Type.Literal('delay')], {
     default: 'close',
-    description: "What happens to a client that sends more: 'close' ends the session with 1008, 'delay' reads no further until it is within the rate."
+    description: "What happens when more is sent: 'close' ends the session with 1008, and refuses further ones of its key with 429 until it is within the rate; 'delay' reads no further until then."
   }))
-}, { ...closed, description: 'How many messages a client may send: a token bucket for each session.' })
+}
+
+const rateDescription = { ...closed, description: 'How much may be sent: token buckets of messages, frames and bytes, for each session or each key.' }
+
+/** How many messages, frames and bytes may be sent. */
+export const MessageRateConfig = Type.Object({
+  ...rateOptions,
+  key: Type.Optional(Type.Union([...keyKinds], { default: 'session', description: keyDescription }))
+}, rateDescription)
+export type MessageRateConfig = types.MessageRateConfig
+
+/** The same from code, where the key can be a function. */
+export const MessageRate = Type.Object({
+  ...rateOptions,
+  key: Type.Optional(Type.Union([...keyKinds, Type.Unsafe<RateKeyFunction>(Type.Function([Type.Any()], Type.Any(), { typeName: 'RateKeyFunction' }))], {
+    default: 'session', description: `${keyDescription} From code, also a function of the request that returns the key.`
+  }))
+}, rateDescription)
 export type MessageRate = types.MessageRate
+
+/** How much each side may send. */
+const ratesOf = <Rate extends TObject>(rate: Rate) => ({
+  messageRate: Type.Optional({ ...rate, description: 'How much a client may send: token buckets of messages, frames and bytes, for each session or each key.' }),
+  targetMessageRate: Type.Optional({ ...rate, description: 'How much a target may send: token buckets as those of messageRate.' })
+})
 
 const webSocketOptions = {
   origins: Type.Optional(Type.Union([
@@ -58,7 +87,6 @@ const webSocketOptions = {
   })),
   maxFrameSize: Type.Optional(bytes('Payload of the longest frame, either way; a longer one ends the session with 1009 before any of it is relayed.')),
   maxMessageSize: Type.Optional(bytes('Payload of the longest message, either way, over all its frames and as it is on the wire; a longer one ends the session with 1009.')),
-  messageRate: Type.Optional(MessageRate),
   maxSessions: Type.Optional(Type.Integer({ minimum: 1, description: 'Sessions and handshakes of the route at a time; more are refused with 503. Default: no limit.' })),
   maxSessionsPerClient: Type.Optional(Type.Integer({ minimum: 1, description: "Sessions and handshakes of the route at a time from one address (Fastify's request.ip); more are refused with 429. Default: no limit." })),
   closeTimeout: Type.Optional(milliseconds(5_000,
@@ -84,6 +112,7 @@ const upstreamName = Type.String({ minLength: 1, description: 'The upstream that
 /** The object form of a route's `websocket` option, in sluice.yaml. */
 export const WebSocketConfig = Type.Object({
   ...webSocketOptions,
+  ...ratesOf(MessageRateConfig),
   messages: Type.Optional(MessageConfig),
   reconnect: Type.Optional(ReconnectConfig),
   upstream: Type.Optional(upstreamName)
@@ -93,6 +122,7 @@ export type WebSocketConfig = types.WebSocketConfig
 /** The object form of a route's `websocket` option, from code. */
 export const WebSocketOptions = Type.Object({
   ...webSocketOptions,
+  ...ratesOf(MessageRate),
   messages: Type.Optional(MessageOptions),
   reconnect: Type.Optional(ReconnectOptions),
   upstream: Type.Optional(Type.Union([upstreamName, Type.Unsafe<UpstreamFunction>(Type.Function([Type.Any()], Type.Any(), { typeName: 'UpstreamFunction' }))], {

@@ -3,6 +3,7 @@ import { WebSocketOptions } from '../options/index.js'
 import type { Policy } from '../proxy/policy.js'
 import { ContextTakeoverPolicy } from './context-takeover.js'
 import { LifetimePolicy } from './lifetime.js'
+import { MessageRatePolicy, type SharedRatesOf } from './message-rate/policy.js'
 import { OfferPolicy } from './offer.js'
 import { OriginPolicy } from './origin.js'
 import { SessionLimitPolicy, type SessionCounts } from './session-limits.js'
@@ -12,8 +13,8 @@ import { SessionLimitPolicy, type SessionCounts } from './session-limits.js'
  *
  * @param readsMessages Whether the gateway must understand each message of a session.
  */
-export function policiesOf (options: WebSocketOptions, counts: SessionCounts, readsMessages: () => boolean = () => false): Policy[] {
-  const { origins, requireOrigin, protocols, compression, maxSessions, maxSessionsPerClient, until, maxLifetime, lifetimeJitter } =
+export function policiesOf (options: WebSocketOptions, counts: SessionCounts, sharedRatesOf: SharedRatesOf, readsMessages: () => boolean = () => false): Policy[] {
+  const { origins, requireOrigin, protocols, compression, maxSessions, maxSessionsPerClient, until, maxLifetime, lifetimeJitter, messageRate, targetMessageRate } =
     withDefaults(WebSocketOptions, options, ['origins', 'requireOrigin', 'compression', 'lifetimeJitter'])
   const policies: Policy[] = []
   if (origins !== '*' || requireOrigin) policies.push(new OriginPolicy(origins, requireOrigin))
@@ -22,5 +23,6 @@ export function policiesOf (options: WebSocketOptions, counts: SessionCounts, re
   // Also without a limit: a reload may set one, and the sessions that are open count then.
   policies.push(new SessionLimitPolicy({ total: maxSessions, perClient: maxSessionsPerClient }, counts))
   if (until !== undefined || maxLifetime !== undefined) policies.push(new LifetimePolicy({ until, maxLifetime, lifetimeJitter }))
+  if (messageRate !== undefined || targetMessageRate !== undefined) policies.push(new MessageRatePolicy(messageRate, targetMessageRate, sharedRatesOf))
   return policies
 }

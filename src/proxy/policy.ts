@@ -9,6 +9,33 @@ export interface SessionEndsAt {
   reason: 'lifetime' | 'expired'
 }
 
+/** How much one side of a session may send. Times are milliseconds, as `performance.now()` counts. */
+export interface SideRate {
+  /** What becomes of one that sends more. */
+  readonly action: 'close' | 'delay'
+  /** The session begins. Returns how long the side is not to be read yet. */
+  begin (now: number): number
+  /**
+   * Counts what has come.
+   *
+   * @param messages All messages so far.
+   * @param frames All frames so far, control frames and those without payload included.
+   * @param bytes All bytes so far.
+   * @returns How long it takes until the side is within its rate again; 0 when it is.
+   */
+  count (messages: number, frames: number, bytes: number, now: number): number
+  /** How long it takes until then, with what was counted. */
+  wait (now: number): number
+  /** Nothing is relayed any more, and so nothing counts. */
+  stop (): void
+}
+
+/** The rates of a session's sides; undefined for one that may send what it likes. */
+export interface SessionRates {
+  readonly client: SideRate | undefined
+  readonly target: SideRate | undefined
+}
+
 /** A handshake that asks to be let through to a target. Policies may narrow what it is let through with. */
 export interface Admission {
   readonly request: FastifyRequest
@@ -20,6 +47,8 @@ export interface Admission {
   narrow (headers: HeaderList): HeaderList
   /** When the session will end by itself; never when undefined. */
   endsAt: SessionEndsAt | undefined
+  /** How much its sides may send; what they like when undefined. */
+  rates: SessionRates | undefined
 }
 
 /**
@@ -27,6 +56,8 @@ export interface Admission {
  * target is offered. For authentication and rate limits there are the hooks.
  */
 export interface Policy {
+  /** Its route is served from now on, and maybe had other options before. */
+  begin? (): void
   /** @throws An error for a client that is not let through; it is what the client gets. */
   admit (admission: Admission): void | Promise<void>
 }

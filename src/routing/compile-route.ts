@@ -2,10 +2,12 @@ import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { UpstreamUnknownError } from '../errors.js'
 import { forwardingPolicy } from '../message/forwarding.js'
 import { rewritingOf } from '../message/rewriting.js'
-import type { GatewayOptions, PassthroughOptions } from '../options/index.js'
+import type { GatewayOptions, MessageRate, PassthroughOptions } from '../options/index.js'
 import { policiesOf } from '../policies/index.js'
+import type { SharedRates } from '../policies/message-rate/shared-rates.js'
 import type { SessionCounts } from '../policies/session-limits.js'
 import type { Observers } from '../proxy/observer.js'
+import type { Policy } from '../proxy/policy.js'
 import type { Endpoint } from '../upstreams/endpoint.js'
 import { UpstreamRegistry } from '../upstreams/registry.js'
 import type { Upstream } from '../upstreams/upstream.js'
@@ -18,6 +20,13 @@ export interface SharedState {
   readonly observers: Observers
   /** How many sessions a route has. */
   sessionCounts (route: string): SessionCounts
+  /**
+   * What sessions of a route may send together, by key.
+   *
+   * @param kind Tells those of one route apart.
+   * @param rate That of a new one; one that is there has its own.
+   */
+  sharedRates (route: string, kind: string, rate: MessageRate): SharedRates
 }
 
 type Check = (request: FastifyRequest) => void
@@ -37,6 +46,8 @@ export class CompiledRoutes {
   readonly #check: Check
   /** The routes that name their upstream, until all upstreams are declared. */
   readonly #named: Array<{ url: string, upstream: string }> = []
+  /** Those that want to know when they are in force. */
+  readonly #policies: Policy[] = []
   /** By URL, what each route that lets WebSockets through says of its upstream. */
   readonly #passing = new Map<string, Array<PassthroughOptions['upstream']>>()
 
@@ -70,6 +81,9 @@ export class CompiledRoutes {
     }
     const ofSessions = sessionOptions(options, rulesCompiler(`Route '${url}'`))
     if (passes) this.#scoped.push({ scope, options: ofSessions })
+    const policies = policiesOf(options, this.#shared.sessionCounts(key), (kind, rate) => this.#shared.sharedRates(key, kind, rate),
+      () => ofSessions.messages !== undefined || ofSessions.reconnect !== undefined)
+    this.#policies.push(...policies.filter(({ begin }) => begin !== undefined))
     return {
       url,
       check: this.#check,
@@ -79,8 +93,13 @@ export class CompiledRoutes {
       forwarding: forwardingPolicy(this.#options, rewriting),
       observers: this.#shared.observers,
       websocket: ofSessions,
-      policies: policiesOf(options, this.#shared.sessionCounts(key), () => ofSessions.messages !== undefined || ofSessions.reconnect !== undefined)
+      policies
     }
+  }
+
+  /** They are served from now on. */
+  begin (): void {
+    for (const policy of this.#policies) policy.begin!()
   }
 
   /** An upstream at a URL is kept, and one that is named must be declared. */

@@ -88,11 +88,11 @@ export interface OpenSession {
 }
 
 /** Opens a session through a gateway of its own, or one that runs already. */
-export async function openSession (t: Teardown, settings: Partial<GatewaySettings> & { headers?: Record<string, string>, answer?: string[], on?: Pick<OpenSession, 'gateway' | 'target'> } = {}): Promise<OpenSession> {
+export async function openSession (t: Teardown, settings: Partial<GatewaySettings> & { headers?: Record<string, string>, answer?: string[], from?: string, path?: string, on?: Pick<OpenSession, 'gateway' | 'target'> } = {}): Promise<OpenSession> {
   const target = settings.on?.target ?? await rawTarget(t)
   const gateway = settings.on?.gateway ?? await startGateway(t, { targets: [target.url], ...settings })
-  const client = await Wire.connect(t, gateway.port)
-  client.write(handshake({ headers: settings.headers ?? {} }))
+  const client = await Wire.connect(t, gateway.port, settings.from)
+  client.write(handshake({ headers: settings.headers ?? {}, ...settings.path !== undefined && { path: settings.path } }))
   const server = await target.next()
   const request = await server.head()
   server.write(goodResponse(request, settings.answer))

@@ -41,8 +41,9 @@ export class Wire {
     })
   }
 
-  static async connect (t: Teardown, port: number): Promise<Wire> {
-    const socket = connect({ port, host: '127.0.0.1', allowHalfOpen: true })
+  /** @param from The address to connect from, of this machine. */
+  static async connect (t: Teardown, port: number, from = '127.0.0.1'): Promise<Wire> {
+    const socket = connect({ port, host: '127.0.0.1', localAddress: from, allowHalfOpen: true })
     await once(socket, 'connect')
     return new Wire(t, socket)
   }

@@ -267,6 +267,12 @@ const WRONG: Array<[options: object, message: RegExp]> = [
   [{ messageRate: { messages: 1, burst: 0 } }, /'websocket\.messageRate\.burst'/],
   [{ messageRate: { messages: 1, action: 'drop' } }, /'websocket\.messageRate\.action': must be one of close, delay/],
   [{ messageRate: { messages: 1, perSecond: 2 } }, /'websocket\.messageRate\.perSecond': there is no such option/],
+  [{ messageRate: { messages: 1, key: 'cookie' } }, /'websocket\.messageRate\.key': must be "session" or "address" or an object or a function, got "cookie"/],
+  [{ messageRate: { messages: 1, key: {} } }, /'websocket\.messageRate\.key\.header': must be a string, but is missing/],
+  [{ messageRate: { messages: 1, key: { cookie: 'id' } } }, /'websocket\.messageRate\.key/],
+  [{ targetMessageRate: { messages: 1, key: { header: 'x y' } } }, /'websocket\.targetMessageRate\.key\.header': must consist of letters, digits and .*, got "x y"/],
+  [{ targetMessageRate: { burst: 1 } }, /'websocket\.targetMessageRate\.messages': must be a number, but is missing/],
+  [{ targetMesageRate: { messages: 1 } }, /there is no such option; did you mean 'targetMessageRate'\?/],
   [{ lossCode: '1011' }, /'websocket\.lossCode': must be an integer/],
   ...['lossCode', 'idleCode', 'lifetimeCode'].flatMap(name => [999, 1004, 1005, 1006, 1015, 2000, 5000].map((code): typeof WRONG[0] =>
     [{ [name]: code }, new RegExp(`'websocket\\.${name}': .*1000 to 1003, 1007 to 1014, or 3000 to 4999`)])),
@@ -303,7 +309,8 @@ const DECLARATIVE: WebSocketOptions = {
   lifetimeJitter: 0,
   maxFrameSize: 1,
   maxMessageSize: 1,
-  messageRate: { messages: 0.5, burst: 1, frames: 1, bytes: 1, action: 'delay' },
+  messageRate: { messages: 0.5, burst: 1, frames: 1, bytes: 1, action: 'delay', key: { header: 'x-api-key' } },
+  targetMessageRate: { messages: 0.5, burst: 1, frames: 1, bytes: 1, action: 'close', key: 'address' },
   maxSessions: 1,
   maxSessionsPerClient: 1,
   closeTimeout: 1,
@@ -320,6 +327,9 @@ t.test('a configuration takes the options that need no code, and no others', asy
   await gateway.close()
   for (const name of ['until', 'onSession', 'onSessionEnd']) {
     await t.rejects(async () => createGateway(config({ [name]: () => {} }) as never), { code: 'SLUICE_CONFIG_INVALID', message: new RegExp(`${name}.*no such option`, 's') })
+  }
+  for (const name of ['messageRate', 'targetMessageRate']) {
+    await t.rejects(async () => createGateway(config({ [name]: { messages: 1, key: () => 'x' } }) as never), { code: 'SLUICE_CONFIG_INVALID', message: new RegExp(`${name}\\.key: must be "session" or "address" or an object, got a function`) })
   }
   for (const [websocket] of WRONG) await t.rejects(async () => createGateway(config(websocket) as never), { code: 'SLUICE_CONFIG_INVALID' })
 })

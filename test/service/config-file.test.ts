@@ -73,6 +73,25 @@ routes:
   ])
 })
 
+t.test('the rates of a route', async t => {
+  t.strictSame(complaint(`upstreams:
+  app: { targets: [http://127.0.0.1:1] }
+routes:
+  - url: /chat
+    upstream: app
+    websocket:
+      messageRate: { messages: 50, key: adress }
+      targetMessageRate:
+        messages: 0
+        key: { heder: x-api-key }
+`).map(line => line.replace(/ \(What is counted together.*\)$/, '').replace(/ \(Messages a second.*\)$/, '')), [
+    'sluice.yaml:7:41: routes.0.websocket.messageRate.key: must be "session" or "address" or an object, got "adress"',
+    'sluice.yaml:9:19: routes.0.websocket.targetMessageRate.messages: must be a number greater than 0, got 0',
+    'sluice.yaml:10:14: routes.0.websocket.targetMessageRate.key.header: must be a string, but is missing',
+    "sluice.yaml:10:16: routes.0.websocket.targetMessageRate.key.heder: there is no such option; did you mean 'header'?"
+  ])
+})
+
 t.test('a value that is not there has the place of its name', async t => {
   t.strictSame(complaint('listen:\n  port:\nupstreams:\n'), [
     'sluice.yaml:2:3: listen.port: must be an integer, got null',

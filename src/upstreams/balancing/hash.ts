@@ -1,8 +1,6 @@
 import type { FastifyRequest } from 'fastify'
+import type { KeyFunction } from '../../message/request-key.js'
 import type { Balancer, Candidate } from './balancer.js'
-
-/** Returns what a target is chosen by; nothing where a request has none. */
-export type KeyFunction = (request: FastifyRequest) => string | null | undefined
 
 /**
  * Weighted rendezvous hashing (highest random weight): each target gets a number from the key and its own seed, and the

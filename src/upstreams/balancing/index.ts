@@ -1,7 +1,8 @@
+import { UpstreamSelectionError } from '../../errors.js'
+import { keyOf } from '../../message/request-key.js'
 import type { HashOptions, UpstreamOptions } from '../../options/index.js'
 import type { Balancer } from './balancer.js'
 import { First } from './first.js'
-import { keyOf } from './hash-key.js'
 import { Hash } from './hash.js'
 import { LeastLoad } from './least-load.js'
 import { RandomTwo } from './random-two.js'
@@ -34,6 +35,6 @@ function balancerOf (algorithm: Algorithm | undefined, standard: Balancer): Bala
     case 'least-load': return new LeastLoad()
     case 'random-two': return new RandomTwo()
     case 'first': return new First()
-    default: return new Hash(keyOf(algorithm.hash), algorithm.boundedLoad, standard)
+    default: return new Hash(keyOf(algorithm.hash, 'balance.hash', cause => new UpstreamSelectionError({ cause })), algorithm.boundedLoad, standard)
   }
 }

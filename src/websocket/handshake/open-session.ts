@@ -35,7 +35,7 @@ export interface AcceptedHandshake {
  * @param headers Those of the 101, for the client, and those that were sent to the target.
  * @throws {TypeError} for a header that a hook has set and that none may be; then nothing has been sent.
  */
-export function openSession (handshake: AcceptedHandshake, pending: PendingUpgrade, accepted: Extract<OfferResult, { accepted: true }>, headers: { received: HeaderList, sent: HeaderList }, { endsAt, offer }: Admission): void {
+export function openSession (handshake: AcceptedHandshake, pending: PendingUpgrade, accepted: Extract<OfferResult, { accepted: true }>, headers: { received: HeaderList, sent: HeaderList }, { endsAt, offer, rates }: Admission): void {
   const { request, reply, route, exchange, sessions, upstreamOf } = handshake
   const response = reply.raw
   const { websocket } = route
@@ -81,7 +81,7 @@ export function openSession (handshake: AcceptedHandshake, pending: PendingUpgra
     strict: websocket.strict,
     maxFrameSize: websocket.maxFrameSize,
     maxMessageSize: websocket.maxMessageSize,
-    messageRate: websocket.messageRate,
+    rates,
     watch: {
       idleTimeout: websocket.idleTimeout,
       pingInterval,

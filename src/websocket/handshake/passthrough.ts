@@ -105,7 +105,7 @@ class Handshake implements AcceptedHandshake {
   async #serve (pending: PendingUpgrade, offer: Offer, client: WaitingClient): Promise<void> {
     const { request, reply, route, exchange } = this
     const { cancellation } = client
-    const admission: Admission = { request, exchange, offer, narrow: headers => headers, endsAt: undefined }
+    const admission: Admission = { request, exchange, offer, narrow: headers => headers, endsAt: undefined, rates: undefined }
     const admitted = admit(route.policies, admission)
     if (admitted !== undefined) await admitted
     exchange.path = route.rewriting.path(request)

@@ -34,6 +34,9 @@ const WAIT = 20
 /** Messages of the gateway's own that wait for a sink: beyond so many bytes, no more are taken. */
 export const MAX_UNSENT = 1024 * 1024
 
+/** Milliseconds after which a delay is looked at again. */
+const LONGEST_DELAY = 1000
+
 /**
  * One way of a relay: what is read from the source is written to the sink, with backpressure, while a scanner follows
  * the frames, so that the gateway can put a frame of its own between two of them. What becomes of the bytes in between
@@ -69,6 +72,8 @@ export abstract class Direction {
   #blockedAt = 0
   #stalled = 0
   #delayed: NodeJS.Timeout | undefined
+  /** The source that is being read. */
+  #reading: Duplex | undefined
 
   constructor (source: Duplex, sink: Duplex, scanner: ScannerOptions, events: DirectionEvents) {
     this.source = source
@@ -84,20 +89,26 @@ export abstract class Direction {
     return this.blocked ? this.#stalled + performance.now() - this.#blockedAt : this.#stalled
   }
 
+  /** Begins to read, unless it is delayed. */
   start (): void {
-    this.readSource()
+    this.listenToSource()
     this.listenToSink()
   }
 
-  /** Reads no more for some milliseconds. */
-  delay (milliseconds: number): void {
+  /**
+   * Reads no more for some milliseconds.
+   *
+   * @param left How many are left when they are over: it may take longer, or be over before.
+   */
+  delay (milliseconds: number, left: () => number): void {
     if (this.sinkDone || this.#delayed !== undefined) return
     this.source.pause()
     this.#delayed = setTimeout(() => {
       this.#delayed = undefined
-      this.resume()
-      // Node's timers take no longer time than this; a peer that still sends too much is delayed again.
-    }, Math.min(milliseconds, 2 ** 31 - 1))
+      const more = left()
+      if (more > 0) this.delay(more, left)
+      else this.resume()
+    }, Math.min(milliseconds, LONGEST_DELAY))
   }
 
   /** Puts a Ping of the gateway between two frames; false while one is open. */
@@ -148,15 +159,26 @@ export abstract class Direction {
   /** Takes what was read, until the source has sent Close or has broken the protocol. */
   protected abstract pass (chunk: Buffer): void
 
-  protected readSource (): void {
+  /** Begins to read the source, unless something holds it back. */
+  protected listenToSource (): void {
     const { source } = this
     this.#shared = isShared(source)
-    readChunks(source, chunk => { if (source === this.source) this.#read(chunk) })
+    if (this.readable) this.#readSource()
     source.on('end', () => {
       if (source !== this.source) return
       this.ended = true
       this.events.onEnd(this)
     })
+  }
+
+  #readSource (): void {
+    const { source } = this
+    if (this.#reading === source) {
+      source.resume()
+    } else {
+      this.#reading = source
+      readChunks(source, chunk => { if (source === this.source) this.#read(chunk) })
+    }
   }
 
   protected listenToSink (): void {
@@ -220,7 +242,7 @@ export abstract class Direction {
     clearTimeout(this.#delayed)
     this.#delayed = undefined
     this.unblock()
-    this.source.resume()
+    this.#readSource()
   }
 
   protected unblock (): void {
@@ -238,6 +260,6 @@ export abstract class Direction {
     if (!this.readable) return
     // While the gateway did not listen, nothing could be heard.
     this.readAt = this.dataAt = performance.now()
-    this.source.resume()
+    this.#readSource()
   }
 }

@@ -177,8 +177,7 @@ export class MessageDirection extends Direction {
     this.source = source
     this.ended = this.#abandoned = false
     this.readAt = this.dataAt = performance.now()
-    this.readSource()
-    if (!this.readable) source.pause()
+    this.listenToSource()
   }
 
   // ---- What comes from the source

@@ -1,12 +1,12 @@
 import { randomBytes } from 'node:crypto'
 import type { Duplex } from 'node:stream'
-import type { MessageRate } from '../../options/index.js'
+import type { SessionRates } from '../../proxy/policy.js'
 import type { EndedBy, EndReason, SessionEnd, Traffic } from '../../types.js'
 import { ByteDirection } from './byte-direction.js'
 import type { Direction } from './direction.js'
 import { CloseCode, messageFrame, Opcode, type ScannerOptions } from './frames.js'
 import { MessageDirection, type MessageEvents, type MessageHandling } from './message-direction.js'
-import { RateLimit } from './rate.js'
+import { beginRates, isWithin } from './rate.js'
 import { TargetChange, type ChangingSession, type Replacement } from './target-change.js'
 import { Watch, type WatchEvents, type WatchLimits } from './watch.js'
 
@@ -22,7 +22,7 @@ export interface SessionOptions {
   strict?: boolean | undefined
   maxFrameSize?: number | undefined
   maxMessageSize?: number | undefined
-  messageRate?: MessageRate | undefined
+  rates?: SessionRates | undefined
   /** What to watch for; nothing when left out. */
   watch?: Omit<WatchLimits, 'endsAt'>
   /** How messages are dealt with that a side sends; bytes are relayed as they come where it is left out. */
@@ -38,8 +38,8 @@ export interface SessionOptions {
   onEnd (end: SessionEnd): void
 }
 
-/** Endings that a client might put off with a message that it never ends. */
-const IMPATIENT: ReadonlySet<EndReason> = new Set<EndReason>(['rate', 'expired', 'application'])
+/** Endings that a peer might put off with a message that it never ends. */
+const IMPATIENT: ReadonlySet<EndReason> = new Set<EndReason>(['rate', 'target-rate', 'expired', 'application'])
 
 /**
  * One open WebSocket: the relay between its two connections, and the rules of its ending.
@@ -59,7 +59,7 @@ export class Session implements MessageEvents, WatchEvents {
   #cause: Pick<SessionEnd, 'by' | 'reason' | 'code'> | undefined
   #messagesBeforeEnd = 0
   #watch: Watch | undefined
-  #rate: RateLimit | undefined
+  readonly #rates: SessionRates | undefined
   #timer: NodeJS.Timeout | undefined
   #lastCall = false
   /** What of a peer's last bytes waited for the other when it was last looked at, and since when. */
@@ -79,7 +79,7 @@ export class Session implements MessageEvents, WatchEvents {
     this.#clientToTarget = this.#direction(client, target, scanner(true), messages?.fromClient)
     this.#targetToClient = this.#direction(target, client, scanner(false), messages?.fromTarget)
     if (replacement !== undefined) this.#change = new TargetChange(replacement, this.#changing, target, options.closeTimeout)
-    if (options.messageRate !== undefined) this.#rate = new RateLimit(options.messageRate, performance.now())
+    this.#rates = options.rates
   }
 
   #direction (source: Duplex, sink: Duplex, scanner: ScannerOptions, messages: MessageHandling | undefined): Direction {
@@ -110,6 +110,7 @@ export class Session implements MessageEvents, WatchEvents {
   start (): void {
     this.#listen(this.#client)
     this.#listen(this.#target)
+    if (this.#rates !== undefined) beginRates(this.#rates, this.#clientToTarget, this.#targetToClient)
     this.#clientToTarget.start()
     this.#targetToClient.start()
     const { watch, end } = this.#options
@@ -178,7 +179,7 @@ export class Session implements MessageEvents, WatchEvents {
   }
 
   onProgress (direction: Direction): void {
-    if (this.#rate !== undefined && direction === this.#clientToTarget) this.#holdToRate(this.#rate)
+    if (this.#rates !== undefined) this.#holdToRate(this.#rates, direction)
     if (this.#timer === undefined || direction.sinkDone) return
     if (IMPATIENT.has(this.#cause!.reason)) return
     // After the message that was open, the peer's close frame gets its response (RFC 6455 §5.5.1).
@@ -276,15 +277,13 @@ export class Session implements MessageEvents, WatchEvents {
     return this.#reverse(direction).ping(direction.scanner.ownPing)
   }
 
-  #holdToRate (rate: RateLimit): void {
-    const { scanner, wireBytes, readAt } = this.#clientToTarget
-    // A copy of the Pong for the gateway goes nowhere, but costs as much as another frame.
-    const wait = rate.wait(scanner.messages, scanner.frames + scanner.ownPongs, wireBytes, readAt)
-    if (wait === 0) return
-    if (rate.action === 'delay') return this.#clientToTarget.delay(wait)
-    this.close('rate', CloseCode.policy)
+  #holdToRate (rates: SessionRates, direction: Direction): void {
+    const isClient = direction === this.#clientToTarget
+    const rate = isClient ? rates.client : rates.target
+    if (rate === undefined || isWithin(rate, direction)) return
+    this.close(isClient ? 'rate' : 'target-rate', CloseCode.policy)
     // A message without an end, of frames without payload for example, is not waited for.
-    if (scanner.atFrameBoundary) this.#clientToTarget.stopNow(CloseCode.policy, '')
+    if (direction.scanner.atFrameBoundary) direction.stopNow(CloseCode.policy, '')
   }
 
   /** The target is lost. Gives whether another takes its place. */

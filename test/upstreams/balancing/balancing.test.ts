@@ -1,9 +1,7 @@
 import type { FastifyRequest } from 'fastify'
 import t from 'tap'
-import type { HashOptions } from '../../../src/options/index.js'
 import type { Candidate } from '../../../src/upstreams/balancing/balancer.js'
 import { First } from '../../../src/upstreams/balancing/first.js'
-import { keyOf } from '../../../src/upstreams/balancing/hash-key.js'
 import { Hash, hashOf } from '../../../src/upstreams/balancing/hash.js'
 import { balancersOf } from '../../../src/upstreams/balancing/index.js'
 import { LeastLoad } from '../../../src/upstreams/balancing/least-load.js'
@@ -133,30 +131,6 @@ t.test('a request without a key is balanced as by default', async t => {
   const withKey = keyed({ 'x-user': 'a' })
   t.equal(requests.pick(targets, withKey), requests.pick(targets, withKey))
   t.equal(requests.pick(targets, withKey), handshake.pick(targets, withKey))
-})
-
-t.test('where a key comes from', async t => {
-  const request = {
-    headers: { 'x-user': 'a', cookie: 'session=b; other="c d"; session=late', 'set-cookie': ['1', '2'] },
-    ip: '10.0.0.1',
-    url: '/rooms/1?room=%C3%BC&room=2'
-  } as unknown as FastifyRequest
-  const cases: Array<[HashOptions['hash'], string | null | undefined]> = [
-    ['address', '10.0.0.1'],
-    ['path', '/rooms/1'],
-    [{ header: 'X-User' }, 'a'],
-    [{ header: 'Set-Cookie' }, '1, 2'],
-    [{ header: 'missing' }, undefined],
-    [{ cookie: 'session' }, 'b'],
-    [{ cookie: 'other' }, 'c d'],
-    [{ cookie: 'ssion' }, undefined],
-    [{ query: 'room' }, 'ü'],
-    [{ query: 'none' }, null],
-    [({ ip }) => `ip ${ip}`, 'ip 10.0.0.1']
-  ]
-  for (const [hash, key] of cases) t.equal(keyOf(hash)(request), key, JSON.stringify(hash))
-  t.equal(keyOf({ cookie: 'a' })({ headers: {} } as FastifyRequest), undefined)
-  t.equal(keyOf('path')({ url: '/plain' } as FastifyRequest), '/plain')
 })
 
 t.test('each leg has an algorithm of its own', async t => {

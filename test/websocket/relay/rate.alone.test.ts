@@ -2,48 +2,6 @@ import t from 'tap'
 import { checkEnd, openSession, resources } from '../../helpers/gateway.js'
 import { closing, frame, masked, type Wire } from '../../helpers/wire.js'
 import type { MessageRate } from '../../../src/options/index.js'
-import { RateLimit, TokenBucket } from '../../../src/websocket/relay/rate.js'
-
-t.test('TokenBucket', async t => {
-  const bucket = new TokenBucket(10, 5, 1000)
-  t.equal(bucket.take(5, 1000), 0, 'a burst')
-  t.equal(bucket.take(1, 1000), 100, 'one on credit')
-  t.equal(bucket.take(0, 1050), 50, 'half of it is paid back')
-  t.equal(bucket.take(1, 1100), 100)
-  t.equal(bucket.take(5, 1_000_000), 0, 'a pause fills it, up to the burst')
-  t.equal(bucket.take(1, 1_000_000), 100)
-})
-
-t.test('RateLimit counts messages and bytes', async t => {
-  const messages = new RateLimit({ messages: 2 }, 0)
-  t.equal(messages.action, 'close')
-  t.equal(messages.wait(2, 2, 1e9, 0), 0, 'the burst is that of a second')
-  t.equal(messages.wait(3, 3, 1e9, 0), 500)
-  t.equal(messages.wait(3, 3, 1e9, 500), 0, 'nothing new')
-  const slow = new RateLimit({ messages: 0.5 }, 0)
-  t.equal(slow.wait(1, 1, 0, 0), 0, 'less than one a second still lets one pass')
-  t.equal(slow.wait(2, 2, 0, 0), 2000)
-  const bytes = new RateLimit({ messages: 1000, bytes: 100, action: 'delay' }, 0)
-  t.equal(bytes.action, 'delay')
-  t.equal(bytes.wait(1, 1, 100, 0), 0)
-  t.equal(bytes.wait(2, 2, 150, 0), 500)
-})
-
-// Issue 8, C22.
-t.test('RateLimit counts frames', async t => {
-  const given = new RateLimit({ messages: 2, frames: 4 }, 0)
-  t.equal(given.wait(0, 4, 0, 0), 0, 'the burst is that of a second')
-  t.equal(given.wait(0, 5, 0, 0), 250)
-  const burst = new RateLimit({ messages: 2, burst: 20, frames: 4 }, 0)
-  t.equal(burst.wait(20, 20, 0, 0), 0, 'a burst of messages may have as many frames')
-  t.equal(burst.wait(20, 21, 0, 0), 250)
-  const least = new RateLimit({ messages: 0.1 }, 0)
-  t.equal(least.wait(0, 100, 0, 0), 0, 'by default at least 100')
-  t.equal(least.wait(0, 101, 0, 0), 10)
-  const tenfold = new RateLimit({ messages: 50, burst: 200 }, 0)
-  t.equal(tenfold.wait(200, 2000, 0, 0), 0, 'or ten for each message')
-  t.equal(tenfold.wait(200, 2001, 0, 0), 2)
-})
 
 const open = (t: Parameters<typeof openSession>[0], messageRate: MessageRate, more: object = {}) =>
   openSession(t, { route: { websocket: { closeTimeout: 60_000, messageRate, ...more } } })
