@@ -27,6 +27,7 @@ export {
   type HashFunction,
   type HeaderFunction,
   type MessageFunction,
+  type PongFunction,
   type RateKeyFunction,
   type ReconnectFunction,
   type RewriteFunction,

@@ -29,6 +29,8 @@ export type SessionEndFunction = (session: WebSocketSession, end: SessionEnd) =>
 export type MessageFunction = (message: WebSocketMessage, session: WebSocketSession) => MessageResult | Promise<MessageResult>
 /** Hears of a Close frame that a side has sent: its code (1005 for none), its reason, the session, and which side. */
 export type CloseFunction = (code: number, reason: string, session: WebSocketSession, from: 'client' | 'target') => void
+/** Hears that a side has answered a Ping of the gateway. */
+export type PongFunction = (session: WebSocketSession, from: 'client' | 'target') => void
 /** Hears that another connection has taken the place of a target's that was lost, the first one for the attempt number 1. */
 export type ReconnectFunction = (session: WebSocketSession, attempt: number) => void | Promise<void>
 /** Says whether an upgrade request belongs to somebody else. */

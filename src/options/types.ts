@@ -1,6 +1,6 @@
 /* Made from the schemas beside it by scripts/option-types.ts. Do not edit: run 'npm run docs'. */
 
-import type { CloseFunction, HashFunction, HeaderFunction, IgnoreUpgradeFunction, JsonSchema, MessageFunction, RateKeyFunction, ReconnectFunction, RewriteFunction, SessionEndFunction, SessionFunction, UntilFunction, UpstreamFunction } from './functions.js'
+import type { CloseFunction, HashFunction, HeaderFunction, IgnoreUpgradeFunction, JsonSchema, MessageFunction, PongFunction, RateKeyFunction, ReconnectFunction, RewriteFunction, SessionEndFunction, SessionFunction, UntilFunction, UpstreamFunction } from './functions.js'
 
 /** A string with the URL, or an object { url, weight, priority, host, labels }. */
 export type TargetOptions = string | {
@@ -733,6 +733,8 @@ export interface WebSocketOptions extends Omit<WebSocketConfig, 'messageRate' | 
   until?: UntilFunction
   /** Called when a session has opened. */
   onSession?: SessionFunction
+  /** Called when a side has answered a Ping of the gateway, with the session and 'client' or 'target'. */
+  onPong?: PongFunction
   /** Called when a session has ended and both its sockets are gone. */
   onSessionEnd?: SessionEndFunction
 }

@@ -1,5 +1,5 @@
 import { Type, type TObject } from '@sinclair/typebox'
-import type { RateKeyFunction, SessionEndFunction, SessionFunction, UntilFunction, UpstreamFunction } from './functions.js'
+import type { PongFunction, RateKeyFunction, SessionEndFunction, SessionFunction, UntilFunction, UpstreamFunction } from './functions.js'
 import { MessageConfig, MessageOptions } from './messages.js'
 import { ReconnectConfig, ReconnectOptions } from './reconnect.js'
 import { anyCloseCode, bytes, closeCode, closed, milliseconds, text, TOKEN, TOKEN_CHARACTERS, unlimitedMilliseconds } from './units.js'
@@ -135,6 +135,10 @@ export const WebSocketOptions = Type.Object({
   onSession: Type.Optional(Type.Unsafe<SessionFunction>(Type.Function([Type.Any()], Type.Any(), {
     typeName: 'SessionFunction',
     description: 'Called when a session has opened.'
+  }))),
+  onPong: Type.Optional(Type.Unsafe<PongFunction>(Type.Function([Type.Any(), Type.Any()], Type.Any(), {
+    typeName: 'PongFunction',
+    description: "Called when a side has answered a Ping of the gateway, with the session and 'client' or 'target'."
   }))),
   onSessionEnd: Type.Optional(Type.Unsafe<SessionEndFunction>(Type.Function([Type.Any(), Type.Any()], Type.Any(), {
     typeName: 'SessionEndFunction',

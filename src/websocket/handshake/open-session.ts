@@ -56,6 +56,7 @@ export function openSession (handshake: AcceptedHandshake, pending: PendingUpgra
   for (const name in reply.getHeaders()) reply.removeHeader(name)
   showHeaders(response, sent)
 
+  const { onPong } = websocket
   const onClose = websocket.messages?.onClose
   const session = new LiveSession({
     request: snapshotOf(request, route.url),
@@ -81,6 +82,7 @@ export function openSession (handshake: AcceptedHandshake, pending: PendingUpgra
     strict: websocket.strict,
     maxFrameSize: websocket.maxFrameSize,
     maxMessageSize: websocket.maxMessageSize,
+    onPong: onPong === undefined ? undefined : from => callHook(log, () => onPong(session, from)),
     rates,
     watch: {
       idleTimeout: websocket.idleTimeout,

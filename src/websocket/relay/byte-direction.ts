@@ -66,6 +66,7 @@ export class ByteDirection extends Direction {
     } else if (scanner.skip > 0) {
       const rest = chunk.subarray(passed + scanner.skip)
       scanner.skip = 0
+      this.events.onOwnPong(this)
       return rest
     } else if (passed < chunk.length) {
       this.held = Buffer.from(chunk.subarray(passed))

@@ -233,6 +233,7 @@ export class MessageDirection extends Direction {
       this.#endRun(at + scanner.skip)
       const { skip } = scanner
       scanner.skip = 0
+      this.#events.onOwnPong(this)
       return skip
     }
     const bytes = passed === chunk.length ? chunk : chunk.subarray(0, passed)

@@ -33,6 +33,8 @@ export interface SessionOptions {
   onHookError?: ((error: unknown) => void) | undefined
   /** A peer has sent a Close frame. */
   onPeerClose?: ((from: 'client' | 'target', code: number, reason: string) => void) | undefined
+  /** A peer has answered a Ping of the gateway. */
+  onPong?: ((from: 'client' | 'target') => void) | undefined
   /** When and why the session ends by itself: `at` as `performance.now()` counts. */
   end?: { at: number, reason: 'lifetime' | 'expired' } | undefined
   onEnd (end: SessionEnd): void
@@ -207,6 +209,10 @@ export class Session implements MessageEvents, WatchEvents {
     this.#beginEnd(this.#nameOf(direction), 'close', code)
     if (isAlone) this.#targetToClient.stop(code, reason)
     this.#finish()
+  }
+
+  onOwnPong (direction: Direction): void {
+    this.#options.onPong?.(this.#nameOf(direction))
   }
 
   onUnheardPing (_direction: Direction, payload: Buffer): void {
