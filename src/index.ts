@@ -22,8 +22,10 @@ export {
   WebSocketOptions,
   type HashFunction,
   type HeaderFunction,
+  type HeadersFunction,
   type RewriteFunction,
   type UntilFunction,
+  type UpstreamAtUrl,
   type UpstreamFunction
 } from './options/index.js'
 export type { CloseSent, EndedBy, EndReason, SessionEnd, RouteStatus, SessionRequest, Traffic, WebSocketSession } from './types.js'

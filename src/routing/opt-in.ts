@@ -55,7 +55,7 @@ function lookAtRoute (this: FastifyInstance, routeOptions: RouteOptions): void {
   const options = routeOptions.config?.passthrough
   if (options === undefined || handled.has(routeOptions)) return
   handled.add(routeOptions)
-  RouteTable.of(this.server).addProxied(routeOptions.url)
+  RouteTable.of(this.server).addPassing(routeOptions.url)
   const route: OptedInRoute = { url: routeOptions.url, options, handshake: undefined }
   serveHandshakes(routeOptions, () => route.handshake)
   const leaveHandshakeUnparsed: preParsingHookHandler = (request, reply, payload, done) => {

@@ -18,7 +18,7 @@ export interface SessionOptions {
   codes?: { loss?: number | undefined, idle?: number | undefined, lifetime?: number | undefined }
   strict?: boolean | undefined
   maxFrameSize?: number | undefined
-  maxMessageSize?: number | undefined
+  maxMessageSize?: number | { fromClient?: number, fromTarget?: number } | undefined
   messageRate?: MessageRate | undefined
   /** What to watch for; nothing when left out. */
   watch?: Omit<WatchLimits, 'endsAt'>
@@ -58,7 +58,8 @@ export class Session implements DirectionEvents, WatchEvents {
 
   constructor (options: SessionOptions) {
     const { client, target, allowedRsv, strict = true, maxFrameSize = Infinity, maxMessageSize = Infinity } = options
-    const scanner = (masked: boolean): ScannerOptions => ({ masked, allowedRsv, strict, maxFrameSize, maxMessageSize })
+    const { fromClient = Infinity, fromTarget = Infinity } = typeof maxMessageSize === 'number' ? { fromClient: maxMessageSize, fromTarget: maxMessageSize } : maxMessageSize
+    const scanner = (masked: boolean): ScannerOptions => ({ masked, allowedRsv, strict, maxFrameSize, maxMessageSize: masked ? fromClient : fromTarget })
     this.#options = options
     this.#client = client
     this.#target = target
