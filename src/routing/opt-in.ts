@@ -41,6 +41,11 @@ function gatewayOf (scope: FastifyInstance): OnOptIn | undefined {
   return (scope as { [ON_OPT_IN]?: OnOptIn })[ON_OPT_IN]
 }
 
+/** Whether a scope, or one around it, has a gateway. */
+export function hasGateway (scope: FastifyInstance): boolean {
+  return gatewayOf(scope) !== undefined
+}
+
 /** Routes that the table has: in an app that is not watched, the hooks of two scopes may see one. */
 const listed = new WeakSet<RouteOptions>()
 

@@ -110,8 +110,8 @@ export class Session implements DirectionEvents, WatchEvents {
   }
 
   /** Ends the session at once: a Close where one is possible, then both sockets are destroyed. */
-  destroy (code: number | undefined): void {
-    this.#beginEnd('gateway', 'drain', code ?? CloseCode.abnormal)
+  destroy (code: number | undefined, reason: EndReason = 'drain'): void {
+    this.#beginEnd('gateway', reason, code ?? CloseCode.abnormal)
     this.#clientToTarget.stopNow(code, '')
     this.#targetToClient.stopNow(code, '')
     this.#client.destroy()
