@@ -127,7 +127,8 @@ function limitsOf (client: ClientSide, server: ServerSide): WebSocketOptions {
 function declared (scope: FastifyInstance, { url }: Place, { tls }: ClientSide): string {
   if (tls === undefined || !url.startsWith('https:')) return url
   const { upstreams } = scope.gateway
-  const name = `${url} of ${scope.prefix || '/'}`
+  // A name that looked like a URL would be one.
+  const name = `${url.replace('https://', '')} of ${scope.prefix || '/'}`
   let free = name
   // Several may be at one prefix, with constraints.
   for (let count = 2; upstreams.get(free) !== undefined; count++) free = `${name} (${count})`
