@@ -50,7 +50,7 @@ export async function proxyApp (t: Teardown, options: AnyOptions | AnyOptions[],
   return { app, url, port: Number(new URL(url).port) }
 }
 
-/** What becomes of a handshake: the status, and an open socket where it is 101. Messages wait until they are asked for. */
+/** What becomes of a handshake: the status, and an open socket where it is 101. */
 export async function tryHandshake (t: Teardown, url: string, protocols: string[] = [], options: ClientOptions = {}): Promise<{ status: number, body: string, headers: IncomingMessage['headers'], socket: WebSocket }> {
   const socket = new WebSocket(url.replace(/^http/, 'ws'), protocols, options)
   t.teardown(() => socket.terminate())
@@ -58,7 +58,10 @@ export async function tryHandshake (t: Teardown, url: string, protocols: string[
   const upgraded = once(socket, 'upgrade') as Promise<[IncomingMessage]>
   const refused = once(socket, 'unexpected-response') as Promise<[unknown, IncomingMessage]>
   const accepted = await Promise.race([upgraded.then(([response]) => response), refused.then(() => undefined)])
-  if (accepted !== undefined) return { status: 101, body: '', headers: accepted.headers, socket }
+  if (accepted !== undefined) {
+    if (socket.readyState === WebSocket.CONNECTING) await once(socket, 'open')
+    return { status: 101, body: '', headers: accepted.headers, socket }
+  }
   const [, response] = await refused
   response.setEncoding('utf8')
   let body = ''
@@ -68,7 +71,6 @@ export async function tryHandshake (t: Teardown, url: string, protocols: string[
 
 /** Sends a message and gives the next one. */
 export async function echoed (socket: WebSocket, text = 'hello'): Promise<string> {
-  if (socket.readyState === WebSocket.CONNECTING) await once(socket, 'open')
   socket.send(text)
   const [data] = await once(socket, 'message') as [Buffer]
   return data.toString()
