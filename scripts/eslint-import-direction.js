@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url'
  */
 
 const LAYERS = [
-  'service', 'admin', 'index.ts', 'plugin.ts', 'routing', 'gateway.ts', 'http', 'websocket', 'policies', 'listener', 'observers',
+  'service', 'admin', 'http-proxy', 'index.ts', 'plugin.ts', 'routing', 'gateway.ts', 'http', 'websocket', 'policies', 'listener', 'observers',
   'proxy', 'upstreams', 'message', 'net', 'options', 'types.ts', 'errors.ts', 'manifest.ts'
 ]
 /** The two legs know nothing of each other. */

@@ -26,12 +26,14 @@ export {
   type CloseFunction,
   type HashFunction,
   type HeaderFunction,
+  type HeadersFunction,
   type MessageFunction,
   type PongFunction,
   type RateKeyFunction,
   type ReconnectFunction,
   type RewriteFunction,
   type UntilFunction,
+  type UpstreamAtUrl,
   type UpstreamFunction
 } from './options/index.js'
 export type { CloseSent, EndedBy, EndReason, SessionEnd, RouteStatus, SessionRequest, Traffic, MessageResult, WebSocketMessage, WebSocketSession } from './types.js'

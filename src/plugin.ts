@@ -155,7 +155,7 @@ const plugin: FastifyPluginAsync<GatewayOptions> = async (app, givenOptions) => 
 
   // An upgrade that no route knows may belong to a neighbour that responds late, after an async check of its own.
   app.addHook('onRequest', (request, reply, done) => {
-    if (!request.is404 || !upgrades.hasNeighbours || !upgrades.leave(request.raw, reply.raw)) return done()
+    if (!request.is404 || !upgrades.leave(request.raw, reply.raw)) return done()
     reply.hijack()
   })
 

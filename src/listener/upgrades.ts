@@ -32,6 +32,8 @@ export class Upgrades {
   readonly #ignore: Array<(request: IncomingMessage) => boolean> = []
   readonly #pending = new WeakMap<IncomingMessage, PendingUpgrade>()
   readonly #prepared = new WeakSet<ServerResponse>()
+  /** Those that were made here, not by a neighbour. */
+  readonly #own = new WeakSet<ServerResponse>()
   readonly #neighbours: UpgradeListener[] = []
   #closing = false
   readonly #onUpgrade: UpgradeListener = (request, socket, head) => this.#dispatch(completed(request, socket), socket, head)
@@ -56,11 +58,6 @@ export class Upgrades {
   /** Leaves some upgrades to the server's other listeners. What one scope of an app says of it holds for the server. */
   ignore (isOthers: (request: IncomingMessage) => boolean): void {
     this.#ignore.push(isOthers)
-  }
-
-  /** Whether there are other listeners, to which an upgrade may belong. */
-  get hasNeighbours (): boolean {
-    return this.#neighbours.length > 0
   }
 
   /** The app closes: handshakes that are no neighbour's are refused from now on, since its router would not tell when to come back. */
@@ -89,9 +86,13 @@ export class Upgrades {
     return this.take(request)
   }
 
-  /** Leaves an upgrade that no route knows to the other listeners. False if the request is not an upgrade. */
+  /**
+   * Leaves an upgrade that no route knows to the other listeners. False if the request is not an upgrade, or if nobody is
+   * left: a neighbour that has run the lifecycle itself, as @fastify/websocket does, waits for its response.
+   */
   leave (request: IncomingMessage, response: ServerResponse): boolean {
-    const pending = this.take(request)
+    const others = this.#neighbours.length - (this.#own.has(response) ? 0 : 1)
+    const pending = others > 0 ? this.take(request) : undefined
     if (pending === undefined) return false
     response.detachSocket(pending.socket as Socket)
     pending.release()
@@ -190,6 +191,7 @@ export class Upgrades {
       return
     }
     response.assignSocket(socket as Socket)
+    this.#own.add(response)
     this.prepare(request, response)
     if (this.#closing) refuseDraining(response)
     else this.#routing(request, response)

@@ -1,12 +1,13 @@
 import type { IncomingMessage } from 'node:http'
 import { pathEnd } from './path-readings.js'
+import { asksForWebSocket } from './upgrade-request.js'
 
 /** What the router would make of paths. */
 export interface RoutedPaths {
-  /** Whether a path leads to a proxied route. */
-  isProxied (method: string, path: string): boolean
+  /** Whether a path leads to a proxied route: one that is proxied by the gateway, or whose handshakes are. */
+  isProxied (method: string, path: string, isHandshake: boolean): boolean
   /** Whether, of two readings of a path, one leads to a proxied route and the other somewhere else. */
-  leadsElsewhere (method: string, path: string, other: string): boolean
+  leadsElsewhere (method: string, path: string, other: string, isHandshake: boolean): boolean
 }
 
 /** The targets of requests that the router was given in another form. */
@@ -45,9 +46,11 @@ export function prepareTarget (request: IncomingMessage, routes: RoutedPaths): v
   const routed = withoutBadEscapes(path)
   const unescaped = routed.replace(ESCAPED_IN_ROUTES, decodeURIComponent)
   const { method } = request
-  const chosen = unescaped !== routed && routes.leadsElsewhere(method!, routed, unescaped)
+  // What is not proxied by the gateway must not see another path than the client has sent.
+  const isHandshake = asksForWebSocket(request)
+  const chosen = unescaped !== routed && routes.leadsElsewhere(method!, routed, unescaped, isHandshake)
     ? unescaped
-    : routed !== path && routes.isProxied(method!, path) ? routed : path
+    : routed !== path && routes.isProxied(method!, path, isHandshake) ? routed : path
   const form = chosen + target.slice(end)
   if (form === url) return
   request.url = form

@@ -1,6 +1,6 @@
 import type { FastifyRequest } from 'fastify'
 import { OptionsInvalidError, RewriteInvalidError } from '../errors.js'
-import type { HeaderFunction, HeaderRules, RewriteFunction, RewritePattern } from '../options/index.js'
+import type { HeaderFunction, HeaderRules, HeadersFunction, RewriteFunction, RewritePattern } from '../options/index.js'
 import { requestTarget } from './request-target.js'
 import { responseChange, type ResponseRewritingOptions, type Question } from './response-rewriting.js'
 import { foldedName, headerValues, isHeaderValue, isToken, type HeaderList } from './headers.js'
@@ -75,6 +75,7 @@ type HeaderChange = (headers: HeaderList, request: FastifyRequest) => HeaderList
  *   own stand beside what is set.
  */
 function headerChange (rules: HeaderRules['request'], where: string, fold: (name: string) => string): HeaderChange {
+  if (typeof rules === 'function') return wholeChange(rules, where, fold)
   const entries = Object.entries(rules ?? {})
   if (entries.length === 0) return headers => headers
   const removed = new Set<string>()
@@ -103,6 +104,46 @@ function headerChange (rules: HeaderRules['request'], where: string, fold: (name
     }
     return changed
   }
+}
+
+/** What a function makes of all headers. One that it leaves as it was keeps its place, its case and its lines. */
+function wholeChange (change: HeadersFunction, where: string, fold: (name: string) => string): HeaderChange {
+  return (headers, request) => {
+    const given = Object.create(null) as Record<string, string | string[]>
+    for (let index = 0; index < headers.length; index += 2) {
+      const name = headers[index]!.toLowerCase()
+      if (NOT_REWRITTEN.has(fold(name))) continue
+      const known = given[name]
+      given[name] = known === undefined ? headers[index + 1]! : [...[known].flat(), headers[index + 1]!]
+    }
+    const wanted = linesByName(change({ ...given }, request), where, fold)
+    // No request may lack it (RFC 9112 §3.2).
+    if (given.host !== undefined && !wanted.has('host')) wanted.set('host', { name: 'Host', lines: [given.host].flat() })
+    const unchanged = new Set([...wanted.keys()].filter(name => given[name] !== undefined && String([given[name]].flat()) === String(wanted.get(name)!.lines)))
+    const changed: HeaderList = []
+    for (let index = 0; index < headers.length; index += 2) {
+      const name = headers[index]!.toLowerCase()
+      if (NOT_REWRITTEN.has(fold(name)) || unchanged.has(name)) changed.push(headers[index]!, headers[index + 1]!)
+    }
+    for (const [lower, { name, lines }] of wanted) {
+      if (!unchanged.has(lower)) for (const line of lines) changed.push(name, line)
+    }
+    return changed
+  }
+}
+
+/** What a function has made, by the names of the headers in lower case, without those that are the gateway's. */
+function linesByName (made: unknown, where: string, fold: (name: string) => string): Map<string, { name: string, lines: string[] }> {
+  const fail = (text: string): never => { throw new RewriteInvalidError({ cause: new TypeError(`${where}: the function ${text}`) }) }
+  if (typeof made !== 'object' || made === null) return fail('must give an object of headers by name')
+  const wanted = new Map<string, { name: string, lines: string[] }>()
+  for (const [name, value] of Object.entries(made as Record<string, unknown>)) {
+    if (value === null || value === undefined || NOT_REWRITTEN.has(fold(name))) continue
+    const lines = [value].flat().map(String)
+    if (!isToken(name) || !lines.every(isHeaderValue)) fail(`gave '${name}' a name or a value that no header may have`)
+    wanted.set(name.toLowerCase(), { name, lines })
+  }
+  return wanted
 }
 
 function present (headers: HeaderList, name: string): string | undefined {

@@ -7,8 +7,24 @@ import type { MessageResult, SessionEnd, WebSocketMessage, WebSocketSession } fr
 /** Gives the date until which a session may last, such as the expiry of the token that opened it. */
 export type UntilFunction = (request: FastifyRequest) => Date | null | undefined | Promise<Date | null | undefined>
 
-/** Chooses the upstream of a request: a declared name, or the URL of an origin. */
-export type UpstreamFunction = (request: FastifyRequest) => string | Promise<string>
+/**
+ * A target at a URL, and how it is met over TLS: the options `tls` of an upstream. They are written out, since the file of
+ * their type needs this one; a test of types compares them.
+ */
+export interface UpstreamAtUrl {
+  url: string
+  tls?: {
+    ca?: string | string[]
+    cert?: string | string[]
+    key?: string | string[]
+    servername?: string
+    minVersion?: 'TLSv1.2' | 'TLSv1.3'
+    fingerprint?: string | string[]
+    rejectUnauthorized?: boolean
+  }
+}
+/** Chooses the upstream of a request: a declared name, or the URL of an origin, with or without TLS options. */
+export type UpstreamFunction = (request: FastifyRequest) => string | UpstreamAtUrl | Promise<string | UpstreamAtUrl>
 
 /** Returns the key by which a target is chosen; nothing for a request that has none. */
 export type HashFunction = (request: FastifyRequest) => string | null | undefined
@@ -18,6 +34,8 @@ export type RateKeyFunction = (request: FastifyRequest) => string | null | undef
 
 /** Gives a header its value, from the one it has; nothing removes it. */
 export type HeaderFunction = (value: string | undefined, request: FastifyRequest) => string | null | undefined
+/** Gives all headers anew, from those that would go on. Names are in lower case; nothing in a value, or no such name, removes a header. */
+export type HeadersFunction = (headers: Record<string, string | string[]>, request: FastifyRequest) => Record<string, string | number | readonly string[] | null | undefined>
 /** Gives the path and query that a target is asked for, from those that it would be asked for. */
 export type RewriteFunction = (path: string, request: FastifyRequest) => string
 

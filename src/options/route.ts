@@ -1,10 +1,11 @@
 import { Type } from '@sinclair/typebox'
-import type { HeaderFunction, RewriteFunction, UpstreamFunction } from './functions.js'
+import type { HeaderFunction, HeadersFunction, RewriteFunction, UpstreamFunction } from './functions.js'
 import { bytes, closed, text, TOKEN, TOKEN_CHARACTERS } from './units.js'
 import { WebSocketConfig, WebSocketOptions } from './websocket.js'
 import type * as types from './types.js'
 
 const headerFunction = Type.Unsafe<HeaderFunction>(Type.Function([Type.Any(), Type.Any()], Type.Any(), { typeName: 'HeaderFunction' }))
+const headersFunction = Type.Unsafe<HeadersFunction>(Type.Function([Type.Any(), Type.Any()], Type.Any(), { typeName: 'HeadersFunction' }))
 const headerText = Type.Union([Type.String(), Type.Null()])
 const headerName = Type.String()
 const headerDescriptions = {
@@ -16,13 +17,12 @@ export const HeaderTexts = Type.Object({
   response: Type.Optional(Type.Record(headerName, headerText, { description: headerDescriptions.response }))
 }, { ...closed, description: 'Headers to set and to remove.' })
 export type HeaderTexts = types.HeaderTexts
+const headerRules = (description: string) => Type.Union([Type.Record(headerName, Type.Union([headerText, headerFunction])), headersFunction], {
+  description: `${description} A function is given its value and the request, and gives the new one. A function in the place of the whole is given all headers and the request, and gives all of them anew; what belongs to the connection or to the handshake is the gateway's, and Host stays if it is left out.`
+})
 export const HeaderRules = Type.Object({
-  request: Type.Optional(Type.Record(headerName, Type.Union([headerText, headerFunction]), {
-    description: `${headerDescriptions.request} A function is given its value and the request, and gives the new one.`
-  })),
-  response: Type.Optional(Type.Record(headerName, Type.Union([headerText, headerFunction]), {
-    description: `${headerDescriptions.response} A function is given its value and the request, and gives the new one.`
-  }))
+  request: Type.Optional(headerRules(headerDescriptions.request)),
+  response: Type.Optional(headerRules(headerDescriptions.response))
 }, { ...closed, description: 'Headers to set, to remove and to rewrite.' })
 export type HeaderRules = types.HeaderRules
 
@@ -74,7 +74,7 @@ const bodyLimit = Type.Optional(bytes('Longest body of a request; a longer one i
 /** The gateway's own options of `app.proxy(url, options)`; Fastify's route options stand beside them. */
 export const ProxyOptions = Type.Object({
   upstream: Type.Union([upstreamName, Type.Unsafe<UpstreamFunction>(Type.Function([Type.Any()], Type.Any(), { typeName: 'UpstreamFunction' }))], {
-    description: 'The upstream that serves the route: a declared name, the URL of a target, or (from code) a function of the request giving either, possibly async.'
+    description: 'The upstream that serves the route: a declared name, the URL of a target, or (from code) a function of the request giving either, or { url, tls }, possibly async.'
   }),
   stripPrefix,
   host,

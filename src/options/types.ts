@@ -1,6 +1,6 @@
 /* Made from the schemas beside it by scripts/option-types.ts. Do not edit: run 'npm run docs'. */
 
-import type { CloseFunction, HashFunction, HeaderFunction, IgnoreUpgradeFunction, JsonSchema, MessageFunction, PongFunction, RateKeyFunction, ReconnectFunction, RewriteFunction, SessionEndFunction, SessionFunction, UntilFunction, UpstreamFunction } from './functions.js'
+import type { CloseFunction, HashFunction, HeaderFunction, HeadersFunction, IgnoreUpgradeFunction, JsonSchema, MessageFunction, PongFunction, RateKeyFunction, ReconnectFunction, RewriteFunction, SessionEndFunction, SessionFunction, UntilFunction, UpstreamFunction } from './functions.js'
 
 /** A string with the URL, or an object { url, weight, priority, host, labels }. */
 export type TargetOptions = string | {
@@ -644,10 +644,15 @@ export interface WebSocketConfig {
    */
   maxFrameSize?: number
   /**
-   * Payload of the longest message, either way, over all its frames and as it is on the wire; a longer one ends the
-   * session with 1009. Bytes. Default: no limit.
+   * Payload of the longest message over all its frames and as it is on the wire, for both ways or as { fromClient,
+   * fromTarget }; a longer one ends the session with 1009. Bytes. Default: no limit.
    */
-  maxMessageSize?: number
+  maxMessageSize?: number | {
+    /** Payload of the longest message of one side. Bytes. Default: no limit. */
+    fromClient?: number
+    /** Payload of the longest message of one side. Bytes. Default: no limit. */
+    fromTarget?: number
+  }
   /** Sessions and handshakes of the route at a time; more are refused with 503. Default: no limit. */
   maxSessions?: number
   /**
@@ -751,14 +756,18 @@ export interface HeaderTexts {
 export interface HeaderRules {
   /**
    * Headers of the request to the target, by name: a text sets one, null removes it. A function is given its value
-   * and the request, and gives the new one.
+   * and the request, and gives the new one. A function in the place of the whole is given all headers and the
+   * request, and gives all of them anew; what belongs to the connection or to the handshake is the gateway's, and
+   * Host stays if it is left out.
    */
-  request?: Record<string, string | null | HeaderFunction>
+  request?: Record<string, string | null | HeaderFunction> | HeadersFunction
   /**
    * Headers of the response to the client, a 101 included, by name: a text sets one, null removes it. A function is
-   * given its value and the request, and gives the new one.
+   * given its value and the request, and gives the new one. A function in the place of the whole is given all headers
+   * and the request, and gives all of them anew; what belongs to the connection or to the handshake is the gateway's,
+   * and Host stays if it is left out.
    */
-  response?: Record<string, string | null | HeaderFunction>
+  response?: Record<string, string | null | HeaderFunction> | HeadersFunction
 }
 
 /** A pattern for the path, after stripPrefix. */
@@ -789,7 +798,7 @@ export interface CookieRules {
 export interface ProxyOptions {
   /**
    * The upstream that serves the route: a declared name, the URL of a target, or (from code) a function of the
-   * request giving either, possibly async.
+   * request giving either, or { url, tls }, possibly async.
    */
   upstream: string | UpstreamFunction
   /** Leading part of the path that is removed before the request goes to the target, such as /api. */
@@ -829,7 +838,7 @@ export interface ProxyOptions {
 export interface PassthroughOptions {
   /**
    * The upstream that serves the route: a declared name, the URL of a target, or (from code) a function of the
-   * request giving either, possibly async.
+   * request giving either, or { url, tls }, possibly async.
    */
   upstream: string | UpstreamFunction
   /** Leading part of the path that is removed before the request goes to the target, such as /api. */

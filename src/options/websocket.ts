@@ -49,6 +49,8 @@ const ratesOf = <Rate extends TObject>(rate: Rate) => ({
   targetMessageRate: Type.Optional({ ...rate, description: 'How much a target may send: token buckets as those of messageRate.' })
 })
 
+const messageSize = bytes('Payload of the longest message of one side.')
+
 const webSocketOptions = {
   origins: Type.Optional(Type.Union([
     Type.Literal('*'), Type.Literal('same-origin'), Type.Array(text('^([A-Za-z][A-Za-z0-9+.-]*://[^/?#\\s]+|null)$', 'must be a scheme, :// and a host, without a path', {
@@ -86,7 +88,12 @@ const webSocketOptions = {
     unit: 'milliseconds', minimum: 0, maximum: 2 ** 31 - 1, default: 0, description: 'Up to how much maxLifetime is shortened, by chance, so that sessions that began together do not end together. Milliseconds.'
   })),
   maxFrameSize: Type.Optional(bytes('Payload of the longest frame, either way; a longer one ends the session with 1009 before any of it is relayed.')),
-  maxMessageSize: Type.Optional(bytes('Payload of the longest message, either way, over all its frames and as it is on the wire; a longer one ends the session with 1009.')),
+  maxMessageSize: Type.Optional(Type.Union([messageSize, Type.Object({
+    fromClient: Type.Optional(messageSize),
+    fromTarget: Type.Optional(messageSize)
+  }, closed)], {
+    description: 'Payload of the longest message over all its frames and as it is on the wire, for both ways or as { fromClient, fromTarget }; a longer one ends the session with 1009. Bytes. Default: no limit.'
+  })),
   maxSessions: Type.Optional(Type.Integer({ minimum: 1, description: 'Sessions and handshakes of the route at a time; more are refused with 503. Default: no limit.' })),
   maxSessionsPerClient: Type.Optional(Type.Integer({ minimum: 1, description: "Sessions and handshakes of the route at a time from one address (Fastify's request.ip); more are refused with 429. Default: no limit." })),
   closeTimeout: Type.Optional(milliseconds(5_000,

@@ -43,6 +43,11 @@ function gatewayOf (scope: FastifyInstance): OnOptIn | undefined {
   return (scope as { [ON_OPT_IN]?: OnOptIn })[ON_OPT_IN]
 }
 
+/** Whether a scope, or one around it, has a gateway. */
+export function hasGateway (scope: FastifyInstance): boolean {
+  return gatewayOf(scope) !== undefined
+}
+
 /** Routes that the table has: in an app that is not watched, the hooks of two scopes may see one. */
 const listed = new WeakSet<RouteOptions>()
 
@@ -57,7 +62,7 @@ function lookAtRoute (this: FastifyInstance, routeOptions: RouteOptions): void {
   const options = routeOptions.config?.passthrough
   if (options === undefined || handled.has(routeOptions)) return
   handled.add(routeOptions)
-  RouteTable.of(this.server).addProxied(routeOptions.url)
+  RouteTable.of(this.server).addPassing(routeOptions.url)
   const route: OptedInRoute = { url: routeOptions.url, scope: this, options, handshake: undefined }
   serveHandshakes(routeOptions, () => route.handshake)
   const leaveHandshakeUnparsed: preParsingHookHandler = (request, reply, payload, done) => {

@@ -32,6 +32,8 @@ const tables = new WeakMap<Server, RouteTable>()
 export class RouteTable implements RoutedPaths {
   readonly #routes: Array<{ method: string, url: string, hasSlash: () => boolean }> = []
   readonly #proxied = new Set<string>()
+  /** Those of which the gateway proxies the handshakes alone. */
+  readonly #passing = new Set<string>()
   #options: RouterOptions = {}
   #router: findMyWay.Instance<findMyWay.HTTPVersion.V1> | undefined
   /** For paths with parameters that are too long for the expressions of routes. */
@@ -75,15 +77,20 @@ export class RouteTable implements RoutedPaths {
     this.#proxied.add(url)
   }
 
+  /** Marks a route as one whose handshakes go to a target, and whose requests are another plugin's. */
+  addPassing (url: string): void {
+    this.#passing.add(url)
+  }
+
   /** Whether the route that a path would reach, however it is spelt, is proxied. */
-  isProxied (method: string, path: string): boolean {
+  isProxied (method: string, path: string, isHandshake: boolean): boolean {
     const place = this.#find(method, path)
-    return place !== undefined && [...place].some(url => this.#proxied.has(url))
+    return place !== undefined && [...place].some(url => this.#proxied.has(url) || (isHandshake && this.#passing.has(url)))
   }
 
   /** Whether another spelling of a path leads to a proxied route that this one does not lead to. */
-  leadsElsewhere (method: string, path: string, other: string): boolean {
-    return this.isProxied(method, other) && this.#find(method, path) !== this.#find(method, other)
+  leadsElsewhere (method: string, path: string, other: string, isHandshake: boolean): boolean {
+    return this.isProxied(method, other, isHandshake) && this.#find(method, path) !== this.#find(method, other)
   }
 
   /**

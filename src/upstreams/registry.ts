@@ -1,6 +1,6 @@
 import { OptionsInvalidError, UpstreamDuplicateError } from '../errors.js'
 import { parseTarget } from '../net/target-address.js'
-import { UpstreamOptions } from '../options/index.js'
+import { type UpstreamAtUrl, UpstreamOptions, UpstreamTlsOptions } from '../options/index.js'
 import { checkObject, show, validated } from '../options/validate.js'
 import { controlOf, type ControlHost, type UpstreamControl } from './control.js'
 import type { Endpoints } from './endpoints.js'
@@ -18,7 +18,7 @@ export class UpstreamRegistry {
   readonly #declared = new Map<string, Upstream>()
   /** Those at URLs that routes name, by each way to write them. */
   readonly #ofRoutes = new Map<string, Upstream>()
-  /** Those at URLs that functions have named. */
+  /** Those at URLs that functions have named, by the URL, or by the URL and the TLS options. */
   readonly #anonymous = new Map<string, Upstream>()
 
   /** The names of upstreams whose sticky cookies are good until the gateway restarts. */
@@ -85,10 +85,19 @@ export class UpstreamRegistry {
   get (upstream: string): Upstream | undefined {
     const known = this.#declared.get(upstream) ?? this.#ofRoutes.get(upstream) ?? this.#anonymous.get(upstream)
     if (known !== undefined || !UpstreamRegistry.isUrl(upstream)) return known
-    const created = this.#at(upstream)
-    if (this.#anonymous.size >= MAX_ANONYMOUS) this.#evictOldest()
-    this.#anonymous.set(upstream, created)
-    return created
+    return this.#remember(upstream, this.#at(upstream))
+  }
+
+  /**
+   * The upstream at a URL, met with TLS options of its own.
+   *
+   * @throws {TargetMalformedError} for a URL that is not an origin.
+   * @throws {OptionsInvalidError} for TLS options that are not valid, or a file that cannot be read.
+   */
+  at ({ url, tls }: UpstreamAtUrl): Upstream {
+    if (tls === undefined) return this.get(url)!
+    const key = `${url} ${JSON.stringify(tls)}`
+    return this.#anonymous.get(key) ?? this.#remember(key, this.#at(url, validated(UpstreamTlsOptions, tls, `The TLS options of '${url}'`)))
   }
 
   /** The app is served. */
@@ -118,9 +127,15 @@ export class UpstreamRegistry {
     }
   }
 
-  #at (url: string): Upstream {
+  #at (url: string, tls?: UpstreamTlsOptions): Upstream {
     const { url: target } = parseTarget(url)
-    return new Upstream(target, { targets: [target] }, this.#endpoints)
+    return new Upstream(target, { targets: [target], ...tls !== undefined && { tls } }, this.#endpoints)
+  }
+
+  #remember (key: string, upstream: Upstream): Upstream {
+    if (this.#anonymous.size >= MAX_ANONYMOUS) this.#evictOldest()
+    this.#anonymous.set(key, upstream)
+    return upstream
   }
 
   #evictOldest (): void {

@@ -119,6 +119,13 @@ const orders: Record<string, Part[]> = {
   '@fastify/websocket after the gateway': [gateway, routes, websocketPlugin]
 }
 for (const [name, parts] of Object.entries(orders)) {
+  t.test(`bug: ${name}, a handshake on no route was never responded to`, async t => {
+    const { address } = await start(t, parts)
+    t.equal((await refusal(`${address}/nowhere`)).status, 404)
+  })
+}
+
+for (const [name, parts] of Object.entries(orders)) {
   t.test(name, async t => {
     const { address, port } = await start(t, parts)
     await gatewayWorks(t, address, port)

@@ -98,3 +98,45 @@ t.test('rules that cannot be meant', async t => {
   t.throws(declare({ header: { request: {} } } as never), { code: 'SLUICE_OPTIONS_INVALID', message: /did you mean 'headers'/ })
   t.throws(declare({ rewrite: { pattern: '(', replacement: '' } }), { code: 'SLUICE_OPTIONS_INVALID', message: /rewrite.pattern/ })
 })
+
+t.test('headers as a whole, on both legs and both ways', async t => {
+  const { address, handshakes } = await through(t, '/*', {
+    headers: {
+      request: ({ cookie, 'x-gone': _gone, ...headers }, request) => ({ ...headers, 'X-Set': ['a', 'b'], 'X-From': request.ip, 'x-number': 7, 'x-null': null, connection: 'close', 'Sec-WebSocket-Key': 'x', 'content-length': '9' }),
+      response: ({ 'x-secret': _secret, ...headers }) => ({ ...headers, 'X-Frame-Options': 'DENY' })
+    }
+  })
+  const headers = { cookie: 'a=1', 'x-gone': '1', 'X-Kept': 'Case' }
+  const answer = await fetch(address, { headers })
+  const wanted = { 'x-set': 'a, b', 'x-from': '127.0.0.1', 'x-number': '7', 'x-null': undefined, 'x-gone': undefined, cookie: undefined, 'x-kept': 'Case', 'content-length': undefined }
+  t.match((await answer.json() as Seen).headers, wanted)
+  t.match(Object.fromEntries(answer.headers), { 'x-frame-options': 'DENY', 'content-type': 'application/json' })
+  t.notOk(answer.headers.has('x-secret'))
+
+  const socket = await openSocket(address, [], { headers })
+  t.match(handshakes[0]!.headers, { ...wanted, connection: 'Upgrade' }, "what is the handshake's is the gateway's")
+  t.ok(handshakes[0]!.rawHeaders.includes('X-Kept'), 'a header that is left as it was keeps its case')
+  socket.terminate()
+})
+
+t.test('headers as a whole keep lines, and Host', async t => {
+  const { address, handshakes } = await through(t, '/*', { headers: { request: ({ 'set-cookie': _cookies, ...headers }) => ({ list: headers['x-list']!, 'x-list': headers['x-list']! }), response: headers => headers } })
+  const seen = await (await fetch(address, { headers: [['x-list', 'a'], ['x-list', 'b']] })).json() as Seen
+  t.equal(seen.headers.host, address.slice(7))
+  t.equal(seen.headers['user-agent'], undefined)
+  const upgraded = new WebSocket(address.replace('http', 'ws'), { headers: { 'x-list': ['a', 'b'] } as never })
+  const [response] = await once(upgraded, 'upgrade') as [IncomingMessage]
+  t.same(response.headers['set-cookie'], ['a=1', 'b=2'])
+  const { rawHeaders } = handshakes[0]!
+  t.same(rawHeaders.filter((_item, index) => rawHeaders[index - 1]?.toLowerCase() === 'x-list' && index % 2 === 1), ['a', 'b'])
+  upgraded.terminate()
+})
+
+t.test('headers as a whole that no request may have', async t => {
+  for (const made of [{ 'x y': 'z' }, { x: 'a\r\nb: c' }, 'text', null]) {
+    const { address } = await through(t, '/*', { headers: { request: () => made as never } })
+    const answer = await fetch(address)
+    t.equal(answer.status, 500, JSON.stringify(made))
+    t.match(await answer.json(), { code: 'SLUICE_REWRITE_INVALID' })
+  }
+})

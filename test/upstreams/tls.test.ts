@@ -147,3 +147,24 @@ t.test('what cannot be used is an error that names the upstream', async t => {
   t.throws(create({ fingerprint: 'AB:CD' }), { message: /upstreams\.main\.tls\.fingerprint/ })
   t.throws(create({ minVersion: 'TLSv1.1' }), { message: /upstreams\.main\.tls\.minVersion: must be one of TLSv1\.2, TLSv1\.3/ })
 })
+
+t.test('a function of the request chooses a target with TLS options of its own', async t => {
+  const certificate = await selfSigned(t, 'IP:127.0.0.1')
+  const { url } = await secureTarget(t, certificate)
+  let chosen: unknown
+  const gateway = await startGateway(t, { targets: [url], route: { upstream: () => chosen as { url: string } } })
+  const statusWith = async (choice: unknown): Promise<number> => {
+    chosen = choice
+    return await status(gateway)
+  }
+  t.equal(await statusWith({ url, tls: { ca: certificate.cert } }), 200)
+  t.equal(await statusWith({ url, tls: { rejectUnauthorized: false } }), 200)
+  t.equal(await statusWith({ url }), 502, 'verified')
+  t.equal(await statusWith({ url, tls: { ca: certificate.cert } }), 200, 'and once more')
+  for (const wrong of [{ url: 'main' }, { url, tls: { ca: 7 } }, { url, tls: { certificate: 'x' } }, { url, tls: { ca: '/nowhere.pem' } }, { tls: {} }, 7]) {
+    t.equal(await statusWith(wrong), 502, JSON.stringify(wrong))
+  }
+  t.match(causes(gateway), 'nor { url, tls }')
+  await Promise.all(Array.from({ length: 300 }, (_item, index) => statusWith({ url, tls: { servername: `n${index}.test`, rejectUnauthorized: false } })))
+  t.equal(await statusWith({ url, tls: { ca: certificate.cert } }), 200, 'however many there have been')
+})

@@ -207,3 +207,18 @@ t.test('closeTimeout: how long a Close may go unanswered', async t => {
     await checkEnd(t, session, { by: 'gateway', reason: 'application', code: 1000 })
   }
 })
+
+for (const { side, make, other } of SIDES) {
+  t.test(`maxMessageSize of the ${side} alone`, async t => {
+    const session = await open(t, { maxMessageSize: { [side === 'client' ? 'fromClient' : 'fromTarget']: 10 } })
+    const { client, server } = session
+    const [sender, reader] = side === 'client' ? [client, server] : [server, client]
+    reader.write(other(0x82, Buffer.alloc(1_000)))
+    t.equal((await sender.frame()).payload.length, 1_000, 'the other one is not limited')
+    sender.write(make(0x82, Buffer.alloc(11)))
+    t.equal(await reader.close(), '1009')
+    for (const wire of [client, server]) wire.end()
+    await session.gateway.ended()
+    t.match(session.gateway.ends[0], { by: side, reason: 'too-big', code: 1009 })
+  })
+}

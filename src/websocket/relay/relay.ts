@@ -21,7 +21,7 @@ export interface SessionOptions {
   codes?: { loss?: number | undefined, idle?: number | undefined, lifetime?: number | undefined }
   strict?: boolean | undefined
   maxFrameSize?: number | undefined
-  maxMessageSize?: number | undefined
+  maxMessageSize?: number | { fromClient?: number, fromTarget?: number } | undefined
   rates?: SessionRates | undefined
   /** What to watch for; nothing when left out. */
   watch?: Omit<WatchLimits, 'endsAt'>
@@ -72,7 +72,8 @@ export class Session implements MessageEvents, WatchEvents {
 
   constructor (options: SessionOptions) {
     const { client, target, allowedRsv, strict = true, maxFrameSize = Infinity, maxMessageSize = Infinity } = options
-    const scanner = (masked: boolean): ScannerOptions => ({ masked, allowedRsv, strict, maxFrameSize, maxMessageSize })
+    const { fromClient = Infinity, fromTarget = Infinity } = typeof maxMessageSize === 'number' ? { fromClient: maxMessageSize, fromTarget: maxMessageSize } : maxMessageSize
+    const scanner = (masked: boolean): ScannerOptions => ({ masked, allowedRsv, strict, maxFrameSize, maxMessageSize: masked ? fromClient : fromTarget })
     this.#options = options
     this.#client = client
     this.#target = target
@@ -172,8 +173,8 @@ export class Session implements MessageEvents, WatchEvents {
   }
 
   /** Ends the session at once: a Close where one is possible, then both sockets are destroyed. */
-  destroy (code: number | undefined): void {
-    this.#beginEnd('gateway', 'drain', code ?? CloseCode.abnormal)
+  destroy (code: number | undefined, reason: EndReason = 'drain'): void {
+    this.#beginEnd('gateway', reason, code ?? CloseCode.abnormal)
     this.#clientToTarget.stopNow(code, '')
     this.#targetToClient.stopNow(code, '')
     this.#client.destroy()
