@@ -24,6 +24,7 @@ export {
   UpstreamOptions,
   WebSocketOptions,
   type CloseFunction,
+  type DelayFunction,
   type HashFunction,
   type HeaderFunction,
   type HeadersFunction,

@@ -5,6 +5,7 @@ import { validated } from '../options/validate.js'
 import { clientSide, type ClientSide } from './client-options.js'
 import { locationRule, requestRules } from './headers.js'
 import { sessionHooks } from './hooks.js'
+import { reconnectOptions } from './reconnect.js'
 import { serverSide, type ServerSide } from './server-options.js'
 import { placeOf, rewriteOf, rewritePrefixOf, type Place } from './target.js'
 import { SAID_ELSEWHERE, type FromParameters, type HttpProxyOptions, type HttpProxyPassthroughOptions, type OriginalOptions } from './types.js'
@@ -45,10 +46,12 @@ export function divide (options: HttpProxyOptions, { prefix, log }: FastifyInsta
   const { host, ...own } = passthroughOptions(options.passthrough, where)
   const client = clientSide(options.wsClientOptions, where)
   const server = serverSide(options.wsServerOptions, where, own.strict ?? true)
-  const hooks = sessionHooks(given.wsHooks, given.wsReconnect, log, where, own)
+  const limits = limitsOf(client, server)
+  const reconnect = reconnectOptions(given.wsReconnect, where)
+  const hooks = sessionHooks(given.wsHooks, log, where, { ...reconnect, ...own }, maxPayloadOf(client, server))
   const fixed = wsUpstream || upstream ? placeOf(wsUpstream || upstream) : undefined
   const chosen = new WeakMap<FastifyRequest, Place>()
-  const websocket = { ...limitsOf(client, server), ...own, ...hooks }
+  const websocket = { ...limits, ...reconnect, ...own, ...hooks }
   const { preHandler = given.beforeHandler } = given
   const noUpstream = (): never => { throw new UpstreamSelectionError({ cause: new TypeError(`${where}: there is 'wsUpstream' for WebSockets, and no 'upstream' for this request`) }) }
   return {
@@ -121,6 +124,11 @@ function limitsOf (client: ClientSide, server: ServerSide): WebSocketOptions {
     ...(client.compression === false || server.compression === false) && { compression: 'off' },
     ...Object.keys(sizes).length > 0 && { maxMessageSize: sizes }
   }
+}
+
+/** The longest message of either side; undefined where one has the limit of ws. */
+function maxPayloadOf ({ maxPayload: fromTarget }: ClientSide, { maxPayload: fromClient }: ServerSide): number | undefined {
+  return fromTarget === undefined || fromClient === undefined ? undefined : Math.max(fromTarget, fromClient)
 }
 
 /** The upstream at a fixed place: its URL, or where it has TLS options a declared one. */

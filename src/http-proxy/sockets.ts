@@ -69,13 +69,27 @@ export class SessionSocket extends EventEmitter {
     ;(this.#session as LiveSession).relay.destroy(undefined, 'application')
   }
 
+  /**
+   * Sends this side a message, as soon as no other one to it is open.
+   *
+   * @param data A string for a text message, anything else of ws for a binary one.
+   * @param options `binary` says otherwise; what compresses or fragments has no effect.
+   * @param callback Called with an error if it is not sent: the session is ending, or more than 1 MiB waits for this side.
+   */
+  send (data: unknown, options?: { binary?: boolean } | ((error?: Error) => void), callback?: (error?: Error) => void): void {
+    const done = typeof options === 'function' ? options : callback
+    const bytes = bytesOf(data)
+    const { binary = typeof data !== 'string' && typeof data !== 'number' } = typeof options === 'object' ? options : {}
+    const isSent = this.#isOpen && this.#session.send(this.#side, binary ? bytes : bytes.toString())
+    if (done !== undefined) process.nextTick(done, isSent ? undefined : new Error(`the session cannot send to the ${this.#side}: it is ending, or too much waits for that side`))
+  }
+
   /** For the gateway: the session has ended. */
   end ({ by, code, closeSent }: SessionEnd): void {
     this.#isOpen = false
     this.emit('close', by === this.#side ? code : closeSent[this.#side] ?? 1006, Buffer.alloc(0))
   }
 
-  send (): never { throw notHere('send()', 'send') }
   ping (): never { throw notHere('ping()', 'ping') }
   pong (): never { throw notHere('pong()', 'pong') }
   pause (): never { throw notHere('pause()', 'pause') }
@@ -90,6 +104,13 @@ for (const event of ['open', 'message', 'close', 'error']) {
     get: () => null,
     set: () => { throw notHere(`on${event}`, event, EVENTS.has(event) ? `use on('${event}')` : INSTEAD[event]) }
   })
+}
+
+function bytesOf (data: unknown): Buffer {
+  if (data === undefined || data === null) return Buffer.alloc(0)
+  if (data instanceof ArrayBuffer) return Buffer.from(data)
+  if (ArrayBuffer.isView(data)) return Buffer.from(data.buffer, data.byteOffset, data.byteLength)
+  return Buffer.from(String(data))
 }
 
 function notHere (what: string, name: string, instead = INSTEAD[name]): TypeError {

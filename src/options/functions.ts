@@ -49,6 +49,8 @@ export type MessageFunction = (message: WebSocketMessage, session: WebSocketSess
 export type CloseFunction = (code: number, reason: string, session: WebSocketSession, from: 'client' | 'target') => void
 /** Hears that a side has answered a Ping of the gateway. */
 export type PongFunction = (session: WebSocketSession, from: 'client' | 'target') => void
+/** Gives how long an attempt waits, by its number, which begins with 1. Milliseconds. */
+export type DelayFunction = (attempt: number) => number
 /** Hears that another connection has taken the place of a target's that was lost, the first one for the attempt number 1. */
 export type ReconnectFunction = (session: WebSocketSession, attempt: number) => void | Promise<void>
 /** Says whether an upgrade request belongs to somebody else. */

@@ -5,7 +5,7 @@
 
 export { AdminOptions } from './admin.js'
 export { GatewayConfig, ListenOptions, ListenTlsOptions, LogLevel } from './config.js'
-export type { CloseFunction, HashFunction, HeaderFunction, HeadersFunction, IgnoreUpgradeFunction, JsonSchema, MessageFunction, PongFunction, RateKeyFunction, ReconnectFunction, RewriteFunction, SessionEndFunction, SessionFunction, UntilFunction, UpstreamAtUrl, UpstreamFunction } from './functions.js'
+export type { CloseFunction, DelayFunction, HashFunction, HeaderFunction, HeadersFunction, IgnoreUpgradeFunction, JsonSchema, MessageFunction, PongFunction, RateKeyFunction, ReconnectFunction, RewriteFunction, SessionEndFunction, SessionFunction, UntilFunction, UpstreamAtUrl, UpstreamFunction } from './functions.js'
 export { AccessLogOptions, GatewayOptions, TracingOptions } from './gateway.js'
 export { CookieRules, HeaderRules, HeaderTexts, PassthroughOptions, ProxyOptions, RewritePattern, RouteConfig, RouteConstraints } from './route.js'
 export { DiscoveryOptions, DnsOptions, HttpTargetsOptions, KubernetesOptions } from './discovery.js'

@@ -1,18 +1,23 @@
 import { Type } from '@sinclair/typebox'
-import type { ReconnectFunction } from './functions.js'
+import type { DelayFunction, ReconnectFunction } from './functions.js'
 import { anyCloseCode, closed, milliseconds } from './units.js'
 import type * as types from './types.js'
 
+const delay = milliseconds(500, 'How long the first attempt waits, at most (see jitter); each further one waits twice as long as the one before.')
+
 const reconnectOptions = {
   attempts: Type.Optional(Type.Integer({ minimum: 1, maximum: 1_000_000, default: 10, description: 'Handshakes that are tried, each with one target after another, before the session ends as it would have without this.' })),
-  delay: Type.Optional(milliseconds(500, 'How long the first attempt waits, at most (see jitter); each further one waits twice as long as the one before.')),
+  delay: Type.Optional(delay),
   maxDelay: Type.Optional(milliseconds(10_000, 'How long an attempt waits at most.')),
   jitter: Type.Optional(Type.Number({ minimum: 0, maximum: 1, default: 0.5, description: 'Share of the delay that is left to chance, so that sessions which were lost together do not come back together: with 0.5, between half of it and all of it.' })),
   bufferSize: Type.Optional(Type.Integer({
     unit: 'bytes', minimum: 1, maximum: 2 ** 31 - 1, default: 1_048_576, description: 'What of the client is kept while there is no target; then it is not read any further. Also the longest message that is kept until it has come whole: a target that is lost within a longer one ends the session. With messages.maxSize, that counts. Bytes.'
   })),
-  codes: Type.Optional(Type.Array(Type.Union([...anyCloseCode]), {
-    default: [1001, 1012, 1014], description: 'Close codes of a target after which another takes its place, beside its loss without one.'
+  timeout: Type.Optional(Type.Integer({
+    unit: 'milliseconds', minimum: 1, maximum: 2 ** 31 - 1, description: 'How long a target may take for its connection, and then for its response. Milliseconds. Default: connectTimeout and handshakeTimeout of the route.'
+  })),
+  codes: Type.Optional(Type.Union([Type.Literal('all'), Type.Array(Type.Union([...anyCloseCode]))], {
+    default: [1001, 1012, 1014], description: "Close codes of a target after which another takes its place, beside its loss without one; 'all' for any, and a Close without a code."
   }))
 }
 
@@ -23,6 +28,9 @@ export type ReconnectConfig = types.ReconnectConfig
 /** The `reconnect` option of a route, from code. */
 export const ReconnectOptions = Type.Object({
   ...reconnectOptions,
+  delay: Type.Optional(Type.Union([delay, Type.Unsafe<DelayFunction>(Type.Function([Type.Any()], Type.Any(), { typeName: 'DelayFunction' }))], {
+    default: 500, description: 'How long the first attempt waits, at most (see jitter); each further one waits twice as long as the one before. Or a function that gives it for the number of an attempt. Milliseconds.'
+  })),
   onReconnect: Type.Optional(Type.Unsafe<ReconnectFunction>(Type.Function([Type.Any(), Type.Any()], Type.Any(), {
     typeName: 'ReconnectFunction',
     description: "Called when there is another connection to a target, with the session and the number of the attempt. What it sends with session.send('target', …) comes before what was kept of the client. It may be async."

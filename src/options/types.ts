@@ -1,6 +1,6 @@
 /* Made from the schemas beside it by scripts/option-types.ts. Do not edit: run 'npm run docs'. */
 
-import type { CloseFunction, HashFunction, HeaderFunction, HeadersFunction, IgnoreUpgradeFunction, JsonSchema, MessageFunction, PongFunction, RateKeyFunction, ReconnectFunction, RewriteFunction, SessionEndFunction, SessionFunction, UntilFunction, UpstreamFunction } from './functions.js'
+import type { CloseFunction, DelayFunction, HashFunction, HeaderFunction, HeadersFunction, IgnoreUpgradeFunction, JsonSchema, MessageFunction, PongFunction, RateKeyFunction, ReconnectFunction, RewriteFunction, SessionEndFunction, SessionFunction, UntilFunction, UpstreamFunction } from './functions.js'
 
 /** A string with the URL, or an object { url, weight, priority, host, labels }. */
 export type TargetOptions = string | {
@@ -565,17 +565,27 @@ export interface ReconnectConfig {
    */
   bufferSize?: number
   /**
-   * Close codes of a target after which another takes its place, beside its loss without one. Default:
-   * [1001,1012,1014].
+   * How long a target may take for its connection, and then for its response. Milliseconds. Default: connectTimeout
+   * and handshakeTimeout of the route.
    */
-  codes?: number[]
+  timeout?: number
+  /**
+   * Close codes of a target after which another takes its place, beside its loss without one; 'all' for any, and a
+   * Close without a code. Default: [1001,1012,1014].
+   */
+  codes?: 'all' | number[]
 }
 
 /**
  * Keeps the connection of a client whose target is lost, and makes the same handshake again, with another target or
  * the same.
  */
-export interface ReconnectOptions extends ReconnectConfig {
+export interface ReconnectOptions extends Omit<ReconnectConfig, 'delay'> {
+  /**
+   * How long the first attempt waits, at most (see jitter); each further one waits twice as long as the one before.
+   * Or a function that gives it for the number of an attempt. Milliseconds. Default: 500.
+   */
+  delay?: number | DelayFunction
   /**
    * Called when there is another connection to a target, with the session and the number of the attempt. What it
    * sends with session.send('target', …) comes before what was kept of the client. It may be async.

@@ -13,8 +13,12 @@ const REFUSED: Array<[AnyOptions, RegExp]> = [
   [{ wsHooks: { onMessage: () => {} } }, /option 'wsHooks.onMessage': there is no such hook; known are onConnect/],
   [{ wsHooks: { onConnect: 'yes' } }, /option 'wsHooks.onConnect' must be a function/],
   [{ wsHooks: 7 }, /option 'wsHooks' must be an object of functions/],
-  [{ wsHooks: { onPong: () => {} } }, /option 'wsHooks.onPong' is not supported yet/],
-  [{ wsReconnect: {} }, /option 'wsReconnect' is not supported yet/],
+  [{ wsHooks: { onPong: true } }, /option 'wsHooks.onPong' must be a function/],
+  [{ wsReconnect: 7 }, /option 'wsReconnect' must be an object/],
+  [{ wsReconnect: { retries: 7 } }, /option 'wsReconnect.retries': there is no such option; known are pingInterval/],
+  [{ wsReconnect: { reconnectInterval: 99 } }, /option 'wsReconnect.reconnectInterval' must be a number of at least 100/],
+  [{ wsReconnect: { reconnectDecay: '2' } }, /option 'wsReconnect.reconnectDecay' must be a number of at least 1/],
+  [{ wsReconnect: { reconnectOnClose: 'yes' } }, /option 'wsReconnect.reconnectOnClose' must be true or false/],
   [{ wsClientOptions: 7 }, /option 'wsClientOptions' must be an object/],
   [{ wsClientOptions: { agent: new Agent({ rejectUnauthorized: false }) } }, /option 'wsClientOptions.agent': the gateway makes the connection itself\. Write the TLS options of an agent/],
   [{ wsClientOptions: { rejectunauthorized: false } }, /option 'wsClientOptions.rejectunauthorized': it is not known/],
@@ -67,7 +71,7 @@ t.test('what changes nothing is taken', async t => {
     upstream,
     websocket: true,
     wsHooks: { onConnect: undefined },
-    wsReconnect: undefined,
+    wsReconnect: { maxReconnectionRetries: Infinity, logs: true },
     wsClientOptions: { ...idle, protocolVersion: 13, followRedirects: false, maxRedirects: 3, agent: undefined },
     wsServerOptions: { ...idle, noServer: true, clientTracking: false }
   }), undefined)

@@ -38,14 +38,14 @@ class FinalError extends Error {}
 
 /** Makes the handshake of a session again. */
 export class Reconnection implements Replacement {
-  readonly codes: ReadonlySet<number>
+  readonly codes: ReadonlySet<number> | 'all'
   readonly #options: Reconnect
   readonly #made: MadeHandshake
   /** The number of the attempt. */
   #attempt = 0
 
   constructor (options: Reconnect, made: MadeHandshake) {
-    this.codes = new Set(options.codes)
+    this.codes = options.codes === 'all' ? 'all' : new Set(options.codes)
     this.#options = options
     this.#made = made
   }
@@ -85,11 +85,13 @@ export class Reconnection implements Replacement {
 
   #delay (): number {
     const { delay, maxDelay, jitter } = this.#options
-    return Math.min(delay * 2 ** (this.#attempt - 1), maxDelay) * (1 - Math.random() * jitter)
+    const given = typeof delay === 'function' ? delay(this.#attempt) : delay * 2 ** (this.#attempt - 1)
+    return Math.min(given, maxDelay) * (1 - Math.random() * jitter)
   }
 
   async #makeHandshake (cancellation: Cancellation): Promise<Duplex> {
     const { session, exchange, websocket, offer, upstreamOf } = this.#made
+    const { timeout } = this.#options
     const upstream = upstreamOf(session)
     if (upstream === undefined) throw new FinalError('the route of the session is gone')
     const key = randomBytes(16).toString('base64')
@@ -97,7 +99,7 @@ export class Reconnection implements Replacement {
       exchange,
       upstream,
       offer: { ...offer, key },
-      limits: websocket,
+      limits: timeout === undefined ? websocket : { ...websocket, connectTimeout: timeout, handshakeTimeout: timeout },
       cancellation,
       headersFor: target => this.#headersFor(target, key),
       isWanted: () => true

@@ -7,7 +7,7 @@ import type { MessageDirection } from './message-direction.js'
 /** How another target takes the place of one that is lost. */
 export interface Replacement {
   /** The close codes of a target after which another one takes its place. */
-  codes: ReadonlySet<number>
+  codes: ReadonlySet<number> | 'all'
   /**
    * Makes the same handshake with another target, or with the same one again.
    *
@@ -91,7 +91,7 @@ export class TargetChange {
 
   /** Whether another target is to take the place of one that has sent this Close. */
   takesOver (code: number): boolean {
-    return this.#moving !== undefined || this.#replacement.codes.has(code)
+    return this.#moving !== undefined || this.#replacement.codes === 'all' || this.#replacement.codes.has(code)
   }
 
   /**

@@ -1,0 +1,50 @@
+import { OptionsInvalidError } from '../errors.js'
+import type { WebSocketOptions } from '../options/index.js'
+
+/** The most attempts that the gateway counts: `Infinity` of @fastify/http-proxy. At a second each they take 11 days. */
+const MOST_ATTEMPTS = 1_000_000
+const MOST_MILLISECONDS = 2 ** 31 - 1
+
+/** Each option of `wsReconnect`, with its default in @fastify/http-proxy and its least value; a flag has none. */
+const NUMBERS = { pingInterval: [30_000, 0], maxReconnectionRetries: [Infinity, 1], reconnectInterval: [1_000, 100], reconnectDecay: [1.5, 1], connectionTimeout: [5_000, 0] } as const
+const FLAGS = ['reconnectOnClose', 'logs'] as const
+
+type Numbers = Record<keyof typeof NUMBERS, number>
+
+/**
+ * `wsReconnect` as options of sessions; what has its own in `passthrough` comes from there.
+ *
+ * @throws {OptionsInvalidError} for what @fastify/http-proxy refuses, too, and for what it does not know.
+ */
+export function reconnectOptions (given: unknown, where: string): Pick<WebSocketOptions, 'reconnect' | 'pingInterval' | 'pongTimeout'> {
+  if (!given) return {}
+  const fail = (text: string): never => { throw new OptionsInvalidError(where, text) }
+  if (typeof given !== 'object') return fail("option 'wsReconnect' must be an object")
+  for (const name of Object.keys(given)) {
+    if (!(name in NUMBERS) && !(FLAGS as readonly string[]).includes(name)) fail(`option 'wsReconnect.${name}': there is no such option; known are ${[...Object.keys(NUMBERS), ...FLAGS].join(', ')}`)
+  }
+  const values = given as Partial<Numbers> & { reconnectOnClose?: unknown, logs?: unknown }
+  for (const name of FLAGS) if (values[name] !== undefined && typeof values[name] !== 'boolean') fail(`option 'wsReconnect.${name}' must be true or false`)
+  const { pingInterval, maxReconnectionRetries, reconnectInterval, reconnectDecay, connectionTimeout } = Object.fromEntries(Object.entries(NUMBERS).map(([name, [standard, least]]) => {
+    const value = values[name as keyof Numbers] ?? standard
+    if (typeof value !== 'number' || !(value >= least)) fail(`option 'wsReconnect.${name}' must be a number of at least ${least}`)
+    return [name, value]
+  })) as Numbers
+  return {
+    // Broken is a target that leaves a ping unanswered until the next one.
+    ...pingInterval === 0 ? { pingInterval: false } : { pingInterval: milliseconds(pingInterval), pongTimeout: milliseconds(pingInterval) },
+    reconnect: {
+      attempts: Math.min(Math.floor(maxReconnectionRetries), MOST_ATTEMPTS),
+      // The waits of @fastify/http-proxy, which grow by as much each time.
+      delay: attempt => reconnectInterval * (reconnectDecay * (attempt - 1) || 1),
+      maxDelay: MOST_MILLISECONDS,
+      jitter: 0,
+      codes: values.reconnectOnClose === true ? 'all' : [],
+      ...connectionTimeout > 0 && { timeout: milliseconds(connectionTimeout) }
+    }
+  }
+}
+
+function milliseconds (value: number): number {
+  return Math.min(Math.max(Math.round(value), 1), MOST_MILLISECONDS)
+}
