@@ -89,4 +89,3 @@ export async function registrationError (options: AnyOptions): Promise<{ code: s
     await app.close()
   }
 }
-

@@ -19,11 +19,11 @@ const SETTINGS: Record<string, { options: AnyOptions, fastify?: object, paths: s
   'two parameters': { options: { prefix: '/:a/:b', rewritePrefix: '/:b/:a' }, paths: ['/one/two', '/one/two/three'] },
   'a parameter that is dropped': { options: { prefix: '/api/:tenant' }, paths: ['/api/one', '/api/one/a'] },
   routes: { options: { prefix: '/shop', routes: ['/', '/chat', '/rooms/:id'] }, paths: ['/shop', '/shop/chat', '/shop/rooms/7', '/shop/other'] },
-  'preRewrite': { options: { prefix: '/shop', rewritePrefix: '/v1', preRewrite: (url: string, params: Record<string, string>, prefix: string) => url.replace('/old', `/new${prefix.length}${params['*'] ?? ''}`) }, paths: ['/shop/old', '/shop/old/a?x=1', '/shop/a'] },
+  preRewrite: { options: { prefix: '/shop', rewritePrefix: '/v1', preRewrite: (url: string, params: Record<string, string>, prefix: string) => url.replace('/old', `/new${prefix.length}${params['*'] ?? ''}`) }, paths: ['/shop/old', '/shop/old/a?x=1', '/shop/a'] },
   'preRewrite that leads out': { options: { prefix: '/shop', rewritePrefix: '/v1', preRewrite: () => '/secret' }, paths: ['/shop/a'] },
   'preRewrite that gives a URL': { options: { prefix: '/shop', rewritePrefix: '/v1', preRewrite: () => 'http://127.0.0.1:1/v1' }, paths: ['/shop/a'] },
   'preRewrite that gives another host': { options: { prefix: '/shop', preRewrite: () => '//127.0.0.1:1/v1' }, paths: ['/shop/a'] },
-  'ignoreTrailingSlash': { options: { prefix: '/shop/', rewritePrefix: '/v1' }, fastify: { routerOptions: { ignoreTrailingSlash: true } }, paths: ['/shop', '/shop/', '/shop/a'] },
+  ignoreTrailingSlash: { options: { prefix: '/shop/', rewritePrefix: '/v1' }, fastify: { routerOptions: { ignoreTrailingSlash: true } }, paths: ['/shop', '/shop/', '/shop/a'] },
   'caseSensitive: false': { options: { prefix: '/Shop', rewritePrefix: '/v1' }, fastify: { routerOptions: { caseSensitive: false } }, paths: ['/shop/a', '/SHOP/A'] }
 }
 
