@@ -121,7 +121,7 @@ t.test('headers as a whole, on both legs and both ways', async t => {
 
 t.test('headers as a whole keep lines, and Host', async t => {
   const { address, handshakes } = await through(t, '/*', { headers: { request: ({ 'set-cookie': _cookies, ...headers }) => ({ list: headers['x-list']!, 'x-list': headers['x-list']! }), response: headers => headers } })
-  const seen = (await (await fetch(address, { headers: [['x-list', 'a'], ['x-list', 'b']] })).json() as Seen)
+  const seen = await (await fetch(address, { headers: [['x-list', 'a'], ['x-list', 'b']] })).json() as Seen
   t.equal(seen.headers.host, address.slice(7))
   t.equal(seen.headers['user-agent'], undefined)
   const upgraded = new WebSocket(address.replace('http', 'ws'), { headers: { 'x-list': ['a', 'b'] } as never })
