@@ -5,9 +5,9 @@ import { OptionsInvalidError } from '../errors.js'
 import sluice from '../plugin.js'
 import { hasGateway } from '../routing/opt-in.js'
 import { divide } from './options.js'
-import type { FromParameters, HttpProxyOptions, OriginalOptions, ProxyReply } from './types.js'
+import type { FastifyHttpProxyOptions as Options, FromParameters, HttpProxyOptions, OriginalOptions, ProxyReply } from './types.js'
 
-export type { HttpProxyPassthroughOptions } from './types.js'
+export type { FastifyHttpProxyOptions, HttpProxyOptions, HttpProxyPassthroughOptions } from './types.js'
 
 /**
  * @fastify/http-proxy with the gateway's WebSockets: a drop-in for it. Requests are served by @fastify/http-proxy itself;
@@ -33,6 +33,11 @@ async function fastifyHttpProxy (app: FastifyInstance, options: HttpProxyOptions
   })
   const passthrough = passthroughIn(app, () => fromParameters!)
   await app.register(original, { ...http, config: { ...http.config, passthrough } as object })
+}
+
+/** `fastifyHttpProxy.FastifyHttpProxyOptions`, as the original has it, too. */
+declare namespace fastifyHttpProxy {
+  export type FastifyHttpProxyOptions = Options
 }
 
 /** The methods and the routes of a registration that does not name its own. */

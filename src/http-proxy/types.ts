@@ -21,14 +21,19 @@ export interface HttpProxyPassthroughOptions extends Omit<WebSocketOptions, keyo
   host?: NonNullable<ProxyOptions['host']>
 }
 
-/** What @fastify/http-proxy takes, of which its types name only a part. */
+/** The options of the original, those of WebSockets included. */
 export type OriginalOptions = Parameters<typeof httpProxy>[1]
 
-/** All options of the plugin. */
-export type HttpProxyOptions = OriginalOptions & {
-  /** What the gateway can do beside; only with `websocket: true`. */
+interface OwnOptions {
+  /** What the gateway can do beside the options of @fastify/http-proxy; only with `websocket: true`. */
   passthrough?: HttpProxyPassthroughOptions
 }
+
+/** The options under the name that they have in @fastify/http-proxy, which leaves out those for WebSockets, and ours. */
+export type FastifyHttpProxyOptions = httpProxy.FastifyHttpProxyOptions & OwnOptions
+
+/** All options of the plugin. */
+export type HttpProxyOptions = OriginalOptions & OwnOptions
 
 /** The function that takes the place of the headers of the client (`wsClientOptions.rewriteRequestHeaders`). */
 export type RewriteRequestHeaders = (headers: Record<string, string>, request: FastifyRequest) => Record<string, string | number | readonly string[] | undefined>

@@ -68,6 +68,7 @@ t.test('its types hold for a strict TypeScript program', async t => {
     import Fastify from 'fastify'
     import '@fastify/websocket' // It declares a route option \`websocket\`, too.
     import sluice, { type ProxyRouteOptions } from 'sluice'
+    import httpProxy from 'sluice/http-proxy'
     import { createGateway } from 'sluice/service'
 
     const app = Fastify()
@@ -75,6 +76,7 @@ t.test('its types hold for a strict TypeScript program', async t => {
     app.upstream('chat', { targets: ['http://127.0.0.1:5173'] })
     const options: ProxyRouteOptions = { upstream: 'chat', websocket: { handshakeTimeout: 1000 } }
     app.proxy('/chat/*', options)
+    app.register(httpProxy, { upstream: 'http://127.0.0.1:5173', prefix: '/shop', websocket: true, passthrough: { idleTimeout: 1000 } })
     const open: number = app.gateway.sessions.size
 
     const gateway = await createGateway({ routes: [{ url: '/*', upstream: 'http://127.0.0.1:5173' }] })

@@ -5,21 +5,22 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'no
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
+import { runHttpProxySuite } from './http-proxy.js'
+import { counts, outcome, parse, type Results } from './results.js'
 
 /*
- * Runs test suites of others twice, directly and with every client connection sent through the gateway, and
- * compares test by test. README.md says how to get the suites, and lists the tests that may differ.
+ * Runs test suites of others twice, directly and with every client connection sent through the gateway, or with the
+ * module under test replaced by ours, and compares test by test. README.md says how to get the suites, and lists the
+ * tests that may differ.
  */
 
 interface Suite { name: string, folder: string, node: string[], mocha: string[], certificate: string, key: string, env?: Record<string, string> }
-/** Of each test, by title; the error's message where it failed. */
-type Results = Map<string, string | undefined>
 
 const HERE = fileURLToPath(new URL('./', import.meta.url))
 /** How long a run of a suite may take, in milliseconds. */
 const LIMIT = 60_000
 
-const { WS_SUITE, ENGINE_IO_SUITE } = process.env
+const { WS_SUITE, ENGINE_IO_SUITE, HTTP_PROXY_SUITE } = process.env
 const engineIo = {
   folder: ENGINE_IO_SUITE!,
   node: [],
@@ -48,16 +49,17 @@ const suites: Suite[] = [
 
 const temporary = mkdtempSync(join(tmpdir(), 'sluice-suites-'))
 try {
-  if (suites.length === 0) throw new Error('Set WS_SUITE or ENGINE_IO_SUITE to a folder: see test/e2e/suites/README.md')
+  if (suites.length === 0 && !HTTP_PROXY_SUITE) throw new Error('Set WS_SUITE, ENGINE_IO_SUITE or HTTP_PROXY_SUITE to a folder: see test/e2e/suites/README.md')
   let unexplained = 0
-  for (const suite of suites) unexplained += await compare(suite)
+  for (const suite of suites) unexplained += report(suite.name, 'through the gateway', await runBothWays(suite))
+  if (HTTP_PROXY_SUITE) unexplained += report('@fastify/http-proxy', 'with sluice/http-proxy', await runHttpProxySuite(HTTP_PROXY_SUITE, temporary))
   process.exitCode = unexplained === 0 ? 0 : 1
 } finally {
   rmSync(temporary, { recursive: true })
 }
 
-/** Runs a suite both ways, prints the differences, and gives the number of those that README.md does not list. */
-async function compare (suite: Suite): Promise<number> {
+/** Runs a suite of mocha directly and through the gateway. */
+async function runBothWays (suite: Suite): Promise<{ direct: Results, through: Results }> {
   const direct = await run(suite)
   const through = await withGateway(suite, async ports => {
     const env = { NODE_OPTIONS: `--import=${pathToFileURL(join(HERE, 'through-gateway.mjs'))}`, GATEWAY_PORTS: ports }
@@ -79,16 +81,21 @@ async function compare (suite: Suite): Promise<number> {
     }
     return results
   })
+  return { direct, through }
+}
+
+/** Prints the differences, and gives the number of those that README.md does not list. */
+function report (name: string, way: string, { direct, through }: { direct: Results, through: Results }): number {
   const listed = new Set(listedDifferences())
   let unexplained = 0
-  console.log(`\n${suite.name}: directly ${counts(direct)}; through the gateway ${counts(through)}, counting those run again alone`)
+  console.log(`\n${name}: directly ${counts(direct)}; ${way} ${counts(through)}, counting those run again alone`)
   for (const title of new Set([...direct.keys(), ...through.keys()])) {
     const [before, after] = [outcome(direct, title), outcome(through, title)]
     // A hook has a result only where it fails.
     if ((before === 'passed') === (after === 'passed') && !(before === 'not run' && after !== 'passed')) continue
     const known = listed.has(title)
     if (!known) unexplained++
-    console.log(`${known ? 'listed' : 'NOT LISTED'}: ${title}\n  directly ${before}; through the gateway ${after}`)
+    console.log(`${known ? 'listed' : 'NOT LISTED'}: ${title}\n  directly ${before}; ${way} ${after}`)
   }
   return unexplained
 }
@@ -96,17 +103,6 @@ async function compare (suite: Suite): Promise<number> {
 /** The titles in the tables of README.md. */
 function listedDifferences (): string[] {
   return [...readFileSync(join(HERE, 'README.md'), 'utf8').matchAll(/^\| (`{1,2}) ?(.+?) ?\1 \|/gm)].map(([, , title]) => title!)
-}
-
-function counts (results: Results): string {
-  const failed = [...results.values()].filter(error => error !== undefined).length
-  return `${results.size - failed} of ${results.size} pass`
-}
-
-function outcome (results: Results, title: string): string {
-  if (!results.has(title)) return 'not run'
-  const error = results.get(title)
-  return error === undefined ? 'passed' : `failed: ${error.replaceAll('\n', ' ').slice(0, 300)}`
 }
 
 async function run (suite: Suite, env: Record<string, string> = {}, options: string[] = [], limit = LIMIT): Promise<Results> {
@@ -124,17 +120,6 @@ async function run (suite: Suite, env: Record<string, string> = {}, options: str
   const [code, signal] = await once(child, 'exit') as [number | null, string | null]
   if (code === null) console.log(`${suite.name} ${options.join(' ')}: mocha ended with ${signal}; its limit is ${limit / 1000} s`)
   return parse(readFileSync(results, 'utf8'))
-}
-
-function parse (lines: string): Results {
-  const results: Results = new Map()
-  for (const line of lines.split('\n').filter(line => line !== '')) {
-    const { title, error } = JSON.parse(line) as { title: string, error?: string }
-    let name = title
-    for (let count = 2; results.has(name); count++) name = `${title} (${count})`
-    results.set(name, error)
-  }
-  return results
 }
 
 /** Runs a function while a gateway of its own runs, given its ports as JSON. */
