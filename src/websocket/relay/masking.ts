@@ -12,6 +12,7 @@ const IS_LITTLE_ENDIAN = endianness() === 'LE'
  */
 export function copyMasked (from: Buffer, to: Buffer, at: number, key: number, position = 0): void {
   from.copy(to, at)
+  if (key === 0) return
   const end = at + from.length
   let index = at
   let shift = position & 3
