@@ -121,11 +121,13 @@ export class MessageDirection extends Direction {
     if (this.#rest === undefined) this.#queueClose()
   }
 
-  /** What is being looked at goes nowhere, since it has itself ended the session. */
+  /** What is being looked at goes nowhere, since it has itself ended the session; nor does what came behind it. */
   dropPending (): void {
     this.#dropsPending = true
+    this.#flushRun()
     if (this.#queue.pending === 0) return
-    this.#queue.settlePending()
+    this.#queue.dropPending()
+    if (this.#closeQueued) this.#addClose()
     this.#flush()
   }
 

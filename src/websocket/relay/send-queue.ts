@@ -43,9 +43,10 @@ export class SendQueue {
     this.bytes += item.size
   }
 
-  /** Nothing takes the place of what is still looked at. */
-  settlePending (): void {
-    for (const item of this.#items) if (item !== undefined && item.frames === undefined) this.settle(item, [])
+  /** Takes out the first item that is still looked at, and all behind it. */
+  dropPending (): void {
+    const index = this.#items.findIndex(item => item !== undefined && item.frames === undefined)
+    if (index !== -1) this.#dropFrom(index)
   }
 
   /** Takes the next item that is ready; undefined where there is none. */
@@ -62,10 +63,14 @@ export class SendQueue {
     return item
   }
 
-  /** Takes out all that stands behind an item. What is still looked at counts as settled. */
+  /** Takes out all that stands behind an item. */
   dropBehind (item: QueuedItem): void {
-    const index = this.#items.indexOf(item, this.#head)
-    for (const dropped of this.#items.splice(index + 1)) {
+    this.#dropFrom(this.#items.indexOf(item, this.#head) + 1)
+  }
+
+  /** What is still looked at counts as settled. */
+  #dropFrom (index: number): void {
+    for (const dropped of this.#items.splice(index)) {
       if (dropped!.frames === undefined) this.settle(dropped!, [])
       this.bytes -= dropped!.size
     }

@@ -161,7 +161,7 @@ t.test('a hook that ends the session and goes on does not hold its Close back, a
   }
 })
 
-t.test('a later hook that ends the session does not wait for earlier ones', async t => {
+t.test('a later hook that ends the session does not wait for earlier ones, and nothing goes on behind what is dropped', async t => {
   const session = await open(t, {
     timeout: 60_000,
     async fromClient ({ text }, session) {
@@ -171,7 +171,6 @@ t.test('a later hook that ends the session does not wait for earlier ones', asyn
   }, { closeTimeout: 60_000 })
   const { client, server } = session
   client.write(Buffer.concat([masked(0x81, 'waits'), masked(0x89, 'p'), masked(0x81, 'end')]))
-  t.equal((await server.frame()).opcode, 9)
   t.equal(await server.close(), '4000')
   t.equal(await client.close(), '4000')
   client.write(masked(0x88, closing(4000))).end()
