@@ -123,8 +123,9 @@ export class MessageDirection extends Direction {
 
   /** What is being looked at goes nowhere, since it has itself ended the session; nor does what came behind it. */
   dropPending (): void {
-    this.#dropsPending = true
+    if (this.#streaming) return
     this.#flushRun()
+    this.#dropsPending = true
     if (this.#queue.pending === 0) return
     this.#queue.dropPending()
     if (this.#closeQueued) this.#addClose()
@@ -307,7 +308,7 @@ export class MessageDirection extends Direction {
   #takeData (bytes: Buffer, begins: boolean, isWhole: boolean, at: number): void {
     const { scanner } = this
     const ends = isWhole && scanner.final
-    if (this.sinkDone || this.#closeQueued) return this.#endRun(at + bytes.length)
+    if (this.#goesNowhere) return this.#endRun(at + bytes.length)
     if (this.#skipping) {
       if (ends) this.#skipping = false
       return this.#endRun(at + bytes.length)
@@ -422,7 +423,7 @@ export class MessageDirection extends Direction {
 
   /** Lets a part of the chunk go on as it is. */
   #goOn (bytes: Buffer, at: number, length: number, isPart: boolean): void {
-    if (this.sinkDone || this.#closeQueued) return this.#endRun(at + length)
+    if (this.#goesNowhere) return this.#endRun(at + length)
     if (isPart) {
       if (this.#runEnd !== at) this.#endRun(at)
       this.#runEnd = at + length
@@ -434,9 +435,14 @@ export class MessageDirection extends Direction {
 
   #sendFrames (frames: readonly Buffer[]): void {
     this.#flushRun()
-    if (this.sinkDone || this.#closeQueued) return
+    if (this.#goesNowhere) return
     if (this.#waits) this.#queue.add({ frames, size: sizeOf(frames) })
     else for (const frame of frames) this.write(frame)
+  }
+
+  /** What comes now is behind the end. */
+  get #goesNowhere (): boolean {
+    return this.sinkDone || this.#closeQueued || this.#dropsPending
   }
 
   /** Whether what comes now has its place in the queue. */
