@@ -130,8 +130,13 @@ export interface WebSocketMessage {
   readonly binary: boolean
 }
 
+declare const isDrop: unique symbol
+
+/** The type of `drop`. TypeScript would forget which symbol it is that an async function returns. */
+export interface Drop { readonly [isDrop]: true }
+
 /** What a hook for messages returns for one that is to go nowhere. */
-export const drop: unique symbol = Symbol('sluice.drop')
+export const drop: Drop = Symbol('sluice.drop') as unknown as Drop
 
 /**
  * What a hook makes of a message:
@@ -139,7 +144,7 @@ export const drop: unique symbol = Symbol('sluice.drop')
  * - a string or bytes: a text message, or a binary one, goes on in its place;
  * - `drop`: it goes nowhere.
  */
-export type MessageResult = undefined | void | string | Uint8Array | typeof drop
+export type MessageResult = undefined | void | string | Uint8Array | Drop
 
 /** A route of the gateway, as it was registered. */
 export interface RouteStatus {

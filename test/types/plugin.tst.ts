@@ -1,5 +1,5 @@
 import Fastify, { type FastifyInstance, type FastifyPluginAsync, type FastifyRequest } from 'fastify'
-import sluice, { requestId, sluice as named, type Gateway, type GatewayOptions, type PassthroughOptions, type ProxyRouteOptions, type UpstreamOptions } from 'sluice'
+import sluice, { drop, requestId, sluice as named, type Gateway, type GatewayOptions, type PassthroughOptions, type ProxyRouteOptions, type UpstreamOptions, type WebSocketMessage, type WebSocketSession } from 'sluice'
 import { describe, expect, test } from 'tstyche'
 
 const app = Fastify()
@@ -157,5 +157,45 @@ describe('config.passthrough', () => {
     expect(app.get).type.not.toBeCallableWith('/', { config: { passthrough: { upstream: 3 } } }, () => 'page')
     expect<PassthroughOptions>().type.not.toBeAssignableFrom({})
     expect<PassthroughOptions>().type.not.toBeAssignableFrom({ upstream: 'app', websocket: true })
+  })
+})
+
+describe('message hooks', () => {
+  const route = (messages: NonNullable<Exclude<ProxyRouteOptions['websocket'], boolean | undefined>['messages']>): unknown => app.proxy('/*', { upstream: 'app', websocket: { messages } })
+
+  test('return nothing, a string, bytes or drop, at once or later', () => {
+    expect(route).type.toBeCallableWith({ fromClient () {}, fromTarget: async () => {} })
+    expect(route).type.toBeCallableWith({ fromClient: () => 'text', fromTarget: async () => Buffer.from('bytes') })
+    expect(route).type.toBeCallableWith({ fromClient: [() => new Uint8Array(1), () => drop, async () => drop] })
+    expect(route).type.toBeCallableWith({ fromClient: ({ text }: WebSocketMessage) => { if (text === '') return drop } })
+    expect(route).type.not.toBeCallableWith({ fromClient: () => 1 })
+    expect(route).type.not.toBeCallableWith({ fromClient: () => null })
+    expect(route).type.not.toBeCallableWith({ fromClient: async () => Symbol('other') })
+    expect(route).type.not.toBeCallableWith({ fromClients () {} })
+  })
+
+  test('have limits, and get the message and the session', () => {
+    expect(route).type.toBeCallableWith({ maxSize: 1, maxPending: 1, timeout: 1 })
+    expect(route).type.not.toBeCallableWith({ maxSize: '1MiB' })
+    route({
+      fromClient: (message, session) => {
+        expect(message).type.toBe<WebSocketMessage>()
+        expect(message.text).type.toBe<string | undefined>()
+        expect(session).type.toBe<WebSocketSession>()
+        expect(session.send).type.toBeCallableWith('client', 'text')
+        expect(session.send).type.toBeCallableWith('target', new Uint8Array(1))
+        expect(session.send).type.not.toBeCallableWith('both', 'text')
+      },
+      onClose: (code, reason, _session, from) => {
+        expect(code).type.toBe<number>()
+        expect(reason).type.toBe<string>()
+        expect(from).type.toBe<'client' | 'target'>()
+      }
+    })
+  })
+
+  test('of a scope are for one side', () => {
+    expect(app.addMessageHook).type.toBeCallableWith('fromClient', () => drop)
+    expect(app.addMessageHook).type.not.toBeCallableWith('fromServer', () => drop)
   })
 })

@@ -6,6 +6,7 @@ import type { PendingUpgrade } from '../../listener/pending-upgrade.js'
 import { acceptedDeflate, deflateHeader, type Deflate } from '../../message/extensions.js'
 import { withoutHeaders, type HeaderList } from '../../message/headers.js'
 import { showHeaders } from '../../message/response-headers.js'
+import { inContext } from '../../net/async-context.js'
 import type { Exchange } from '../../proxy/exchange.js'
 import type { Admission } from '../../proxy/policy.js'
 import { LiveSession } from '../live-session.js'
@@ -74,7 +75,7 @@ export function openSession (handshake: AcceptedHandshake, pending: PendingUpgra
       ? undefined
       : new Reconnection(websocket.reconnect, { session, exchange, websocket, offer, deflate, headers: headers.sent, hostOfTarget: route.forwarding.hostOfTarget, upstreamOf }),
     onHookError: err => log.error({ err, session: session.id, route: route.url }, 'a hook for messages failed, and so the session ends'),
-    onPeerClose: onClose === undefined ? undefined : (from, code, reason) => callHook(log, () => onClose(code, reason, session, from)),
+    onPeerClose: onClose === undefined ? undefined : inContext((from, code, reason) => callHook(log, () => onClose(code, reason, session, from))),
     allowedRsv: rsvBits(accepted.headers),
     end: endsAt,
     closeTimeout: websocket.closeTimeout,

@@ -1,4 +1,4 @@
-import { constants, deflateRaw, inflateRaw, inflateRawSync } from 'node:zlib'
+import { constants, deflateRaw, inflateRaw, inflateRawSync, type ZlibOptions } from 'node:zlib'
 import { promisify } from 'node:util'
 import { CloseCode } from '../relay/frames.js'
 import type { Fault } from '../relay/message-direction.js'
@@ -23,19 +23,36 @@ const AT_ONCE = 1024 * 1024
 const TOO_LONG: Fault = { violation: 'a message that is too long', code: CloseCode.tooBig }
 const INVALID: Fault = { violation: 'a message that cannot be decompressed', code: CloseCode.invalidData }
 
-const inflateElsewhere = promisify<Buffer, { finishFlush: number, maxOutputLength: number }, Buffer>(inflateRaw)
+/** What zlib gives with `info`. */
+interface Inflated { buffer: Buffer, engine: { bytesWritten: number } }
+
+const inflateElsewhere = promisify(inflateRaw as unknown as (data: Buffer, options: ZlibOptions, done: (error: Error | null, result: Inflated) => void) => void)
 const deflateElsewhere = promisify<Buffer, { finishFlush: number, windowBits: number }, Buffer>(deflateRaw)
 
 /** @param maxSize Bytes of the longest message, decompressed. */
 export function inflate (payload: Buffer, maxSize: number): Buffer | Fault | Promise<Buffer | Fault> {
   const data = Buffer.concat([payload, TAIL])
-  const options = { finishFlush: Z_SYNC_FLUSH, maxOutputLength: maxSize }
-  if (Math.min(payload.length * MAX_RATIO, maxSize) > AT_ONCE) return inflateElsewhere(data, options).catch(faultOf)
+  const options: ZlibOptions = { finishFlush: Z_SYNC_FLUSH, maxOutputLength: maxSize, info: true }
+  if (inflatedAtMost(payload, maxSize) > AT_ONCE) return inflateElsewhere(data, options).then(result => allOf(result, payload), faultOf)
   try {
-    return inflateRawSync(data, options)
+    return allOf(inflateRawSync(data, options) as unknown as Inflated, payload)
   } catch (error) {
     return faultOf(error)
   }
+}
+
+/** Bytes that a payload can become. */
+export function inflatedAtMost (payload: Buffer, maxSize: number): number {
+  return Math.min(payload.length * MAX_RATIO, maxSize)
+}
+
+/**
+ * zlib stops behind a block that says it is the last. What another decompressor might read behind it, no hook has seen;
+ * only the empty byte may stand there that RFC 7692 §7.2.3.4 asks for.
+ */
+function allOf ({ buffer, engine: { bytesWritten } }: Inflated, payload: Buffer): Buffer | Fault {
+  const rest = payload.subarray(bytesWritten)
+  return rest.length === 0 || (rest.length === 1 && rest[0] === 0) ? buffer : INVALID
 }
 
 function faultOf (error: unknown): Fault {

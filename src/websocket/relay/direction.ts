@@ -131,6 +131,11 @@ export abstract class Direction {
     this.readOn()
   }
 
+  /** Something that the source has sent is held by the gateway itself. */
+  get isBusy (): boolean {
+    return false
+  }
+
   /** Whether a frame may be put behind what the sink has got. */
   abstract get atFrameBoundary (): boolean
 

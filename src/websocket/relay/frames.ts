@@ -65,10 +65,11 @@ export class FrameScanner {
   skip = 0
   /** Pongs that were left to `skip`. */
   ownPongs = 0
-  /** Of the frame whose header was passed last: that header's length, its opcode, and whether its message ends with it. */
+  /** Of the frame whose header was passed last: that header's length, its opcode, whether its message ends with it, and whether it has a mask. */
   headerLength = 0
   opcode = 0
   final = true
+  isMasked = false
   /** Its first byte; the RSV bits count in the first frame of a message. */
   firstByte = 0
 
@@ -208,6 +209,7 @@ export class FrameScanner {
     this.firstByte = first
     this.opcode = opcode
     this.final = final
+    this.isMasked = masked
     this.#remaining = length
     this.frames++
     return size

@@ -1,31 +1,64 @@
-import { copyMasked } from './masking.js'
+import { copyMasked, mask } from './masking.js'
 import { Opcode, RSV1, type FrameScanner } from './frames.js'
 
 /** A whole message, as a direction has it looked at. */
 export interface Message {
   /** Unmasked, in memory of its own. */
-  payload: Buffer
-  binary: boolean
+  readonly payload: Buffer
+  readonly binary: boolean
   /** Whether the payload is that of permessage-deflate. */
-  compressed: boolean
+  readonly compressed: boolean
+  /** Bytes that it keeps in memory, beside its frames. Whoever decompresses it adds what that makes. */
+  size: number
 }
 
 /** No more is set aside for a frame before it has come. */
 const FIRST_CAPACITY = 64 * 1024
 
+/**
+ * Bytes that come in parts, in one piece of memory: as a list, those of a peer that sends one at a time would take a
+ * hundred times as much.
+ */
+export class GatheredBytes {
+  length = 0
+  #memory = Buffer.alloc(0)
+
+  get bytes (): Buffer {
+    return this.#memory.subarray(0, this.length)
+  }
+
+  add (part: Buffer, scanner: FrameScanner): void {
+    this.#reserve(part.length, scanner)
+    part.copy(this.#memory, this.length)
+    this.length += part.length
+  }
+
+  /** As copyMasked() does. */
+  addMasked (part: Buffer, key: number, position: number, scanner: FrameScanner): void {
+    this.#reserve(part.length, scanner)
+    copyMasked(part, this.#memory, this.length, key, position)
+    this.length += part.length
+  }
+
+  /** The memory doubles, so that many short frames are not copied over and over again. */
+  #reserve (length: number, { remaining, final }: FrameScanner): void {
+    const needed = this.length + length
+    if (needed <= this.#memory.length) return
+    const announced = needed + remaining
+    const doubled = Math.max(this.#memory.length * 2, Math.min(announced, FIRST_CAPACITY))
+    const larger = Buffer.allocUnsafe(Math.max(needed, final ? Math.min(announced, doubled) : doubled))
+    this.#memory.copy(larger, 0, 0, this.length)
+    this.#memory = larger
+  }
+}
+
 /** The message that is open: its frames as they came, and its payload, unmasked. */
 export class GatheredMessage {
-  /** The frames, byte for byte. */
-  readonly frames: Buffer[] = []
-  /** How long these are. */
-  size = 0
   readonly binary: boolean
   readonly compressed: boolean
-  readonly #masked: boolean
   readonly #keepsPayload: boolean
-  #payload = Buffer.alloc(0)
-  /** Bytes of its payload. */
-  length = 0
+  readonly #frames = new GatheredBytes()
+  readonly #payload = new GatheredBytes()
   /** Of the open frame. */
   #key = 0
   #position = 0
@@ -34,11 +67,29 @@ export class GatheredMessage {
    * @param scanner It has just passed the header of the message's first frame.
    * @param keepsPayload Whether the payload is needed, not only the frames.
    */
-  constructor (scanner: FrameScanner, masked: boolean, keepsPayload: boolean) {
-    this.binary = scanner.opcode === Opcode.binary
+  constructor (scanner: FrameScanner, keepsPayload: boolean) {
+    this.binary = scanner.opcode !== Opcode.text
     this.compressed = (scanner.firstByte & RSV1) !== 0
-    this.#masked = masked
     this.#keepsPayload = keepsPayload
+  }
+
+  /** The frames, byte for byte. */
+  get frames (): Buffer {
+    return this.#frames.bytes
+  }
+
+  /** How long these are. */
+  get size (): number {
+    return this.#frames.length
+  }
+
+  /** Bytes of its payload. */
+  get length (): number {
+    return this.#payload.length
+  }
+
+  get message (): Message {
+    return { payload: this.#payload.bytes, binary: this.binary, compressed: this.compressed, size: this.length }
   }
 
   /**
@@ -48,43 +99,61 @@ export class GatheredMessage {
    * @param begins Whether it begins with the header of the frame.
    */
   add (bytes: Buffer, begins: boolean, scanner: FrameScanner): void {
-    const copy = Buffer.from(bytes)
-    this.frames.push(copy)
-    this.size += copy.length
+    this.#frames.add(bytes, scanner)
     if (!this.#keepsPayload) return
     const at = begins ? scanner.headerLength : 0
     if (begins) {
       this.#position = 0
-      this.#key = this.#masked ? copy.readInt32LE(at - 4) : 0
+      this.#key = keyOf(bytes, scanner)
     }
-    const part = copy.subarray(at)
+    const part = bytes.subarray(at)
     if (part.length === 0) return
-    this.#reserve(part.length, scanner.remaining)
-    copyMasked(part, this.#payload, this.length, this.#key, this.#position)
-    this.length += part.length
+    this.#payload.addMasked(part, this.#key, this.#position, scanner)
     this.#position += part.length
-  }
-
-  get message (): Message {
-    return { payload: this.#payload.subarray(0, this.length), binary: this.binary, compressed: this.compressed }
-  }
-
-  #reserve (length: number, remaining: number): void {
-    const needed = this.length + length
-    if (needed <= this.#payload.length) return
-    const capacity = Math.max(needed, Math.min(needed + remaining, Math.max(FIRST_CAPACITY, this.#payload.length * 2)))
-    const larger = Buffer.allocUnsafe(capacity)
-    this.#payload.copy(larger, 0, 0, this.length)
-    this.#payload = larger
   }
 }
 
 /** The message of a single frame that has come whole. */
-export function messageOf (frame: Buffer, scanner: FrameScanner, masked: boolean): Message {
-  const at = scanner.headerLength
-  const content = frame.subarray(at)
+export function messageOf (frame: Buffer, scanner: FrameScanner): Message {
+  return new FrameMessage(frame, scanner)
+}
+
+/** Its payload is a copy, since the frame's memory is used again, and unmasked when it is first read: a hook may not look. */
+class FrameMessage implements Message {
+  readonly binary: boolean
+  readonly compressed: boolean
+  size: number
+  readonly #payload: Buffer
+  #key: number
+
+  constructor (frame: Buffer, scanner: FrameScanner) {
+    const content = frame.subarray(scanner.headerLength)
+    this.binary = scanner.opcode !== Opcode.text
+    this.compressed = (scanner.firstByte & RSV1) !== 0
+    this.size = content.length
+    this.#payload = Buffer.allocUnsafe(content.length)
+    content.copy(this.#payload)
+    this.#key = keyOf(frame, scanner)
+  }
+
+  get payload (): Buffer {
+    if (this.#key !== 0) {
+      mask(this.#payload, 0, this.#payload.length, this.#key)
+      this.#key = 0
+    }
+    return this.#payload
+  }
+}
+
+/** A copy of the payload of a whole frame, unmasked. */
+export function payloadOf (frame: Buffer, scanner: FrameScanner): Buffer {
+  const content = frame.subarray(scanner.headerLength)
   const payload = Buffer.allocUnsafe(content.length)
-  if (masked) copyMasked(content, payload, 0, frame.readInt32LE(at - 4))
-  else content.copy(payload)
-  return { payload, binary: scanner.opcode === Opcode.binary, compressed: (scanner.firstByte & RSV1) !== 0 }
+  copyMasked(content, payload, 0, keyOf(frame, scanner))
+  return payload
+}
+
+/** The masking key of a frame; 0, which changes nothing, for one without a mask. */
+function keyOf (frame: Buffer, { isMasked, headerLength }: FrameScanner): number {
+  return isMasked ? frame.readInt32LE(headerLength - 4) : 0
 }

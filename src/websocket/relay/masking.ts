@@ -12,11 +12,17 @@ const IS_LITTLE_ENDIAN = endianness() === 'LE'
  */
 export function copyMasked (from: Buffer, to: Buffer, at: number, key: number, position = 0): void {
   from.copy(to, at)
-  const end = at + from.length
+  if (key === 0) return
+  mask(to, at, at + from.length, key, position)
+}
+
+/** Masks a part of some memory, or unmasks it. */
+export function mask (to: Buffer, at: number, end: number, key: number, position = 0): void {
+  if (key === 0) return
   let index = at
   let shift = position & 3
   const start = to.byteOffset + at
-  if (IS_LITTLE_ENDIAN && from.length >= 32) {
+  if (IS_LITTLE_ENDIAN && end - at >= 32) {
     for (; ((start + index - at) & 3) !== 0; index++) {
       to[index]! ^= (key >>> (8 * shift)) & 0xff
       shift = (shift + 1) & 3

@@ -1,8 +1,8 @@
 import type { Duplex } from 'node:stream'
 import { Direction, MAX_UNSENT, type DirectionEvents, type PendingClose } from './direction.js'
 import { CloseCode, Opcode, type ScannerOptions } from './frames.js'
-import { GatheredMessage, messageOf, type Message } from './gathered-message.js'
-import { SendQueue, type QueuedItem } from './send-queue.js'
+import { GatheredBytes, GatheredMessage, messageOf, payloadOf, type Message } from './gathered-message.js'
+import { SendQueue, sizeOf, type QueuedItem } from './send-queue.js'
 
 /** What becomes of a message: its frames go on as they came, another one goes in its place, it goes nowhere, or it is refused. */
 export type Verdict = 'pass' | 'drop' | Buffer | Fault
@@ -47,6 +47,9 @@ export interface MessageEvents extends DirectionEvents {
 /** Bytes of headers that the frames of a message may have beside its payload, or as many as its payload may. */
 const MAX_HEADERS = 64 * 1024
 
+/** Items that may wait: each costs some hundred bytes beside its own. */
+const MAX_ITEMS = 4096
+
 /**
  * Relays message by message: each is gathered, looked at, and goes on whole. So its sink is always at the boundary of two
  * messages, and can be another one from there on. Control frames keep their place among the messages; one that stands
@@ -55,14 +58,13 @@ const MAX_HEADERS = 64 * 1024
 export class MessageDirection extends Direction {
   readonly #options: MessageHandling
   readonly #events: MessageEvents
-  readonly #masked: boolean
   readonly #queue = new SendQueue()
   /** The chunk that is being passed, and which of its bytes may go on as they are. */
   #chunk: Buffer | undefined
   #runStart = 0
   #runEnd = 0
   #open: GatheredMessage | undefined
-  #control: Buffer[] | undefined
+  #control: GatheredBytes | undefined
   /** What was read when no more could be taken. */
   #rest: Buffer | undefined
   /** The source is not read because of what waits here. */
@@ -84,7 +86,6 @@ export class MessageDirection extends Direction {
     super(source, sink, scanner, events)
     this.#options = options
     this.#events = events
-    this.#masked = scanner.masked
   }
 
   get atFrameBoundary (): boolean {
@@ -120,9 +121,15 @@ export class MessageDirection extends Direction {
     if (this.#rest === undefined) this.#queueClose()
   }
 
-  /** What is being looked at goes nowhere, since it has itself ended the session. */
+  /** What is being looked at goes nowhere, since it has itself ended the session; nor does what came behind it. */
   dropPending (): void {
+    if (this.#streaming) return
+    this.#flushRun()
     this.#dropsPending = true
+    if (this.#queue.pending === 0) return
+    this.#queue.dropPending()
+    if (this.#closeQueued) this.#addClose()
+    this.#flush()
   }
 
   send (frame: Buffer): boolean {
@@ -182,8 +189,18 @@ export class MessageDirection extends Direction {
 
   // ---- What comes from the source
 
+  override get isBusy (): boolean {
+    return this.#queue.pending > 0
+  }
+
   protected override get readable (): boolean {
     return super.readable && !this.#full
+  }
+
+  /** What has waited for the sink alone may be taken now. */
+  protected override resume (): void {
+    if (this.#full) this.#release()
+    else super.resume()
   }
 
   protected pass (chunk: Buffer): void {
@@ -195,14 +212,18 @@ export class MessageDirection extends Direction {
     this.#passAll(chunk)
   }
 
-  /** @param limit Bytes that may be kept at most. */
-  #passAll (chunk: Buffer, limit = this.#options.maxSize): void {
+  /**
+   * @param limit Bytes that may be kept at most.
+   * @param isOwn Whether the memory of the chunk is used for nothing else.
+   */
+  #passAll (chunk: Buffer, limit = this.#options.maxSize, isOwn = false): void {
     this.#chunk = chunk
     this.#runStart = this.#runEnd = 0
     let at = 0
     while (at < chunk.length) {
       if (limit !== Infinity && this.#isFull()) {
-        this.#rest = Buffer.from(at === 0 ? chunk : chunk.subarray(at))
+        const rest = at === 0 ? chunk : chunk.subarray(at)
+        this.#rest = isOwn ? rest : Buffer.from(rest)
         this.#hold()
         break
       }
@@ -247,17 +268,17 @@ export class MessageDirection extends Direction {
     const { scanner } = this
     if (!isWhole || !begins) {
       this.#endRun(at + bytes.length)
-      ;(this.#control ??= []).push(Buffer.from(bytes))
+      // Where breaches are let through, it may be of any length.
+      if (scanner.remaining > Math.max(this.#options.maxSize, MAX_HEADERS)) return this.#tooLong()
+      ;(this.#control ??= new GatheredBytes()).add(bytes, scanner)
       if (!isWhole) return
     }
-    const frame = this.#control === undefined ? bytes : Buffer.concat(this.#control)
+    const frame = this.#control?.bytes ?? bytes
     this.#control = undefined
     if (scanner.close !== undefined) return this.#takeClose(frame, at, bytes.length)
     if (this.#detached && scanner.opcode === Opcode.ping) {
       this.#endRun(at + bytes.length)
-      const payload = Buffer.from(frame.subarray(scanner.headerLength))
-      if (this.#masked) for (let index = 0; index < payload.length; index++) payload[index]! ^= frame[scanner.headerLength - 4 + (index & 3)]!
-      this.#events.onUnheardPing(this, payload)
+      this.#events.onUnheardPing(this, payloadOf(frame, scanner))
       return
     }
     this.#goOn(frame, at, bytes.length, frame === bytes)
@@ -287,7 +308,7 @@ export class MessageDirection extends Direction {
   #takeData (bytes: Buffer, begins: boolean, isWhole: boolean, at: number): void {
     const { scanner } = this
     const ends = isWhole && scanner.final
-    if (this.sinkDone || this.#closeQueued) return this.#endRun(at + bytes.length)
+    if (this.#goesNowhere) return this.#endRun(at + bytes.length)
     if (this.#skipping) {
       if (ends) this.#skipping = false
       return this.#endRun(at + bytes.length)
@@ -305,10 +326,10 @@ export class MessageDirection extends Direction {
     if (this.#open === undefined && begins && ends) {
       if (bytes.length - scanner.headerLength > this.#options.maxSize && inspect !== undefined) return this.#tooLong()
       if (inspect === undefined) return this.#goOn(bytes, at, bytes.length, true)
-      return this.#look(messageOf(bytes, scanner, this.#masked), inspect, bytes, at)
+      return this.#look(messageOf(bytes, scanner), inspect, bytes, at)
     }
     this.#endRun(at + bytes.length)
-    this.#open ??= new GatheredMessage(scanner, this.#masked, inspect !== undefined)
+    this.#open ??= new GatheredMessage(scanner, inspect !== undefined)
     this.#open.add(bytes, begins, scanner)
     if (inspect === undefined) {
       if (!ends) {
@@ -317,14 +338,15 @@ export class MessageDirection extends Direction {
       }
       const { frames } = this.#open
       this.#open = undefined
-      return this.#sendFrames(frames)
+      return this.#sendFrames([frames])
     }
     const { maxSize } = this.#options
-    const { length, size, frames, message } = this.#open
+    const { length, size } = this.#open
     if (length + scanner.remaining > maxSize || size > 2 * maxSize + MAX_HEADERS) return this.#tooLong()
     if (!ends) return
+    const { frames, message } = this.#open
     this.#open = undefined
-    this.#look(message, inspect, frames, at + bytes.length)
+    this.#look(message, inspect, [frames], at + bytes.length)
   }
 
   #tooLong (): void {
@@ -335,7 +357,7 @@ export class MessageDirection extends Direction {
   #stream (message: GatheredMessage): void {
     this.#open = undefined
     this.#streaming = true
-    for (const frame of message.frames) this.write(frame)
+    this.write(message.frames)
   }
 
   /**
@@ -353,9 +375,9 @@ export class MessageDirection extends Direction {
     if (verdict instanceof Promise) {
       if (isPart) this.#endRun(at + frames.length)
       const own = isPart ? [Buffer.from(frames)] : frames
-      const item: QueuedItem = { frames: undefined, size: own.reduce((sum, { length }) => sum + length, message.payload.length) }
+      const item: QueuedItem = { frames: undefined, size: sizeOf(own) + message.size }
       this.#queue.add(item)
-      verdict.then(settled => this.#settle(item, settled, own), error => { if (!this.sinkDone) this.#events.onInspectError(this, error) })
+      verdict.then(settled => this.#settle(item, settled, own), error => { if (!this.sinkDone && item.frames === undefined) this.#events.onInspectError(this, error) })
       return
     }
     if (verdict === 'pass' && !this.#dropsPending) {
@@ -369,7 +391,8 @@ export class MessageDirection extends Direction {
   }
 
   #settle (item: QueuedItem, verdict: Verdict, own: readonly Buffer[]): void {
-    if (this.sinkDone) return
+    // It may have been dropped meanwhile.
+    if (this.sinkDone || item.frames !== undefined) return
     if (typeof verdict === 'object' && 'violation' in verdict) {
       // What came before it goes on; what came behind it does not.
       this.#queue.settle(item, [])
@@ -377,10 +400,14 @@ export class MessageDirection extends Direction {
       this.#rest = undefined
       this.scanner.fault(verdict.violation, verdict.code)
       item.onSent = () => this.#events.onViolation(this, verdict.violation)
+      // A Close of the gateway's own was dropped, too.
+      if (this.#closeQueued) this.#addClose()
     } else {
       const goesOn = verdict !== 'drop' && !this.#dropsPending
       this.#queue.settle(item, !goesOn ? [] : verdict === 'pass' ? own : [verdict])
     }
+    // What the gateway itself holds back is not missing (idleTimeout).
+    this.dataAt = performance.now()
     this.#flush()
     this.#events.onProgress(this)
   }
@@ -396,8 +423,8 @@ export class MessageDirection extends Direction {
 
   /** Lets a part of the chunk go on as it is. */
   #goOn (bytes: Buffer, at: number, length: number, isPart: boolean): void {
-    if (this.sinkDone || this.#closeQueued) return this.#endRun(at + length)
-    if (isPart && !this.#detached && (this.#queue.isEmpty || this.#streaming)) {
+    if (this.#goesNowhere) return this.#endRun(at + length)
+    if (isPart) {
       if (this.#runEnd !== at) this.#endRun(at)
       this.#runEnd = at + length
       return
@@ -408,14 +435,19 @@ export class MessageDirection extends Direction {
 
   #sendFrames (frames: readonly Buffer[]): void {
     this.#flushRun()
-    if (this.sinkDone || this.#closeQueued) return
-    if (!this.#queue.isEmpty || this.#detached) {
-      let size = 0
-      for (const { length } of frames) size += length
-      this.#queue.add({ frames, size })
-    } else {
-      for (const frame of frames) this.write(frame)
-    }
+    if (this.#goesNowhere) return
+    if (this.#waits) this.#queue.add({ frames, size: sizeOf(frames) })
+    else for (const frame of frames) this.write(frame)
+  }
+
+  /** What comes now is behind the end. */
+  get #goesNowhere (): boolean {
+    return this.sinkDone || this.#closeQueued || this.#dropsPending
+  }
+
+  /** Whether what comes now has its place in the queue. */
+  get #waits (): boolean {
+    return this.#detached || (!this.#queue.isEmpty && !this.#streaming)
   }
 
   /** Writes what may go on of the chunk. */
@@ -425,7 +457,8 @@ export class MessageDirection extends Direction {
       const whole = this.#runStart === 0 && this.#runEnd === chunk.length
       const run = whole ? chunk : chunk.subarray(this.#runStart, this.#runEnd)
       this.#runStart = this.#runEnd
-      this.write(run)
+      if (this.#waits) this.#queue.add({ frames: [Buffer.from(run)], size: run.length })
+      else this.write(run)
     } else {
       this.#runStart = this.#runEnd
     }
@@ -443,8 +476,12 @@ export class MessageDirection extends Direction {
     this.#closeQueued = true
     this.#open = undefined
     if (this.#detached) return this.stopNow(undefined, '')
-    this.#queue.add({ frames: [], size: 0, onSent: () => this.finishSink(this.#pendingClose!) })
+    this.#addClose()
     this.#flush()
+  }
+
+  #addClose (): void {
+    this.#queue.add({ frames: [], size: 0, onSent: () => this.finishSink(this.#pendingClose!) })
   }
 
   /** Sends what is ready. */
@@ -460,9 +497,12 @@ export class MessageDirection extends Direction {
   // ---- What the source is held back by
 
   #isFull (): boolean {
-    if (this.sinkDone || this.#streaming || (this.#queue.isEmpty && !this.#detached)) return false
+    if (this.sinkDone || this.#streaming) return false
     const { maxSize, maxPending } = this.#options
-    return this.#queue.pending >= maxPending || this.#queue.bytes + (this.#open?.size ?? 0) >= maxSize
+    // A short message may become a long one.
+    if (this.blocked && this.sink.writableLength > maxSize + MAX_HEADERS) return true
+    if (this.#queue.isEmpty && !this.#detached) return false
+    return this.#queue.pending >= maxPending || this.#queue.length >= MAX_ITEMS || this.#queue.bytes + (this.#open?.size ?? 0) >= maxSize
   }
 
   #hold (): void {
@@ -478,7 +518,7 @@ export class MessageDirection extends Direction {
     this.#full = false
     const rest = this.#rest
     this.#rest = undefined
-    if (rest !== undefined) this.#passAll(rest)
+    if (rest !== undefined) this.#passAll(rest, this.#options.maxSize, true)
     if (this.#full) return
     if (this.#pendingClose !== undefined && !this.sinkDone && !this.#streaming) this.#queueClose()
     this.resume()

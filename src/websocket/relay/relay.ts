@@ -197,14 +197,20 @@ export class Session implements MessageEvents, WatchEvents {
 
   onCloseRead (direction: Direction): boolean {
     const { code, reason } = direction.scanner.close!
-    const from = this.#nameOf(direction)
-    this.#options.onPeerClose?.(from, code, reason)
-    if (from === 'client' || this.#cause !== undefined || this.#change?.takesOver(code) !== true) return false
+    this.#tellClose(direction)
+    if (direction === this.#clientToTarget || this.#cause !== undefined || this.#change?.takesOver(code) !== true) return false
     return this.#change.lose({ by: 'target', reason: 'close', code, close: { code, reason } }, true)
+  }
+
+  #tellClose (direction: Direction): void {
+    const { code, reason } = direction.scanner.close!
+    this.#options.onPeerClose?.(this.#nameOf(direction), code, reason)
   }
 
   onClose (direction: Direction): void {
     const { code, reason } = direction.scanner.close!
+    // That of messages has been told when it was read.
+    if (direction instanceof ByteDirection) this.#tellClose(direction)
     // Without a target, the gateway responds in its place.
     const isAlone = this.#change?.pending === true && this.#cause === undefined
     this.#beginEnd(this.#nameOf(direction), 'close', code)
@@ -222,6 +228,8 @@ export class Session implements MessageEvents, WatchEvents {
 
   onInspectError (direction: Direction, error: unknown): void {
     this.#options.onHookError?.(error)
+    // A hook that has ended the session itself: its message goes nowhere, and each side is sent that Close.
+    if (this.#cause?.reason === 'application') return
     this.#beginEnd('gateway', 'hook', CloseCode.internalError)
     this.#reverse(direction).stopNow(CloseCode.internalError, '')
     direction.stopNow(CloseCode.internalError, '')

@@ -8,9 +8,12 @@ export interface QueuedItem {
   onSent?: (() => void) | undefined
 }
 
+/** Places of items that have gone, of which no more than so many are kept. */
+const MAX_GONE = 32
+
 /** What waits to be sent, in its order. An item goes when all before it have gone. */
 export class SendQueue {
-  #items: QueuedItem[] = []
+  #items: Array<QueuedItem | undefined> = []
   #head = 0
   bytes = 0
   /** Items that are still looked at. */
@@ -18,6 +21,11 @@ export class SendQueue {
 
   get isEmpty (): boolean {
     return this.#head === this.#items.length
+  }
+
+  /** How many items wait. */
+  get length (): number {
+    return this.#items.length - this.#head
   }
 
   add (item: QueuedItem): void {
@@ -35,13 +43,20 @@ export class SendQueue {
     this.bytes += item.size
   }
 
+  /** Takes out the first item that is still looked at, and all behind it. */
+  dropPending (): void {
+    const index = this.#items.findIndex(item => item !== undefined && item.frames === undefined)
+    if (index !== -1) this.#dropFrom(index)
+  }
+
   /** Takes the next item that is ready; undefined where there is none. */
   take (): QueuedItem | undefined {
     const item = this.#items[this.#head]
     if (item?.frames === undefined) return undefined
-    this.#head++
-    if (this.#head === this.#items.length) {
-      this.#items = []
+    this.#items[this.#head++] = undefined
+    // A busy queue may never be empty.
+    if (this.#head > MAX_GONE && this.#head * 2 >= this.#items.length) {
+      this.#items.splice(0, this.#head)
       this.#head = 0
     }
     this.bytes -= item.size
@@ -50,10 +65,14 @@ export class SendQueue {
 
   /** Takes out all that stands behind an item. */
   dropBehind (item: QueuedItem): void {
-    const index = this.#items.indexOf(item, this.#head)
-    for (const { size, frames } of this.#items.splice(index + 1)) {
-      this.bytes -= size
-      if (frames === undefined) this.pending--
+    this.#dropFrom(this.#items.indexOf(item, this.#head) + 1)
+  }
+
+  /** What is still looked at counts as settled. */
+  #dropFrom (index: number): void {
+    for (const dropped of this.#items.splice(index)) {
+      if (dropped!.frames === undefined) this.settle(dropped!, [])
+      this.bytes -= dropped!.size
     }
   }
 

@@ -107,7 +107,7 @@ export class Watch {
     const { idleTimeout } = this.#limits
     if (idleTimeout === undefined) return Infinity
     // What the gateway itself holds back is not missing.
-    const dataAt = this.#ways.map(({ direction }) => direction.source.isPaused() ? now : direction.dataAt)
+    const dataAt = this.#ways.map(({ direction }) => direction.source.isPaused() || direction.isBusy ? now : direction.dataAt)
     const at = Math.max(...dataAt) + idleTimeout
     if (now < at) return at
     this.#events.onIdle()
