@@ -165,6 +165,14 @@ export class Exchange {
     this.#counted = undefined
   }
 
+  /** It goes nowhere at the moment: its place at the target that it had is for whoever waits there. */
+  leave (): void {
+    const left = this.#counted
+    this.leaveTarget()
+    this.retry(undefined)
+    left?.endpoint.queues.serve()
+  }
+
   /** It is sent again, and counts as a retry from now on; or with undefined, it does not any more. */
   retry (load: UpstreamLoad | undefined): void {
     if (this.#retry !== undefined) this.#retry.retries--

@@ -27,7 +27,7 @@ export class LiveSession implements WebSocketSession {
   readonly openedAt = new Date()
   readonly request: SessionRequest
   readonly route: string
-  readonly upstream: string
+  upstream: string
   /** Where it goes, and what is to become of it when that is removed; not for the app. */
   endpoint: Endpoint
   readonly onRemoved: FateOfSessions

@@ -137,7 +137,7 @@ export class Session implements MessageEvents, WatchEvents {
     const isText = typeof data === 'string'
     const frame = messageFrame(isText ? Opcode.text : Opcode.binary, isText ? Buffer.from(data) : data, to === 'target')
     if (to === 'client') return this.#targetToClient.send(frame)
-    return this.#change?.sendFirst(frame) === true || this.#clientToTarget.send(frame)
+    return this.#change?.sendFirst(frame) ?? this.#clientToTarget.send(frame)
   }
 
   /**
@@ -202,14 +202,15 @@ export class Session implements MessageEvents, WatchEvents {
   onClose (direction: Direction): void {
     const { code, reason } = direction.scanner.close!
     // Without a target, the gateway responds in its place.
-    const isAlone = this.#change?.pending === true && this.#cause === undefined
+    const isAlone = direction === this.#clientToTarget && this.#change?.pending === true && this.#cause === undefined
     this.#beginEnd(this.#nameOf(direction), 'close', code)
     if (isAlone) this.#targetToClient.stop(code, reason)
     this.#finish()
   }
 
   onUnheardPing (_direction: Direction, payload: Buffer): void {
-    this.#targetToClient.pong(payload)
+    // One that does not read gets no more of them.
+    if (!this.#client.writableNeedDrain) this.#targetToClient.pong(payload)
   }
 
   onInspectError (direction: Direction, error: unknown): void {
@@ -327,6 +328,7 @@ export class Session implements MessageEvents, WatchEvents {
       this.#finish()
     } else {
       clearTimeout(this.#timer)
+      this.#change?.close()
       this.#options.onEnd(this.#report())
     }
   }
