@@ -15,17 +15,12 @@ const FIRST_CAPACITY = 64 * 1024
 
 /** The message that is open: its frames as they came, and its payload, unmasked. */
 export class GatheredMessage {
-  /** The frames, byte for byte. */
-  readonly frames: Buffer[] = []
-  /** How long these are. */
-  size = 0
   readonly binary: boolean
   readonly compressed: boolean
   readonly #masked: boolean
-  readonly #keepsPayload: boolean
-  #payload = Buffer.alloc(0)
-  /** Bytes of its payload. */
-  length = 0
+  /** In one piece: a client may cut them into very many. */
+  readonly #frames = new GrowingBuffer()
+  readonly #payload: GrowingBuffer | undefined
   /** Of the open frame. */
   #key = 0
   #position = 0
@@ -38,7 +33,22 @@ export class GatheredMessage {
     this.binary = scanner.opcode === Opcode.binary
     this.compressed = (scanner.firstByte & RSV1) !== 0
     this.#masked = masked
-    this.#keepsPayload = keepsPayload
+    if (keepsPayload) this.#payload = new GrowingBuffer()
+  }
+
+  /** The frames, byte for byte. */
+  get frames (): Buffer[] {
+    return [this.#frames.content]
+  }
+
+  /** How long these are. */
+  get size (): number {
+    return this.#frames.length
+  }
+
+  /** Bytes of its payload. */
+  get length (): number {
+    return this.#payload?.length ?? 0
   }
 
   /**
@@ -48,34 +58,51 @@ export class GatheredMessage {
    * @param begins Whether it begins with the header of the frame.
    */
   add (bytes: Buffer, begins: boolean, scanner: FrameScanner): void {
-    const copy = Buffer.from(bytes)
-    this.frames.push(copy)
-    this.size += copy.length
-    if (!this.#keepsPayload) return
-    const at = begins ? scanner.headerLength : 0
+    const at = this.#frames.reserve(bytes.length, scanner.remaining)
+    bytes.copy(this.#frames.memory, at)
+    if (this.#payload === undefined) return
+    const header = begins ? scanner.headerLength : 0
     if (begins) {
       this.#position = 0
-      this.#key = this.#masked ? copy.readInt32LE(at - 4) : 0
+      this.#key = this.#masked ? bytes.readInt32LE(header - 4) : 0
     }
-    const part = copy.subarray(at)
+    const part = bytes.subarray(header)
     if (part.length === 0) return
-    this.#reserve(part.length, scanner.remaining)
-    copyMasked(part, this.#payload, this.length, this.#key, this.#position)
-    this.length += part.length
+    const offset = this.#payload.reserve(part.length, scanner.remaining)
+    copyMasked(part, this.#payload.memory, offset, this.#key, this.#position)
     this.#position += part.length
   }
 
   get message (): Message {
-    return { payload: this.#payload.subarray(0, this.length), binary: this.binary, compressed: this.compressed }
+    return { payload: this.#payload?.content ?? Buffer.alloc(0), binary: this.binary, compressed: this.compressed }
+  }
+}
+
+/** Memory that grows with what comes. */
+class GrowingBuffer {
+  memory = Buffer.alloc(0)
+  length = 0
+
+  get content (): Buffer {
+    return this.memory.subarray(0, this.length)
   }
 
-  #reserve (length: number, remaining: number): void {
-    const needed = this.length + length
-    if (needed <= this.#payload.length) return
-    const capacity = Math.max(needed, Math.min(needed + remaining, Math.max(FIRST_CAPACITY, this.#payload.length * 2)))
-    const larger = Buffer.allocUnsafe(capacity)
-    this.#payload.copy(larger, 0, 0, this.length)
-    this.#payload = larger
+  /**
+   * Makes room for some bytes, and gives their offset.
+   *
+   * @param remaining How many more are announced.
+   */
+  reserve (length: number, remaining: number): number {
+    const at = this.length
+    this.length += length
+    if (this.length > this.memory.length) {
+      // Twice as much each time, lest very many small parts be copied each time that one comes.
+      const capacity = Math.max(this.length, at === 0 ? Math.min(this.length + remaining, FIRST_CAPACITY) : this.memory.length * 2)
+      const larger = Buffer.allocUnsafe(capacity)
+      this.memory.copy(larger, 0, 0, at)
+      this.memory = larger
+    }
+    return at
   }
 }
 

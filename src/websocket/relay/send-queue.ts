@@ -8,10 +8,14 @@ export interface QueuedItem {
   onSent?: (() => void) | undefined
 }
 
+/** About what an item takes in memory beside its bytes: very many small messages take more than what stands in them. */
+const OVERHEAD = 256
+
 /** What waits to be sent, in its order. An item goes when all before it have gone. */
 export class SendQueue {
   #items: QueuedItem[] = []
   #head = 0
+  /** What all of it takes in memory, about. */
   bytes = 0
   /** Items that are still looked at. */
   pending = 0
@@ -22,7 +26,7 @@ export class SendQueue {
 
   add (item: QueuedItem): void {
     this.#items.push(item)
-    this.bytes += item.size
+    this.bytes += item.size + OVERHEAD
     if (item.frames === undefined) this.pending++
   }
 
@@ -44,7 +48,7 @@ export class SendQueue {
       this.#items = []
       this.#head = 0
     }
-    this.bytes -= item.size
+    this.bytes -= item.size + OVERHEAD
     return item
   }
 
@@ -52,7 +56,7 @@ export class SendQueue {
   dropBehind (item: QueuedItem): void {
     const index = this.#items.indexOf(item, this.#head)
     for (const { size, frames } of this.#items.splice(index + 1)) {
-      this.bytes -= size
+      this.bytes -= size + OVERHEAD
       if (frames === undefined) this.pending--
     }
   }
