@@ -73,6 +73,8 @@ export interface Propagated {
 export interface OpenedSession {
   readonly id: string
   readonly subprotocol: string | undefined
+  /** The upstream on which it opened: what is counted of it counts there to its end, wherever it has moved. */
+  readonly firstUpstream: string
 }
 
 /**
