@@ -165,10 +165,12 @@ export class GatewayState {
     if (state === 'maintenance' && before.state !== state) this.reconcile()
   }
 
-  /** Whether sessions can move from a target to another of its upstream. */
-  #hasOther (upstream: string, endpoint: Endpoint): boolean {
-    return this.sessions.on(upstream, endpoint).some(session =>
-      this.upstreamOf(session)?.targets.some(target => target.endpoint !== endpoint && target.standing.usable))
+  /** Whether sessions can move from a target to another of its upstream. One that is drained keeps those of a sticky cookie. */
+  #hasOther (name: string, endpoint: Endpoint): boolean {
+    return this.sessions.on(name, endpoint).some(session => {
+      const upstream = this.upstreamOf(session)
+      return upstream?.sticky === undefined && upstream?.targets.some(target => target.endpoint !== endpoint && target.standing.usable) === true
+    })
   }
 
   /** What the controls of upstreams need. */

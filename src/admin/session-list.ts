@@ -33,7 +33,8 @@ export const SessionRow = Type.Object({
   bytesFromClient: Type.Integer({ description: 'Bytes on the wire.' }),
   bytesFromTarget: Type.Integer({ description: 'Bytes on the wire.' }),
   rateFromClient: Type.Number({ description: 'Bytes a second, in the last second or two.' }),
-  rateFromTarget: Type.Number({ description: 'Bytes a second, in the last second or two.' })
+  rateFromTarget: Type.Number({ description: 'Bytes a second, in the last second or two.' }),
+  reconnects: Type.Integer({ description: 'How often another target has taken the place of one, or the same one again.' })
 })
 export type SessionRow = Static<typeof SessionRow>
 
@@ -49,16 +50,17 @@ export interface SessionView {
 /** How many sessions are looked through before others get their turn. */
 const SLICE = 2_000
 
-/** What a session is found by, in small letters; made once for each. */
-const texts = new WeakMap<WebSocketSession, string>()
+/** What a session is found by, in small letters; made once for each, and for each of its targets. */
+const texts = new WeakMap<WebSocketSession, { text: string, reconnects: number }>()
 
 function textOf (session: WebSocketSession): string {
-  let text = texts.get(session)
-  if (text === undefined) {
-    const { id, route, upstream, target, subprotocol, request: { ip } } = session
-    texts.set(session, text = [id, route, upstream, target, ip, redactedProtocol(subprotocol) ?? ''].join('\n').toLowerCase())
+  let known = texts.get(session)
+  if (known?.reconnects !== session.reconnects) {
+    const { id, route, upstream, target, subprotocol, reconnects, request: { ip } } = session
+    const text = [id, route, upstream, target, ip, redactedProtocol(subprotocol) ?? ''].join('\n').toLowerCase()
+    texts.set(session, known = { text, reconnects })
   }
-  return text
+  return known!.text
 }
 
 /** Says of a session whether a filter means it. */
@@ -117,7 +119,7 @@ function byKey ({ key: one }: { key: string | number }, { key: other }: { key: s
 }
 
 export function rowOf (session: WebSocketSession, rates: SessionRates): SessionRow {
-  const { id, route, upstream, target, subprotocol, openedAt, request, fromClient, fromTarget } = session
+  const { id, route, upstream, target, subprotocol, openedAt, request, fromClient, fromTarget, reconnects } = session
   return {
     id,
     route,
@@ -130,6 +132,7 @@ export function rowOf (session: WebSocketSession, rates: SessionRates): SessionR
     messagesFromTarget: fromTarget.messages,
     bytesFromClient: fromClient.bytes,
     bytesFromTarget: fromTarget.bytes,
+    reconnects,
     ...rates.of(session)
   }
 }

@@ -5,7 +5,7 @@ import { validated } from '../options/validate.js'
 import { clientSide, type ClientSide } from './client-options.js'
 import { locationRule, requestRules } from './headers.js'
 import { sessionHooks } from './hooks.js'
-import { reconnectOptions } from './reconnect.js'
+import { reconnectOptions, type ReconnectingOptions } from './reconnect.js'
 import { serverSide, type ServerSide } from './server-options.js'
 import { placeOf, rewriteOf, rewritePrefixOf, type Place } from './target.js'
 import { SAID_ELSEWHERE, type FromParameters, type HttpProxyOptions, type HttpProxyPassthroughOptions, type OriginalOptions } from './types.js'
@@ -47,11 +47,11 @@ export function divide (options: HttpProxyOptions, { prefix, log }: FastifyInsta
   const client = clientSide(options.wsClientOptions, where)
   const server = serverSide(options.wsServerOptions, where, own.strict ?? true)
   const limits = limitsOf(client, server)
-  const reconnect = reconnectOptions(given.wsReconnect, where)
-  const hooks = sessionHooks(given.wsHooks, log, where, { ...reconnect, ...own }, maxPayloadOf(client, server))
+  const reconnect = reconnectOptions(given.wsReconnect, log, where)
+  const hooks = sessionHooks(given.wsHooks, log, where, joined(reconnect, own), maxPayloadOf(client, server))
   const fixed = wsUpstream || upstream ? placeOf(wsUpstream || upstream) : undefined
   const chosen = new WeakMap<FastifyRequest, Place>()
-  const websocket = { ...limits, ...reconnect, ...own, ...hooks }
+  const websocket = { ...limits, ...joined(reconnect, own), ...hooks }
   const { preHandler = given.beforeHandler } = given
   const noUpstream = (): never => { throw new UpstreamSelectionError({ cause: new TypeError(`${where}: there is 'wsUpstream' for WebSockets, and no 'upstream' for this request`) }) }
   return {
@@ -123,6 +123,20 @@ function limitsOf (client: ClientSide, server: ServerSide): WebSocketOptions {
     ...closeTimeout > 0 && { closeTimeout },
     ...(client.compression === false || server.compression === false) && { compression: 'off' },
     ...Object.keys(sizes).length > 0 && { maxMessageSize: sizes }
+  }
+}
+
+/** Options of `passthrough` go before those of `wsReconnect`, but for the end of a session, which both hear. */
+function joined (reconnect: ReconnectingOptions, own: WebSocketOptions): WebSocketOptions {
+  return {
+    ...reconnect,
+    ...own,
+    ...reconnect.onSessionEnd !== undefined && {
+      onSessionEnd: (session, end) => {
+        reconnect.onSessionEnd!(session, end)
+        return own.onSessionEnd?.(session, end)
+      }
+    }
   }
 }
 

@@ -1,5 +1,7 @@
+import type { FastifyBaseLogger } from 'fastify'
 import { OptionsInvalidError } from '../errors.js'
 import type { WebSocketOptions } from '../options/index.js'
+import { ReconnectLines } from './reconnect-lines.js'
 
 /** The most attempts that the gateway counts: `Infinity` of @fastify/http-proxy. At a second each they take 11 days. */
 const MOST_ATTEMPTS = 1_000_000
@@ -11,12 +13,15 @@ const FLAGS = ['reconnectOnClose', 'logs'] as const
 
 type Numbers = Record<keyof typeof NUMBERS, number>
 
+/** What becomes of `wsReconnect`. */
+export type ReconnectingOptions = Pick<WebSocketOptions, 'reconnect' | 'pingInterval' | 'pongTimeout' | 'onSessionEnd'>
+
 /**
  * `wsReconnect` as options of sessions; what has its own in `passthrough` comes from there.
  *
  * @throws {OptionsInvalidError} for what @fastify/http-proxy refuses, too, and for what it does not know.
  */
-export function reconnectOptions (given: unknown, where: string): Pick<WebSocketOptions, 'reconnect' | 'pingInterval' | 'pongTimeout'> {
+export function reconnectOptions (given: unknown, log: FastifyBaseLogger, where: string): ReconnectingOptions {
   if (!given) return {}
   const fail = (text: string): never => { throw new OptionsInvalidError(where, text) }
   if (typeof given !== 'object') return fail("option 'wsReconnect' must be an object")
@@ -30,18 +35,26 @@ export function reconnectOptions (given: unknown, where: string): Pick<WebSocket
     if (typeof value !== 'number' || !(value >= least)) fail(`option 'wsReconnect.${name}' must be a number of at least ${least}`)
     return [name, value]
   })) as Numbers
+  const lines = values.logs === true ? new ReconnectLines(log) : undefined
   return {
     // Broken is a target that leaves a ping unanswered until the next one.
     ...pingInterval === 0 ? { pingInterval: false } : { pingInterval: milliseconds(pingInterval), pongTimeout: milliseconds(pingInterval) },
     reconnect: {
       attempts: Math.min(Math.floor(maxReconnectionRetries), MOST_ATTEMPTS),
       // The waits of @fastify/http-proxy, which grow by as much each time.
-      delay: attempt => reconnectInterval * (reconnectDecay * (attempt - 1) || 1),
+      delay: (attempt, session, reason) => {
+        const milliseconds = reconnectInterval * (reconnectDecay * (attempt - 1) || 1)
+        lines?.waiting(session, attempt, reason, milliseconds)
+        return milliseconds
+      },
+      onReconnect: session => { lines?.reconnected(session) },
       maxDelay: MOST_MILLISECONDS,
+      stableAfter: 0,
       jitter: 0,
       codes: values.reconnectOnClose === true ? 'all' : [],
       ...connectionTimeout > 0 && { timeout: milliseconds(connectionTimeout) }
-    }
+    },
+    ...lines !== undefined && { onSessionEnd: (session, end) => lines.ended(session, end) }
   }
 }
 

@@ -163,12 +163,12 @@ export class Counters implements Observer {
     counts.countRequest('GET', 101, (performance.now() - acceptedAt) / 1000)
   }
 
-  onReconnect ({ route, upstream }: Exchange, _attempt: number, error: Error | undefined): void {
-    this.of(route, upstream).reconnects[error === undefined ? 'succeeded' : 'failed']++
+  onReconnect ({ route, session }: Exchange, _attempt: number, error: Error | undefined): void {
+    this.of(route, session!.firstUpstream).reconnects[error === undefined ? 'succeeded' : 'failed']++
   }
 
   onEnd (exchange: Exchange, { by, reason, status, session }: Outcome): void {
-    const counts = this.of(exchange.route, exchange.upstream)
+    const counts = this.of(exchange.route, exchange.session?.firstUpstream ?? exchange.upstream)
     if (session !== undefined) return counts.countSessionEnd(session)
     if (exchange.kind === 'handshake') counts.countHandshake(reason, by)
     counts.bodyFromClients += exchange.fromClient

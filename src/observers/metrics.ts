@@ -15,7 +15,7 @@ import type { Histogram } from './histogram.js'
 /** What is measured: `app.gateway`. */
 export interface MeasuredGateway {
   readonly counters: Counters
-  readonly sessions: { list (): WebSocketSession[] }
+  readonly sessions: { list (): Array<WebSocketSession & { readonly firstUpstream?: string }> }
   readonly upstreams: { list (): UpstreamControl[] }
 }
 
@@ -63,8 +63,8 @@ const nothing = (): Carried => ({ frames: 0, messages: 0, bytes: 0, stalled: 0 }
 
 function snapshotOf ({ counters, sessions, upstreams }: MeasuredGateway): Snapshot {
   const live: Snapshot['live'] = new Map()
-  for (const { route, upstream, fromClient, fromTarget } of sessions.list()) {
-    const counts = counters.of(route, upstream)
+  for (const { route, upstream, firstUpstream = upstream, fromClient, fromTarget } of sessions.list()) {
+    const counts = counters.of(route, firstUpstream)
     let carried = live.get(counts)
     if (carried === undefined) live.set(counts, carried = { fromClients: nothing(), fromTargets: nothing() })
     add(carried.fromClients, fromClient)

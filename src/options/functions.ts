@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import type { FastifyRequest } from 'fastify'
-import type { MessageResult, SessionEnd, WebSocketMessage, WebSocketSession } from '../types.js'
+import type { EndReason, MessageResult, SessionEnd, WebSocketMessage, WebSocketSession } from '../types.js'
 
 /* What options are that code gives. */
 
@@ -49,8 +49,11 @@ export type MessageFunction = (message: WebSocketMessage, session: WebSocketSess
 export type CloseFunction = (code: number, reason: string, session: WebSocketSession, from: 'client' | 'target') => void
 /** Hears that a side has answered a Ping of the gateway. */
 export type PongFunction = (session: WebSocketSession, from: 'client' | 'target') => void
-/** Gives how long an attempt waits, by its number, which begins with 1. Milliseconds. */
-export type DelayFunction = (attempt: number) => number
+/**
+ * Gives how long an attempt waits, by its number, which begins with 1, its session, and why that has lost its target: as the
+ * reasons of endings say. Milliseconds.
+ */
+export type DelayFunction = (attempt: number, session: WebSocketSession, reason: EndReason) => number
 /** Hears that another connection has taken the place of a target's that was lost, the first one for the attempt number 1. */
 export type ReconnectFunction = (session: WebSocketSession, attempt: number) => void | Promise<void>
 /** Says whether an upgrade request belongs to somebody else. */

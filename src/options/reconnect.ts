@@ -9,6 +9,9 @@ const reconnectOptions = {
   attempts: Type.Optional(Type.Integer({ minimum: 1, maximum: 1_000_000, default: 10, description: 'Handshakes that are tried, each with one target after another, before the session ends as it would have without this.' })),
   delay: Type.Optional(delay),
   maxDelay: Type.Optional(milliseconds(10_000, 'How long an attempt waits at most.')),
+  stableAfter: Type.Optional(Type.Integer({
+    unit: 'milliseconds', minimum: 0, maximum: 2 ** 31 - 1, description: 'How long a connection must last for the attempts, and what they wait, to be counted anew; one that is lost sooner goes on with those that led to it, so that a target which accepts and closes is not asked for ever. Milliseconds. Default: maxDelay.'
+  })),
   jitter: Type.Optional(Type.Number({ minimum: 0, maximum: 1, default: 0.5, description: 'Share of the delay that is left to chance, so that sessions which were lost together do not come back together: with 0.5, between half of it and all of it.' })),
   bufferSize: Type.Optional(Type.Integer({
     unit: 'bytes', minimum: 1, maximum: 2 ** 31 - 1, default: 1_048_576, description: 'What of the client is kept while there is no target; then it is not read any further. Also the longest message that is kept until it has come whole: a target that is lost within a longer one ends the session. With messages.maxSize, that counts. Bytes.'
@@ -28,8 +31,8 @@ export type ReconnectConfig = types.ReconnectConfig
 /** The `reconnect` option of a route, from code. */
 export const ReconnectOptions = Type.Object({
   ...reconnectOptions,
-  delay: Type.Optional(Type.Union([delay, Type.Unsafe<DelayFunction>(Type.Function([Type.Any()], Type.Any(), { typeName: 'DelayFunction' }))], {
-    default: 500, description: 'How long the first attempt waits, at most (see jitter); each further one waits twice as long as the one before. Or a function that gives it for the number of an attempt. Milliseconds.'
+  delay: Type.Optional(Type.Union([delay, Type.Unsafe<DelayFunction>(Type.Function([Type.Any(), Type.Any(), Type.Any()], Type.Any(), { typeName: 'DelayFunction' }))], {
+    default: 500, description: 'How long the first attempt waits, at most (see jitter); each further one waits twice as long as the one before. Or a function that gives it for the number of an attempt, its session and why that has lost its target. Milliseconds.'
   })),
   onReconnect: Type.Optional(Type.Unsafe<ReconnectFunction>(Type.Function([Type.Any(), Type.Any()], Type.Any(), {
     typeName: 'ReconnectFunction',

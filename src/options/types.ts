@@ -554,6 +554,12 @@ export interface ReconnectConfig {
   /** How long an attempt waits at most. Milliseconds. Default: 10000. */
   maxDelay?: number
   /**
+   * How long a connection must last for the attempts, and what they wait, to be counted anew; one that is lost sooner
+   * goes on with those that led to it, so that a target which accepts and closes is not asked for ever. Milliseconds.
+   * Default: maxDelay.
+   */
+  stableAfter?: number
+  /**
    * Share of the delay that is left to chance, so that sessions which were lost together do not come back together:
    * with 0.5, between half of it and all of it. Default: 0.5.
    */
@@ -583,7 +589,8 @@ export interface ReconnectConfig {
 export interface ReconnectOptions extends Omit<ReconnectConfig, 'delay'> {
   /**
    * How long the first attempt waits, at most (see jitter); each further one waits twice as long as the one before.
-   * Or a function that gives it for the number of an attempt. Milliseconds. Default: 500.
+   * Or a function that gives it for the number of an attempt, its session and why that has lost its target.
+   * Milliseconds. Default: 500.
    */
   delay?: number | DelayFunction
   /**

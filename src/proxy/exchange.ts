@@ -73,6 +73,8 @@ export interface Propagated {
 export interface OpenedSession {
   readonly id: string
   readonly subprotocol: string | undefined
+  /** The upstream on which it opened: what is counted of it counts there to its end, wherever it has moved. */
+  readonly firstUpstream: string
 }
 
 /**
@@ -163,6 +165,14 @@ export class Exchange {
     if (this.#counted === undefined) return
     this.#count(this.#counted, this.#kindOfLoad, -1)
     this.#counted = undefined
+  }
+
+  /** It goes nowhere at the moment: its place at the target that it had is for whoever waits there. */
+  leave (): void {
+    const left = this.#counted
+    this.leaveTarget()
+    this.retry(undefined)
+    left?.endpoint.queues.serve()
   }
 
   /** It is sent again, and counts as a retry from now on; or with undefined, it does not any more. */

@@ -27,7 +27,8 @@ export class LiveSession implements WebSocketSession {
   readonly openedAt = new Date()
   readonly request: SessionRequest
   readonly route: string
-  readonly upstream: string
+  upstream: string
+  readonly firstUpstream: string
   /** Where it goes, and what is to become of it when that is removed; not for the app. */
   endpoint: Endpoint
   readonly onRemoved: FateOfSessions
@@ -42,7 +43,7 @@ export class LiveSession implements WebSocketSession {
   constructor ({ request, route, upstream, endpoint, subprotocol, onRemoved, onUnhealthy }: SessionOrigin, options: (session: LiveSession) => Omit<SessionOptions, 'onEnd'>, onEnd: (session: LiveSession, end: SessionEnd) => void) {
     this.request = request
     this.route = route
-    this.upstream = upstream
+    this.upstream = this.firstUpstream = upstream
     this.endpoint = endpoint
     this.onRemoved = onRemoved
     this.onUnhealthy = onUnhealthy

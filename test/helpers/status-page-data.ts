@@ -87,6 +87,7 @@ function session (index: number, now: number, random: () => number): SessionRow 
     target: isChat ? `http://10.0.6.${index % 2 === 0 ? 31 : 32}:3000` : 'unix:/run/prices/app.sock',
     client: index % 5 === 0 ? `2001:db8:${(index % 7 + 1).toString(16)}::${(index + 16).toString(16)}` : `203.0.113.${1 + index * 37 % 250}`,
     user: isChat && index % 3 !== 0 ? USERS[index % USERS.length]! : null,
+    reconnects: 0,
     subprotocol: isChat ? 'graphql-transport-ws' : null,
     openedAt: now - 4_000 - Math.floor((1_284 - index) ** 1.5 * 340),
     messagesFromClient: isChat ? fromClient : 1,

@@ -170,6 +170,7 @@ export function madeUpSession (index: number, more: Partial<SessionRow> = {}): S
     client: `192.0.2.${index % 250}`,
     user: null,
     subprotocol: null,
+    reconnects: 0,
     openedAt: Date.now() - 1_000 * (1 + index % 7_000),
     messagesFromClient: index,
     messagesFromTarget: 2 * index,

@@ -1,30 +1,11 @@
-import { setImmediate as immediate, setTimeout as pause } from 'node:timers/promises'
-import t, { type Test } from 'tap'
-import type { ReconnectOptions, WebSocketSession } from '../../src/index.js'
-import { checkEnd, openSession, startGateway, type GatewaySettings, type OpenSession } from '../helpers/gateway.js'
+import { setTimeout as pause } from 'node:timers/promises'
+import t from 'tap'
+import type { WebSocketSession } from '../../src/index.js'
+import { checkEnd, startGateway } from '../helpers/gateway.js'
 import { handshake } from '../helpers/raw-client.js'
-import { goodResponse, rawTarget, type RawTarget } from '../helpers/raw-target.js'
+import { goodResponse, rawTarget } from '../helpers/raw-target.js'
+import { QUICK, accept, lost, open } from '../helpers/reconnect.js'
 import { Wire, closing, frame, masked, valuesOf, type Head } from '../helpers/wire.js'
-
-const QUICK: ReconnectOptions = { delay: 5, maxDelay: 20, attempts: 3 }
-
-function open (t: Test, reconnect: ReconnectOptions = {}, websocket: object = {}, settings: Partial<GatewaySettings> & { headers?: Record<string, string>, answer?: string[], on?: Pick<OpenSession, 'gateway' | 'target'> } = {}): Promise<OpenSession> {
-  return openSession(t, { route: { websocket: { closeTimeout: 200, reconnect: { ...QUICK, ...reconnect }, ...websocket } }, ...settings })
-}
-
-/** The next handshake of the gateway, accepted. */
-async function accept (target: RawTarget, lines: string[] = []): Promise<{ server: Wire, request: Head }> {
-  const server = await target.next()
-  const request = await server.head()
-  server.write(goodResponse(request, lines))
-  return { server, request }
-}
-
-/** Resolves when the gateway has noticed that a session has lost its target. */
-async function lost ({ gateway }: OpenSession): Promise<void> {
-  const { upstreams } = gateway.app.gateway
-  while (upstreams.get('main')!.load.sessions > 0) await immediate()
-}
 
 t.test('a target that is lost is replaced, and the client does not notice', async t => {
   const session = await open(t, {}, {}, { headers: { 'Sec-WebSocket-Protocol': 'chat', 'X-Own': '1', Cookie: 'a=b' }, answer: ['Sec-WebSocket-Protocol: chat'] })

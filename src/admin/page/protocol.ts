@@ -89,6 +89,8 @@ export interface SessionRow {
   user?: string | null
   subprotocol: string | null
   openedAt: number
+  /** How often another target has taken the place of one. */
+  reconnects: number
   messagesFromClient: number
   messagesFromTarget: number
   bytesFromClient: number

@@ -214,7 +214,8 @@ function fillTarget (cell: HTMLElement): (row: SessionRow) => void {
   const name = addLine(cell, 'soft')
   return row => {
     url(row.target)
-    name(row.upstream === row.target ? '' : row.upstream)
+    const reconnects = row.reconnects === 0 ? '' : row.reconnects === 1 ? 'reconnected once' : `reconnected ${row.reconnects} times`
+    name([row.upstream === row.target ? '' : row.upstream, reconnects].filter(text => text !== '').join(', '))
   }
 }
 

@@ -39,7 +39,8 @@ export interface AcceptedHandshake {
 export function openSession (handshake: AcceptedHandshake, pending: PendingUpgrade, accepted: Extract<OfferResult, { accepted: true }>, headers: { received: HeaderList, sent: HeaderList }, { endsAt, offer, rates }: Admission): void {
   const { request, reply, route, exchange, sessions, upstreamOf } = handshake
   const response = reply.raw
-  const { websocket } = route
+  // The functions below live as long as the session. What leads to the app, such as the route, is not to be named in them.
+  const { url, websocket, forwarding: { hostOfTarget } } = route
   const { log } = request
   // The response has been checked by now.
   const deflate = offer.withoutTakeover === true ? acceptedDeflate(accepted.headers) as Deflate | undefined : undefined
@@ -60,8 +61,8 @@ export function openSession (handshake: AcceptedHandshake, pending: PendingUpgra
   const { onPong } = websocket
   const onClose = websocket.messages?.onClose
   const session = new LiveSession({
-    request: snapshotOf(request, route.url),
-    route: route.url,
+    request: snapshotOf(request, url),
+    route: url,
     upstream: exchange.upstream!,
     endpoint: exchange.target!.endpoint,
     subprotocol: chosenProtocols(accepted.headers)[0],
@@ -73,8 +74,8 @@ export function openSession (handshake: AcceptedHandshake, pending: PendingUpgra
     messages: messageHandling(websocket, session, deflate),
     replacement: websocket.reconnect === undefined
       ? undefined
-      : new Reconnection(websocket.reconnect, { session, exchange, websocket, offer, deflate, headers: headers.sent, hostOfTarget: route.forwarding.hostOfTarget, upstreamOf }),
-    onHookError: err => log.error({ err, session: session.id, route: route.url }, 'a hook for messages failed, and so the session ends'),
+      : new Reconnection(websocket.reconnect, { session, exchange, websocket, offer, deflate, headers: headers.sent, hostOfTarget, upstreamOf }),
+    onHookError: err => log.error({ err, session: session.id, route: url }, 'a hook for messages failed, and so the session ends'),
     onPeerClose: onClose === undefined ? undefined : inContext((from, code, reason) => callHook(log, () => onClose(code, reason, session, from))),
     allowedRsv: rsvBits(accepted.headers),
     end: endsAt,

@@ -3,10 +3,13 @@ import type { Duplex } from 'node:stream'
 import { acceptedDeflate, deflateHeader, type Deflate } from '../../message/extensions.js'
 import { headerIndex, type HeaderList } from '../../message/headers.js'
 import type { Offer } from '../../message/offer.js'
+import { inContext } from '../../net/async-context.js'
 import type { Cancellation } from '../../net/cancellation.js'
+import type { ReconnectFunction } from '../../options/index.js'
 import type { Exchange } from '../../proxy/exchange.js'
 import { propagate } from '../../proxy/route.js'
 import type { Target } from '../../upstreams/target.js'
+import type { EndReason } from '../../types.js'
 import type { Upstream } from '../../upstreams/upstream.js'
 import type { LiveSession } from '../live-session.js'
 import type { Replacement } from '../relay/target-change.js'
@@ -39,61 +42,90 @@ class FinalError extends Error {}
 /** Makes the handshake of a session again. */
 export class Reconnection implements Replacement {
   readonly codes: ReadonlySet<number> | 'all'
+  readonly onConnected: Replacement['onConnected']
   readonly #options: Reconnect
   readonly #made: MadeHandshake
+  /** The target that has accepted the client's own handshake: what the client has of it, such as a sticky cookie, is good there. */
+  readonly #first: Target
   /** The number of the attempt. */
   #attempt = 0
+  #connectedAt = -Infinity
 
   constructor (options: Reconnect, made: MadeHandshake) {
     this.codes = options.codes === 'all' ? 'all' : new Set(options.codes)
     this.#options = options
     this.#made = made
+    this.#first = made.exchange.target!
+    const { onReconnect } = options
+    if (onReconnect === undefined) return
+    // Whoever lost the target has an async context of its own.
+    const inOwn = inContext((run: () => void) => run())
+    this.onConnected = cancellation => new Promise(resolve => inOwn(() => { this.#call(onReconnect, cancellation).then(resolve) }))
   }
 
-  async connect (cancellation: Cancellation): Promise<Duplex> {
-    const { exchange, session, upstreamOf } = this.#made
-    const { attempts } = this.#options
-    const { endpoint } = session
-    exchange.leaveTarget()
-    endpoint.queues.serve()
-    try {
-      for (this.#attempt = 1; ; this.#attempt++) {
-        if (upstreamOf(session) === undefined) throw new FinalError('the route of the session is gone')
-        await pause(this.#delay(), cancellation)
-        try {
-          return await this.#makeHandshake(cancellation)
-        } catch (error) {
-          if (cancellation.cancelled || error instanceof FinalError || this.#attempt >= attempts) throw error
-        }
+  get isPossible (): boolean {
+    return this.#made.upstreamOf(this.#made.session) !== undefined
+  }
+
+  async connect (cancellation: Cancellation, reason: EndReason, planned: boolean): Promise<Duplex> {
+    const { exchange } = this.#made
+    const { attempts, maxDelay, stableAfter = maxDelay } = this.#options
+    exchange.leave()
+    // A connection that is lost soon goes on with the delays and the attempts that led to it, lest a target that accepts
+    // and closes be asked for ever.
+    if (planned || performance.now() - this.#connectedAt >= stableAfter) this.#attempt = 0
+    let error = new FinalError(`${this.#attempt} attempts have led to no connection that lasts`)
+    while (this.#attempt < attempts) {
+      this.#attempt++
+      try {
+        await pause(this.#delay(reason), cancellation)
+        const socket = await this.#makeHandshake(cancellation)
+        this.#connectedAt = performance.now()
+        exchange.retry(undefined)
+        exchange.reconnected(this.#attempt)
+        return socket
+      } catch (fault) {
+        error = fault as Error
+        // Its place is given back for the time until the next attempt.
+        exchange.leave()
+        if (cancellation.cancelled || error instanceof FinalError) break
       }
-    } catch (error) {
-      exchange.leaveTarget()
-      exchange.retry(undefined)
-      if (!cancellation.cancelled) exchange.reconnected(this.#attempt, error as Error)
-      throw error
     }
+    if (!cancellation.cancelled) exchange.reconnected(this.#attempt, error)
+    throw error
   }
 
-  async onConnected (): Promise<void> {
-    const { session, exchange } = this.#made
-    try {
-      await this.#options.onReconnect?.(session, this.#attempt)
-    } catch (err) {
-      exchange.log.error({ err, session: session.id }, 'a session hook failed')
-    }
+  /** Has the app send its first messages. */
+  #call (onReconnect: ReconnectFunction, cancellation: Cancellation): Promise<boolean> {
+    const { session, exchange, websocket: { handshakeTimeout } } = this.#made
+    return new Promise(resolve => {
+      const settle = (isOfUse: boolean): void => {
+        clearTimeout(timer)
+        cancellation.listener = undefined
+        resolve(isOfUse)
+      }
+      const fail = (err: unknown): void => {
+        exchange.log.error({ err, session: session.id, route: session.route }, 'onReconnect failed, and so the connection to the target is given up')
+        settle(false)
+      }
+      const timer = setTimeout(() => fail(new Error(`onReconnect has taken longer than ${handshakeTimeout} ms ('handshakeTimeout')`)), handshakeTimeout)
+      cancellation.listener = () => settle(false)
+      Promise.resolve().then(() => onReconnect(session, this.#attempt)).then(() => settle(true), fail)
+    })
   }
 
-  #delay (): number {
+  #delay (reason: EndReason): number {
     const { delay, maxDelay, jitter } = this.#options
-    const given = typeof delay === 'function' ? delay(this.#attempt) : delay * 2 ** (this.#attempt - 1)
+    const given = typeof delay === 'function' ? delay(this.#attempt, this.#made.session, reason) : delay * 2 ** (this.#attempt - 1)
     return Math.min(given, maxDelay) * (1 - Math.random() * jitter)
   }
 
   async #makeHandshake (cancellation: Cancellation): Promise<Duplex> {
-    const { session, exchange, websocket, offer, upstreamOf } = this.#made
+    const { session, exchange, websocket, offer } = this.#made
     const { timeout } = this.#options
-    const upstream = upstreamOf(session)
-    if (upstream === undefined) throw new FinalError('the route of the session is gone')
+    const upstream = this.#upstream
+    // The client has this cookie from its own handshake at the latest.
+    exchange.cookieTarget = upstream.sticky === undefined ? undefined : upstream.targets.find(({ endpoint }) => endpoint === this.#first.endpoint)
     const key = randomBytes(16).toString('base64')
     const { result } = await firstResponse({
       exchange,
@@ -104,25 +136,44 @@ export class Reconnection implements Replacement {
       headersFor: target => this.#headersFor(target, key),
       isWanted: () => true
     })
-    const fault = cancellation.reason ?? this.#faultOf(result)
+    const target = exchange.target!
+    const fault = cancellation.reason ?? this.#faultOf(result) ?? this.#faultOfTarget(target)
     if (fault !== undefined || !result.accepted) {
       discard(result)
+      exchange.failAttempt(fault!)
       throw fault
     }
-    exchange.retry(undefined)
-    session.endpoint = exchange.target!.endpoint
-    exchange.reconnected(this.#attempt)
+    session.endpoint = target.endpoint
+    session.upstream = upstream.name
     return prepareForFrames(result.socket, result.head, websocket.pingInterval)
+  }
+
+  /** @throws {FinalError} where the route is gone. */
+  get #upstream (): Upstream {
+    const upstream = this.#made.upstreamOf(this.#made.session)
+    if (upstream === undefined) throw new FinalError('the route of the session is gone')
+    return upstream
   }
 
   /** The same headers, but for what belongs to this target and this handshake. */
   #headersFor ({ address }: Target, key: string): HeaderList {
     const { exchange, headers, hostOfTarget } = this.#made
     const own = [...propagate(exchange, headers)]
-    const host = headerIndex(own, 'host')
-    if (hostOfTarget && host !== -1) own[host + 1] = address.host
-    own[headerIndex(own, 'sec-websocket-key') + 1] = key
+    const replace = (name: string, value: string): void => {
+      const index = headerIndex(own, name)
+      if (index !== -1) own[index + 1] = value
+    }
+    // The route may have set another Host.
+    if (hostOfTarget && own[headerIndex(own, 'host') + 1] === this.#first.address.host) replace('host', address.host)
+    // A route that is not strict may do without a key.
+    replace('sec-websocket-key', key)
     return own
+  }
+
+  /** A target may be taken out while its response is under way. */
+  #faultOfTarget ({ endpoint }: Target): Error | undefined {
+    const isThere = this.#upstream.targets.some(target => target.endpoint === endpoint && target.state !== 'maintenance')
+    return isThere ? undefined : new Error('the target has been taken out')
   }
 
   /** Why the session cannot go on with this response. */

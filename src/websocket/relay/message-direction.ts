@@ -150,12 +150,14 @@ export class MessageDirection extends Direction {
 
   /** There is no sink until `attachSink()`: what comes is kept, up to `maxSize`. */
   detachSink (): void {
+    if (this.#detached) return
     this.#flushRun()
     this.#detached = true
     if (this.#streaming) {
       this.#streaming = false
       this.#skipping = true
     }
+    if (!this.blocked) return
     this.unblock()
     this.resume()
   }
@@ -183,7 +185,7 @@ export class MessageDirection extends Direction {
   attachSource (source: Duplex): void {
     this.source = source
     this.ended = this.#abandoned = false
-    this.readAt = this.dataAt = performance.now()
+    this.readAt = performance.now()
     this.listenToSource()
   }
 
@@ -291,6 +293,9 @@ export class MessageDirection extends Direction {
       this.#events.onClose(this)
       return
     }
+    // It stands within a message that goes on as it comes, and so ends that; nothing else may stand there.
+    if (this.#streaming) this.#queue.clear()
+    this.#streaming = false
     const { code } = this.scanner.close!
     const item: QueuedItem = {
       frames: [Buffer.from(frame)],

@@ -141,7 +141,7 @@ export class Session implements MessageEvents, WatchEvents {
     const isText = typeof data === 'string'
     const frame = messageFrame(isText ? Opcode.text : Opcode.binary, isText ? Buffer.from(data) : data, to === 'target')
     if (to === 'client') return this.#targetToClient.send(frame)
-    return this.#change?.sendFirst(frame) === true || this.#clientToTarget.send(frame)
+    return this.#change?.sendFirst(frame) ?? this.#clientToTarget.send(frame)
   }
 
   /**
@@ -212,7 +212,7 @@ export class Session implements MessageEvents, WatchEvents {
     // That of messages has been told when it was read.
     if (direction instanceof ByteDirection) this.#tellClose(direction)
     // Without a target, the gateway responds in its place.
-    const isAlone = this.#change?.pending === true && this.#cause === undefined
+    const isAlone = direction === this.#clientToTarget && this.#change?.pending === true && this.#cause === undefined
     this.#beginEnd(this.#nameOf(direction), 'close', code)
     if (isAlone) this.#targetToClient.stop(code, reason)
     this.#finish()
@@ -223,7 +223,8 @@ export class Session implements MessageEvents, WatchEvents {
   }
 
   onUnheardPing (_direction: Direction, payload: Buffer): void {
-    this.#targetToClient.pong(payload)
+    // One that does not read gets no more of them.
+    if (!this.#client.writableNeedDrain) this.#targetToClient.pong(payload)
   }
 
   onInspectError (direction: Direction, error: unknown): void {
@@ -341,6 +342,7 @@ export class Session implements MessageEvents, WatchEvents {
       this.#finish()
     } else {
       clearTimeout(this.#timer)
+      this.#change?.close()
       this.#options.onEnd(this.#report())
     }
   }

@@ -1,21 +1,30 @@
 import type { Duplex } from 'node:stream'
 import { Cancellation } from '../../net/cancellation.js'
 import type { EndedBy, EndReason } from '../../types.js'
+import { MAX_UNSENT } from './direction.js'
 import { CloseCode, closeFrame } from './frames.js'
 import type { MessageDirection } from './message-direction.js'
 
 /** How another target takes the place of one that is lost. */
 export interface Replacement {
   /** The close codes of a target after which another one takes its place. */
-  codes: ReadonlySet<number> | 'all'
+  readonly codes: ReadonlySet<number> | 'all'
+  /** Whether there is anywhere to go: the route of the session is still there. */
+  readonly isPossible: boolean
   /**
    * Makes the same handshake with another target, or with the same one again.
    *
+   * @param reason Why the target before has ended.
+   * @param planned Whether nothing is wrong with the target before, which the gateway has the session leave.
    * @throws When none accepts it.
    */
-  connect (cancellation: Cancellation): Promise<Duplex>
-  /** It is there. What is sent to it meanwhile comes before what was kept for it. */
-  onConnected (): void | Promise<void>
+  connect (cancellation: Cancellation, reason: EndReason, planned: boolean): Promise<Duplex>
+  /**
+   * It is there. What is sent to it meanwhile comes before what was kept for it.
+   *
+   * @returns False if it is of no use.
+   */
+  onConnected: ((cancellation: Cancellation) => Promise<boolean>) | undefined
 }
 
 /** How the session ends if no other target takes the place of the one that has ended. */
@@ -39,7 +48,13 @@ export interface ChangingSession {
   giveUp (end: TargetEnd): void
 }
 
-/** Another target in the place of one, while the session goes on. */
+/**
+ * Another target in the place of one, while the session goes on. In each of these states what the client sends is kept:
+ *
+ * - moving: the target is there still; it was sent Close by the gateway, and may have something to say before its own;
+ * - connecting: there is none;
+ * - opening: there is another one, and `onConnected` is not done.
+ */
 export class TargetChange {
   /** How often another connection has taken the place of one. */
   count = 0
@@ -47,11 +62,13 @@ export class TargetChange {
   readonly #session: ChangingSession
   readonly #closeTimeout: number
   #target: Duplex
-  #cancellation: Cancellation | undefined
-  /** The target has been sent Close by the gateway, so that another may take its place. */
-  #moving: { end: TargetEnd, timer: NodeJS.Timeout } | undefined
-  /** It has been connected, and gets nothing yet of what was kept. */
-  #opening = false
+  #moving: NodeJS.Timeout | undefined
+  #connecting: Cancellation | undefined
+  #opening: Cancellation | undefined
+  /** How the session ends if there is no other target. */
+  #end: TargetEnd | undefined
+  /** Connections that are not the session's any more, and are being closed. */
+  readonly #left = new Map<Duplex, NodeJS.Timeout>()
 
   constructor (replacement: Replacement, session: ChangingSession, target: Duplex, closeTimeout: number) {
     this.#replacement = replacement
@@ -60,9 +77,9 @@ export class TargetChange {
     this.#closeTimeout = closeTimeout
   }
 
-  /** Whether the session is without a target, or about to be. */
+  /** Whether what the client sends is kept. */
   get pending (): boolean {
-    return this.#cancellation !== undefined || this.#moving !== undefined
+    return this.#moving !== undefined || this.#connecting !== undefined || this.#opening !== undefined
   }
 
   /**
@@ -72,20 +89,12 @@ export class TargetChange {
    * @returns Whether the session goes on. It does not behind a part of a message that no other target can complete.
    */
   lose (end: TargetEnd, sentClose: boolean): boolean {
-    const { clientToTarget, targetToClient } = this.#session
-    if (this.#cancellation !== undefined) return true
-    const moving = this.#moving
-    this.#moving = undefined
-    clearTimeout(moving?.timer)
-    if (targetToClient.isStreaming) return false
-    const target = this.#target
-    this.#session.leave()
-    if (moving === undefined) clientToTarget.detachSink()
-    targetToClient.detachSource()
-    if (sentClose) this.#endPolitely(target, moving === undefined ? end.code : undefined)
-    else target.destroy()
-    this.#opening = false
-    this.#change(moving?.end ?? end)
+    if (this.#connecting !== undefined) return true
+    if (this.#session.targetToClient.isStreaming) return false
+    const isMoving = this.#moving !== undefined
+    // What it was sent when it was to be left is all that it is sent.
+    this.#leaveTarget(sentClose ? isMoving ? 'closed' : end.code : 'lost')
+    this.#change(isMoving ? this.#end! : end, isMoving)
     return true
   }
 
@@ -98,63 +107,114 @@ export class TargetChange {
    * Has another target take the place of this one, which is there: it is sent Close, and what it has sent before its own
    * goes on.
    *
-   * @returns Whether it does. It does not while a part of a message is on its way.
+   * @returns Whether it does. It does not while a part of a message is on its way, nor where there is no other.
    */
   move (end: TargetEnd): boolean {
-    const { clientToTarget } = this.#session
-    if (this.pending) return true
+    const { clientToTarget, targetToClient } = this.#session
+    if (!this.#replacement.isPossible) return false
+    if (this.#moving !== undefined || this.#connecting !== undefined) {
+      this.#end = end
+      return true
+    }
+    if (this.#opening !== undefined) {
+      if (targetToClient.isStreaming) return false
+      this.#leaveTarget(end.close?.code ?? CloseCode.goingAway)
+      this.#change(end, true)
+      return true
+    }
     if (clientToTarget.isStreaming) return false
     clientToTarget.detachSink()
     this.#target.write(closeFrame(end.close?.code ?? CloseCode.goingAway, '', true))
-    this.#moving = { end, timer: setTimeout(() => this.lose(end, false), this.#closeTimeout) }
+    this.#end = end
+    this.#waitForClose(performance.now())
     return true
   }
 
-  /** Sends a message to a target that has just been connected, before all that was kept for it; false if there is none. */
-  sendFirst (frame: Buffer): boolean {
-    if (!this.#opening) return false
+  /** Sends a message to a target that has just been connected, before all that was kept for it; undefined if there is none. */
+  sendFirst (frame: Buffer): boolean | undefined {
+    if (this.#opening === undefined) return undefined
+    if (this.#target.writableLength > MAX_UNSENT) return false
     this.#target.write(frame)
     return true
   }
 
   /** The session ends otherwise. */
   cancel (): void {
-    clearTimeout(this.#moving?.timer)
+    if (this.#opening !== undefined) this.#leaveTarget(CloseCode.goingAway)
+    clearTimeout(this.#moving)
     this.#moving = undefined
-    this.#cancellation?.cancel(new Error('the session has ended'))
-    this.#cancellation = undefined
-    this.#opening = false
+    this.#connecting?.cancel(new Error('the session has ended'))
+    this.#connecting = undefined
   }
 
-  async #change (end: TargetEnd): Promise<void> {
-    const cancellation = this.#cancellation = new Cancellation()
+  /** The session is over, and so is whatever it has left. */
+  close (): void {
+    for (const [target, timer] of this.#left) {
+      clearTimeout(timer)
+      target.destroy()
+    }
+  }
+
+  /** It has as long as for any close handshake, counted from the last that it has sent. */
+  #waitForClose (since: number): void {
+    this.#moving = setTimeout(() => {
+      const { readAt } = this.#session.targetToClient
+      if (readAt > since) return this.#waitForClose(readAt)
+      const end = this.#end!
+      // A message that it does not end cannot be ended by another.
+      if (!this.lose(end, false)) this.#session.giveUp(end)
+    }, this.#closeTimeout)
+  }
+
+  /** @param how It is lost, has got its last frame, or is to get a Close of this code. */
+  #leaveTarget (how: 'lost' | 'closed' | number): void {
+    clearTimeout(this.#moving)
+    this.#moving = undefined
+    this.#opening?.cancel(new Error('the target is lost'))
+    this.#opening = undefined
+    const { clientToTarget, targetToClient } = this.#session
+    this.#session.leave()
+    clientToTarget.detachSink()
+    targetToClient.detachSource()
+    if (how === 'lost') this.#target.destroy()
+    else this.#endPolitely(this.#target, how === 'closed' ? undefined : how)
+  }
+
+  async #change (end: TargetEnd, planned: boolean): Promise<void> {
+    this.#end = end
+    const connecting = this.#connecting = new Cancellation()
     let socket: Duplex
     try {
-      socket = await this.#replacement.connect(cancellation)
+      socket = await this.#replacement.connect(connecting, end.reason, planned)
     } catch {
-      if (cancellation.cancelled) return
-      this.#cancellation = undefined
-      return this.#session.giveUp(end)
+      if (connecting.cancelled) return
+      this.#connecting = undefined
+      return this.#session.giveUp(this.#end)
     }
-    if (cancellation.cancelled) {
+    if (connecting.cancelled) {
       socket.destroy()
       return
     }
-    this.#cancellation = undefined
+    this.#connecting = undefined
     this.count++
     this.#target = socket
-    this.#opening = true
+    const { clientToTarget, targetToClient } = this.#session
+    const { onConnected } = this.#replacement
+    const opening = this.#opening = onConnected === undefined ? undefined : new Cancellation()
+    targetToClient.attachSource(socket)
     this.#session.join(socket)
-    this.#session.targetToClient.attachSource(socket)
-    try {
-      await this.#replacement.onConnected()
-    } finally {
+    if (opening !== undefined) {
+      const isOfUse = await onConnected!(opening)
       // It may have been lost meanwhile, or the session have ended.
-      if (this.#opening && this.#target === socket) {
-        this.#opening = false
-        this.#session.clientToTarget.attachSink(socket)
+      if (this.#opening !== opening) return
+      if (!isOfUse) {
+        if (targetToClient.isStreaming) return this.#session.giveUp(this.#end)
+        this.#leaveTarget(CloseCode.goingAway)
+        return await this.#change(this.#end, false)
       }
+      this.#opening = undefined
     }
+    clientToTarget.attachSink(socket)
   }
 
   /** Completes the close handshake (RFC 6455 §7.1.2), for a connection that is not the session's any more. */
@@ -163,6 +223,10 @@ export class TargetChange {
     target.end()
     target.resume()
     const timer = setTimeout(() => target.destroy(), this.#closeTimeout)
-    target.once('close', () => clearTimeout(timer))
+    this.#left.set(target, timer)
+    target.once('close', () => {
+      clearTimeout(timer)
+      this.#left.delete(target)
+    })
   }
 }

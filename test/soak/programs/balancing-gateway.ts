@@ -19,6 +19,7 @@ const responses = {
   },
   targets: () => gateway.upstreams.get('main')!.targets.map(({ url, health, requests, sessions, handshakes, failures }) => ({ url, health, requests, sessions, handshakes, failures })),
   load: () => gateway.upstreams.get('main')!.load,
+  sessions: () => gateway.app.gateway.sessions.list().map(({ target, reconnects }) => ({ target, reconnects })),
   /** Resolves when a target has this health, by its place in the list. */
   async until ({ index, health }: { index: number, health: TargetHealth }): Promise<void> {
     const { upstreams } = gateway.app.gateway
