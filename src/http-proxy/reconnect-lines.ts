@@ -34,10 +34,10 @@ export class ReconnectLines {
     const { target } = session
     if (this.#without.delete(session) && by === 'target') {
       this.#log.error({ target }, 'proxy ws reconnect error')
-      this.#log.error({ target }, 'proxy ws failed to reconnect! No more retries')
+      setImmediate(() => this.#log.error({ target }, 'proxy ws failed to reconnect! No more retries'))
     } else if (by !== 'gateway') {
       this.#log.warn({ target, code }, `proxy ws ${by === 'client' ? 'source' : 'target'} close event`)
     }
-    this.#log.info('proxy ws close link')
+    setImmediate(() => this.#log.info('proxy ws close link'))
   }
 }
