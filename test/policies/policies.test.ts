@@ -253,8 +253,8 @@ const WRONG: Array<[options: object, message: RegExp]> = [
   ...['connectTimeout', 'handshakeTimeout', 'idleTimeout', 'pongTimeout', 'maxLifetime', 'maxFrameSize', 'maxMessageSize', 'maxSessions', 'maxSessionsPerClient', 'closeTimeout', 'stallTimeout'].flatMap((name): typeof WRONG => [
     [{ [name]: 0 }, new RegExp(`'websocket\\.${name}': must be an integer of at least 1, got 0`)],
     [{ [name]: -1 }, new RegExp(`'websocket\\.${name}': must be an integer of at least 1, got -1`)],
-    [{ [name]: 1.5 }, new RegExp(`'websocket\\.${name}': must be an integer, got 1\\.5`)],
-    [{ [name]: '1s' }, new RegExp(`'websocket\\.${name}': must be an integer, got "1s"`)],
+    [{ [name]: 1.5 }, new RegExp(`'websocket\\.${name}': must be an integer(?: or an object)?, got 1\\.5`)],
+    [{ [name]: '1s' }, new RegExp(`'websocket\\.${name}': must be an integer(?: or an object)?, got "1s"`)],
     [{ [name]: Infinity }, new RegExp(`'websocket\\.${name}': must be an integer`)]
   ]),
   [{ maxLifetime: 2 ** 31 }, /'websocket\.maxLifetime': must be an integer of at most 2147483647/],

@@ -20,7 +20,8 @@ async function start (t: Test, rate: MessageRateConfig) {
 /** Sends so many messages, and waits until they are back. */
 async function echo (socket: WebSocket, count: number): Promise<void> {
   let left = count
-  const all = new Promise<void>(resolve => {
+  const all = new Promise<void>((resolve, reject) => {
+    socket.once('close', code => reject(new Error(`the session ended with ${code}, and ${left} messages were missing`)))
     socket.on('message', function listener () {
       if (--left > 0) return
       socket.off('message', listener)
