@@ -1,15 +1,20 @@
 import { once } from 'node:events'
+import { createServer as createSecureServer } from 'node:https'
 import { createServer, type Socket } from 'node:net'
 import { PassThrough } from 'node:stream'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import t, { type Test } from 'tap'
+import { WebSocketServer } from 'ws'
 import type { WebSocketSession } from '../../src/index.js'
+import { listen } from '../helpers/backends.js'
+import { selfSigned } from '../helpers/certificates.js'
 import { startGateway, openSession, type OpenSession } from '../helpers/gateway.js'
 import { handshake } from '../helpers/raw-client.js'
 import { goodResponse, rawTarget } from '../helpers/raw-target.js'
 import { QUICK, accept, open } from '../helpers/reconnect.js'
+import { closed, nextMessage, openSocket } from '../helpers/sockets.js'
 import { Wire, closing, frame, masked, valuesOf, type Head } from '../helpers/wire.js'
 
 /* What targets may do to a session that is reconnected, and what operators may do to targets meanwhile. */
@@ -442,6 +447,35 @@ t.test('Unix sockets', async t => {
   await again.over()
   again.end()
   await gateway.ended()
+})
+
+t.test('TLS, with messages that are compressed', async t => {
+  const { key, cert } = await selfSigned(t)
+  const secure = createSecureServer({ key, cert })
+  const { port } = await listen(t, secure as never)
+  const sockets = new WebSocketServer({ server: secure, perMessageDeflate: { threshold: 0 } })
+  const extensions: string[] = []
+  sockets.on('connection', (socket, request) => {
+    extensions.push(request.headers['sec-websocket-extensions']!)
+    socket.on('message', (data, isBinary) => socket.send(data, { binary: isBinary }))
+  })
+  t.teardown(() => { for (const socket of sockets.clients) socket.terminate() })
+  const gateway = await startGateway(t, { targets: [`https://127.0.0.1:${port}`], upstream: { tls: { rejectUnauthorized: false } }, route: { websocket: { closeTimeout: 200, reconnect: QUICK } } })
+  const socket = await openSocket(`http://127.0.0.1:${gateway.port}`, [], { perMessageDeflate: { threshold: 0 } })
+  for (let loss = 0; loss < 3; loss++) {
+    for (const text of ['the same text again', 'the same text again', 'x'.repeat(100_000)]) {
+      const echo = nextMessage(socket)
+      socket.send(text)
+      t.equal((await echo).length, text.length)
+    }
+    const reconnected = new Promise<void>(resolve => gateway.app.gateway.observe({ onReconnect: () => resolve() }))
+    for (const session of sockets.clients) session.terminate()
+    await reconnected
+  }
+  t.same([...new Set(extensions)], ['permessage-deflate; client_max_window_bits; server_no_context_takeover; client_no_context_takeover'])
+  const over = closed(socket)
+  socket.close()
+  await over
 })
 
 t.test('all targets are gone for a while, as a discovery may find', async t => {
