@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { WebSocketServer } from 'ws'
+import type { HashOptions } from '../../src/options/index.js'
 import type { WebSocketSession } from '../../src/index.js'
 import { listen } from '../helpers/backends.js'
 import { selfSigned } from '../helpers/certificates.js'
@@ -355,6 +356,53 @@ t.test('a sticky client goes back to its target, also when its cookie is from th
     server.end()
     await gateway.ended(count + 1)
   }
+})
+
+t.test('a target that is chosen by hash is that of the same key again, whether code or an option reads it', async t => {
+  const hashes: HashOptions['hash'][] = [{ header: 'x-key' }, ({ headers }) => headers['x-key'] as string]
+  for (const hash of hashes) {
+    const targets = [await rawTarget(t), await rawTarget(t), await rawTarget(t)]
+    const gateway = await startGateway(t, { targets: targets.map(({ url }) => url), upstream: { balance: { hash } }, route: { websocket: { closeTimeout: 200, reconnect: QUICK } } })
+    const client = await Wire.connect(t, gateway.port)
+    client.write(handshake({ headers: { 'X-Key': 'some key' } }))
+    let server = await Promise.race(targets.map(target => target.next()))
+    server.write(goodResponse(await server.head()))
+    await client.head()
+    const [live] = gateway.app.gateway.sessions.list()
+    const { target } = live!
+    const home = targets.find(({ url }) => url === target)!
+    for (let loss = 0; loss < 3; loss++) {
+      server.reset()
+      ;({ server } = await accept(home))
+      await talk(t, client, server)
+    }
+    t.equal(live!.target, target)
+    client.reset()
+    await server.over()
+    server.end()
+    await gateway.ended()
+  }
+})
+
+t.test('attempts that fail count for the health of the target', async t => {
+  const [first, second] = [await rawTarget(t), await rawTarget(t)]
+  const gateway = await startGateway(t, {
+    targets: [first.url, { url: second.url, priority: 1 }],
+    upstream: { passiveHealth: { failures: 2 } },
+    route: { websocket: { closeTimeout: 200, reconnect: QUICK } }
+  })
+  const sessions = [await open(t, {}, {}, { on: { gateway, target: first } }), await open(t, {}, {}, { on: { gateway, target: first } })]
+  first.server.close()
+  for (const { server } of sessions) server.reset()
+  const servers = [await accept(second), await accept(second)].map(({ server }) => server)
+  t.match(gateway.app.gateway.upstreams.get('main')!.targets, [{ health: 'ejected', failures: 2, sessions: 0 }, { health: 'healthy', sessions: 2 }])
+  for (const { client } of sessions) client.reset()
+  for (const server of servers) {
+    await server.over()
+    server.end()
+  }
+  await gateway.ended(2)
+  t.match(gateway.app.gateway.upstreams.get('main')!.load, { handshakes: 0, sessions: 0, retries: 0 })
 })
 
 t.test('a route that is not strict, and a client without a key', async t => {
