@@ -60,10 +60,10 @@ const ROWS: Array<{ title: string, panels: PanelOptions[] }> = [
     panels: [
       { title: 'Open sessions by route', width: 8, stack: true, queries: { '{{route}}': sum(`sluice_websocket_sessions{${OF_ROUTE}}`, 'route') } },
       {
-        title: 'Sessions that open and end',
+        title: 'Sessions that open, end, and are reconnected',
         unit: 'reqps',
         width: 8,
-        queries: { open: sum(rate('sluice_websocket_sessions_opened_total')), end: sum(rate('sluice_websocket_sessions_ended_total')) }
+        queries: { open: sum(rate('sluice_websocket_sessions_opened_total')), end: sum(rate('sluice_websocket_sessions_ended_total')), reconnect: sum(rate('sluice_websocket_reconnects_total', OF_ROUTE, ', outcome="succeeded"')) }
       },
       { title: 'Handshakes by how they ended', unit: 'reqps', width: 8, stack: true, queries: { '{{outcome}} by {{by}}': sum(rate('sluice_websocket_handshakes_total'), 'outcome', 'by') } },
       { title: 'Ends of sessions: who, why and with which code', unit: 'reqps', width: 12, stack: true, queries: { '{{by}}: {{reason}} {{code}}': sum(rate('sluice_websocket_sessions_ended_total'), 'by', 'reason', 'code') } },

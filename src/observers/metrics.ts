@@ -196,7 +196,7 @@ function families (gateway: () => MeasuredGateway): Family[] {
     new Family('sluice_websocket_sessions_ended_total', 'counter', 'WebSocket sessions that have ended, by who ended them, why, and with which close code.',
       ofRoutes(({ ends }) => ends.map(({ labels, count }) => [labels, count]))),
     new Family('sluice_websocket_reconnects_total', 'counter', 'WebSocket sessions that got another connection to a target in the place of a lost one, or did not and ended.',
-      ofRoutes(({ reconnects: { succeeded, failed } }) => succeeded + failed === 0 ? [] : [[{ outcome: 'succeeded' }, succeeded], [{ outcome: 'failed' }, failed]])),
+      ofRoutes(({ sessionsOpened, reconnects: { succeeded, failed } }) => sessionsOpened === 0 ? [] : [[{ outcome: 'succeeded' }, succeeded], [{ outcome: 'failed' }, failed]])),
     new Family('sluice_websocket_session_duration_seconds', 'histogram', 'How long WebSocket sessions were open, of those that have ended.',
       () => read().routes.flatMap(counts => counts.sessionsOpened === 0 ? [] : histogramSamples('sluice_websocket_session_duration_seconds', labelsOf(counts), counts.sessionDurations))),
     new Family('sluice_websocket_messages_total', 'counter', 'Messages of WebSocket sessions, live.', ofSessions(({ messages }) => messages)),

@@ -253,12 +253,13 @@ function placeOf ({ socketPath, hostname, port }: TargetAddress): Attributes {
     : { 'server.address': socketPath, 'network.transport': 'unix' }
 }
 
-function sessionAttributes ({ by, reason, code, duration, fromClient, fromTarget }: SessionEnd): Attributes {
+function sessionAttributes ({ by, reason, code, duration, reconnects, fromClient, fromTarget }: SessionEnd): Attributes {
   return {
     'sluice.by': by,
     'sluice.reason': reason,
     'sluice.session.close_code': code,
     'sluice.session.duration_ms': duration,
+    'sluice.session.reconnects': reconnects,
     'sluice.session.client.messages': fromClient.messages,
     'sluice.session.client.bytes': fromClient.bytes,
     'sluice.session.target.messages': fromTarget.messages,

@@ -6,7 +6,7 @@ import type * as types from './types.js'
 const delay = milliseconds(500, 'How long the first attempt waits, at most (see jitter); each further one waits twice as long as the one before.')
 
 const reconnectOptions = {
-  attempts: Type.Optional(Type.Integer({ minimum: 1, maximum: 1_000_000, default: 10, description: 'Handshakes that are tried, each with one target after another, before the session ends as it would have without this.' })),
+  attempts: Type.Optional(Type.Integer({ minimum: 1, maximum: 1_000_000, default: 10, description: 'Handshakes that are tried, each with one target after another, before the session ends as it would have without this. A connection that is lost before it has lasted as long as maxDelay goes on with the attempts, and their delays, that led to it.' })),
   delay: Type.Optional(delay),
   maxDelay: Type.Optional(milliseconds(10_000, 'How long an attempt waits at most.')),
   stableAfter: Type.Optional(Type.Integer({
@@ -14,7 +14,7 @@ const reconnectOptions = {
   })),
   jitter: Type.Optional(Type.Number({ minimum: 0, maximum: 1, default: 0.5, description: 'Share of the delay that is left to chance, so that sessions which were lost together do not come back together: with 0.5, between half of it and all of it.' })),
   bufferSize: Type.Optional(Type.Integer({
-    unit: 'bytes', minimum: 1, maximum: 2 ** 31 - 1, default: 1_048_576, description: 'What of the client is kept while there is no target; then it is not read any further. Also the longest message that is kept until it has come whole: a target that is lost within a longer one ends the session. With messages.maxSize, that counts. Bytes.'
+    unit: 'bytes', minimum: 1, maximum: 2 ** 31 - 1, default: 1_048_576, description: 'What of the client is kept while there is no target, counted with what it takes in memory; then it is not read any further. Also the longest message that is kept until it has come whole: a target that is lost within a longer one ends the session. With messages.maxSize, that counts. Bytes.'
   })),
   timeout: Type.Optional(Type.Integer({
     unit: 'milliseconds', minimum: 1, maximum: 2 ** 31 - 1, description: 'How long a target may take for its connection, and then for its response. Milliseconds. Default: connectTimeout and handshakeTimeout of the route.'
@@ -36,7 +36,7 @@ export const ReconnectOptions = Type.Object({
   })),
   onReconnect: Type.Optional(Type.Unsafe<ReconnectFunction>(Type.Function([Type.Any(), Type.Any()], Type.Any(), {
     typeName: 'ReconnectFunction',
-    description: "Called when there is another connection to a target, with the session and the number of the attempt. What it sends with session.send('target', …) comes before what was kept of the client. It may be async."
+    description: "Called when there is another connection to a target, with the session and the number of the attempt. What it sends with session.send('target', …) comes before what was kept of the client. It may be async, and take up to handshakeTimeout. Where it throws, or takes longer, the connection is given up and the next attempt follows."
   })))
 }, { ...closed, description: 'Keeps the connection of a client whose target is lost, and makes the same handshake again, with another target or the same.' })
 export type ReconnectOptions = types.ReconnectOptions

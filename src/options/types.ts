@@ -543,7 +543,8 @@ export interface MessageOptions extends Omit<MessageConfig, 'fromClient' | 'from
 export interface ReconnectConfig {
   /**
    * Handshakes that are tried, each with one target after another, before the session ends as it would have without
-   * this. Default: 10.
+   * this. A connection that is lost before it has lasted as long as maxDelay goes on with the attempts, and their
+   * delays, that led to it. Default: 10.
    */
   attempts?: number
   /**
@@ -565,9 +566,9 @@ export interface ReconnectConfig {
    */
   jitter?: number
   /**
-   * What of the client is kept while there is no target; then it is not read any further. Also the longest message
-   * that is kept until it has come whole: a target that is lost within a longer one ends the session. With
-   * messages.maxSize, that counts. Bytes. Default: 1048576.
+   * What of the client is kept while there is no target, counted with what it takes in memory; then it is not read
+   * any further. Also the longest message that is kept until it has come whole: a target that is lost within a longer
+   * one ends the session. With messages.maxSize, that counts. Bytes. Default: 1048576.
    */
   bufferSize?: number
   /**
@@ -595,7 +596,8 @@ export interface ReconnectOptions extends Omit<ReconnectConfig, 'delay'> {
   delay?: number | DelayFunction
   /**
    * Called when there is another connection to a target, with the session and the number of the attempt. What it
-   * sends with session.send('target', …) comes before what was kept of the client. It may be async.
+   * sends with session.send('target', …) comes before what was kept of the client. It may be async, and take up to
+   * handshakeTimeout. Where it throws, or takes longer, the connection is given up and the next attempt follows.
    */
   onReconnect?: ReconnectFunction
 }

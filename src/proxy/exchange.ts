@@ -202,6 +202,8 @@ export class Exchange {
 
   /** Its session has another connection to a target; or with an error, there is none, and the session ends. */
   reconnected (attempt: number, error?: Error): void {
+    // Of no use any more, and with its stack it takes more than the session.
+    this.attemptError = undefined
     if (this.#observers.active) this.#observers.onReconnect(this, attempt, error)
   }
 

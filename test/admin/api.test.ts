@@ -75,6 +75,27 @@ t.test('drains a target', async t => {
   t.equal(app.gateway.upstreams.get('app')!.targets[0]!.weight, 7)
 })
 
+t.test('a session that is reconnected, by a drain of its target', async t => {
+  const [first, second] = [await echoBackend(t), await echoBackend(t)]
+  const app = await gatewayApp(t)
+  await app.register(admin, { port: 0 })
+  app.upstream('app', { targets: [first.url, { url: second.url, priority: 1 }] })
+  app.proxy('/*', { upstream: 'app', websocket: { reconnect: { delay: 5 } } })
+  const url = await app.listen({ port: 0 })
+  const ask = async (path: string, init?: RequestInit): Promise<any> => (await fetch(app.gatewayAdmin.address + path, init)).json()
+  const socket = await openSocket(url)
+  t.match(await ask('/api/sessions?text=' + first.port), { matching: 1, sessions: [{ target: first.url, reconnects: 0 }] })
+  const reconnected = new Promise<void>(resolve => app.gateway.observe({ onReconnect: () => resolve() }))
+  await ask('/api/upstreams/app/targets', { method: 'PATCH', body: JSON.stringify({ url: first.url, state: 'drain' }), headers: { 'content-type': 'application/json' } })
+  await reconnected
+  socket.send('x')
+  t.equal(await nextMessage(socket), 'x')
+  const { sessions: [{ id }] } = await ask('/api/sessions?text=' + second.port)
+  t.match(await ask(`/api/sessions/${id}`), { target: second.url, reconnects: 1 })
+  t.match(await ask('/api/sessions?text=' + first.port), { matching: 0 })
+  socket.terminate()
+})
+
 t.test('lists, filters, sorts and closes sessions', async t => {
   const { ask, url, target } = await start(t)
   const sockets: WebSocket[] = []

@@ -25,6 +25,7 @@ import { blocksOf, PAGES, ROOT, type Block } from './markdown.js'
  *   get:/a         GET /a is answered with 200
  *   get:/a>/b      and the target was asked for /b
  *   ws:/a          a WebSocket at /a echoes
+ *   lost:/a        and still does when the target has lost its connection
  *   status:/a=401  GET /a, without credentials, is answered with 401
  *   stop           SIGTERM ends it with exit code 0, and a WebSocket with 1012
  *
@@ -56,7 +57,7 @@ const scenarios: Record<string, Scenario> = {
     const backend = await echoBackend(t)
     const directory = directoryOf(t, { 'sluice.yaml': withTargets(block.code, backend.url) })
     const service = runService(t, ['--config', 'sluice.yaml'], directory, { APP_PORT: String(backend.port) })
-    await probe(t, service, block.probes)
+    await probe(t, service, block.probes, backend.sockets)
   },
 
   /** What `sluice routes` prints of the first configuration file of the page. */
@@ -377,7 +378,7 @@ async function runProgram (t: Test, block: Block, code: string): Promise<void> {
   // Node starts sooner without a loader that compiles, and there are many of them. Types have a test of their own.
   const [file, runnable] = block.language === 'js' ? ['example.cjs', text] : ['example.mjs', ts.transpile(text, { module: ts.ModuleKind.ESNext, target: ts.ScriptTarget.ES2022 })]
   const directory = directoryOf(t, { [file]: runnable })
-  await probe(t, run(t, [join(directory, file)], { cwd: ROOT }), block.probes)
+  await probe(t, run(t, [join(directory, file)], { cwd: ROOT }), block.probes, backend.sockets)
 }
 
 function runService (t: Test, args: string[], cwd: string, environment: Record<string, string> = {}): Running {
@@ -417,7 +418,8 @@ function run (t: Test, args: string[], { cwd, environment }: { cwd: string, envi
   return { port, output, written, ended, stop: () => { child.kill('SIGTERM') } }
 }
 
-async function probe (t: Test, running: Running, probes: string[]): Promise<void> {
+/** @param atTarget What the target has open. */
+async function probe (t: Test, running: Running, probes: string[], atTarget?: WebSocketServer): Promise<void> {
   const url = `http://127.0.0.1:${await running.port}`
   const headers = { authorization: 'Bearer token' }
   for (const text of probes) {
@@ -441,6 +443,20 @@ async function probe (t: Test, running: Running, probes: string[]): Promise<void
         const socket = await openSocket(url + path, [], { headers })
         socket.send('hello')
         t.equal(await nextMessage(socket), 'hello', text)
+        socket.terminate()
+        break
+      }
+      case 'lost': {
+        const socket = await openSocket(url + path, [], { headers })
+        for (const session of atTarget!.clients) session.terminate()
+        const echoed = new Promise<void>(resolve => {
+          socket.on('message', (data: Buffer) => { if (data.toString() === 'hello') resolve() })
+        })
+        // The first may be sent before the gateway has noticed.
+        const again = setInterval(() => socket.send('hello'), 100)
+        await echoed
+        clearInterval(again)
+        t.equal(socket.readyState, socket.OPEN, text)
         socket.terminate()
         break
       }

@@ -64,6 +64,30 @@ t.test('a session is not observed as a request duration; the time to its 101 is'
   t.equal(found.value('sluice_websocket_messages_total', { direction: 'client_to_target' }), 1, 'no less than before')
 })
 
+t.test('reconnects, those that succeeded and those that failed', async t => {
+  const backend = await echoBackend(t)
+  const app = await gatewayApp(t)
+  app.upstream('app', { targets: [backend.url] })
+  app.proxy('/plain', { upstream: 'app', websocket: true })
+  app.proxy('/*', { upstream: 'app', websocket: { reconnect: { delay: 5, attempts: 1, maxDelay: 5 } } })
+  const url = await app.listen({ port: 0 })
+  const registry = metrics(app.gateway)
+  const count = async (outcome: string): Promise<number | undefined> => samplesOf(await registry.metrics()).value('sluice_websocket_reconnects_total', { route: '/*', upstream: 'app', outcome })
+  t.equal(await count('succeeded'), undefined)
+  const socket = await openSocket(url)
+  const reconnected = new Promise<void>(resolve => app.gateway.observe({ onReconnect: () => resolve() }))
+  for (const client of backend.sockets.clients) client.terminate()
+  await reconnected
+  socket.send('hello')
+  t.equal(await nextMessage(socket), 'hello')
+  t.same([await count('succeeded'), await count('failed')], [1, 0])
+  t.equal(samplesOf(await registry.metrics()).value('sluice_retries_total', { route: '/*' }), 0)
+  backend.server.close()
+  for (const client of backend.sockets.clients) client.terminate()
+  await closed(socket)
+  t.same([await count('succeeded'), await count('failed')], [1, 1])
+})
+
 t.test('handshakes by outcome', async t => {
   const { url, read } = await start(t)
   t.equal((await refusal(`${url}/forbidden`)).status, 401)

@@ -227,6 +227,40 @@ t.test('a session: its handshake ends with the 101, and a span below it lasts as
   t.match(line, { trace_id: CLIENT_TRACE, span_id: session.spanContext().spanId })
 })
 
+t.test('a session that is reconnected: an event of its span, and a span for each attempt', async t => {
+  const backend = await echoBackend(t)
+  const seen: string[] = []
+  backend.sockets.on('connection', (_socket, request) => { seen.push(request.headers.traceparent as string) })
+  let refuses = false
+  backend.sockets.options.verifyClient = (_info, done) => {
+    if (refuses) done(false, 503)
+    else done(true)
+    refuses = false
+  }
+  const { url, ended } = await start(t, [backend.url], { route: { websocket: { reconnect: { delay: 5, attempts: 2 } } } })
+  const socket = await openSocket(`${url}/app/chat`, [], { headers: { traceparent: TRACEPARENT } })
+  refuses = true
+  for (const client of backend.sockets.clients) client.terminate()
+  socket.send('hello')
+  t.equal(await nextMessage(socket), 'hello')
+  backend.server.close()
+  for (const client of backend.sockets.clients) client.terminate()
+  await closed(socket)
+  await ended()
+  const session = named('WebSocket /app/*')
+  t.match(session.events, [
+    { name: 'reconnected', attributes: { 'sluice.target': backend.url, 'sluice.reconnect.attempt': 2 } },
+    { name: 'reconnect failed', attributes: { 'sluice.reconnect.attempt': 2 } }
+  ])
+  t.match(session.attributes, { 'sluice.session.reconnects': 1 })
+  const attempts = spans().filter(({ name }) => name === 'GET')
+  t.match(attempts.map(({ attributes }) => attributes['http.response.status_code']), [101, undefined, 101])
+  t.match(attempts.map(({ status }) => status.code), [SpanStatusCode.UNSET, SpanStatusCode.ERROR, SpanStatusCode.UNSET])
+  t.match(attempts[1]!.status.message, '503')
+  for (const attempt of attempts) t.equal(attempt.spanContext().traceId, CLIENT_TRACE)
+  t.same(seen, [attempts[0], attempts[2]].map(attempt => `00-${CLIENT_TRACE}-${attempt!.spanContext().spanId}-01`))
+})
+
 t.test('a refused handshake', async t => {
   const backend = await httpBackend(t, (_request, response) => response.writeHead(401).end())
   const { url, ended } = await start(t, [backend.url])

@@ -3,8 +3,10 @@ import type { FastifyInstance } from 'fastify'
 import * as sluice from 'sluice'
 import * as service from 'sluice/service'
 import type { GatewayConfig, RouteConfig } from 'sluice/service'
-import type { EndedBy, EndReason, PassthroughOptions, ProxyOptions, SessionEnd, TargetOptions, Traffic, UpstreamFunction, UpstreamOptions, WebSocketOptions } from 'sluice'
+import type { EndedBy, EndReason, PassthroughOptions, ProxyOptions, ReconnectOptions, SessionEnd, TargetOptions, Traffic, UpstreamFunction, UpstreamOptions, WebSocketOptions, WebSocketSession } from 'sluice'
 import { describe, expect, test } from 'tstyche'
+
+type WebSocketConfig = Exclude<NonNullable<RouteConfig['websocket']>, boolean>
 
 /** Whether a type is `any`, which is what everything is assignable to and from. */
 type IsAny<T> = 0 extends (1 & T) ? true : false
@@ -82,6 +84,32 @@ describe('the public types', () => {
   test('of a route of a configuration: the upstream is text', () => {
     expect<RouteConfig['upstream']>().type.toBe<string>()
     expect<ProxyOptions['upstream']>().type.toBe<string | UpstreamFunction>()
+  })
+})
+
+describe('reconnect', () => {
+  const proxy = (_options: WebSocketOptions): void => {}
+  const configured = (_options: WebSocketConfig): void => {}
+
+  test('of a route from code, with onReconnect', () => {
+    expect(proxy).type.toBeCallableWith({ reconnect: {} })
+    expect(proxy).type.toBeCallableWith({ reconnect: { attempts: 3, delay: 100, maxDelay: 1_000, jitter: 1, bufferSize: 1024, codes: [1001, 4000] } })
+    expect(proxy).type.toBeCallableWith({ reconnect: { onReconnect: (session: WebSocketSession, attempt: number) => { session.send('target', String(attempt)) } } })
+    expect(proxy).type.toBeCallableWith({ reconnect: { onReconnect: async (session: WebSocketSession) => { session.close() } } })
+    expect(proxy).type.not.toBeCallableWith({ reconnect: true })
+    expect(proxy).type.not.toBeCallableWith({ reconnect: { retries: 3 } })
+    expect(proxy).type.not.toBeCallableWith({ reconnect: { onReconnect: 'resume' } })
+    expect<ReconnectOptions>().type.toBeAssignableTo<NonNullable<WebSocketOptions['reconnect']>>()
+  })
+
+  test('of a route of a configuration, without a function', () => {
+    expect(configured).type.toBeCallableWith({ reconnect: { delay: 100 } })
+    expect(configured).type.not.toBeCallableWith({ reconnect: { onReconnect: () => {} } })
+  })
+
+  test('of a session, and of its end', () => {
+    expect<WebSocketSession['reconnects']>().type.toBe<number>()
+    expect<SessionEnd['reconnects']>().type.toBe<number | undefined>()
   })
 })
 

@@ -1,15 +1,21 @@
 import { once } from 'node:events'
+import { createServer as createSecureServer } from 'node:https'
 import { createServer, type Socket } from 'node:net'
 import { PassThrough } from 'node:stream'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import t, { type Test } from 'tap'
+import { WebSocketServer } from 'ws'
+import type { HashOptions } from '../../src/options/index.js'
 import type { WebSocketSession } from '../../src/index.js'
+import { listen } from '../helpers/backends.js'
+import { selfSigned } from '../helpers/certificates.js'
 import { startGateway, openSession, type OpenSession } from '../helpers/gateway.js'
 import { handshake } from '../helpers/raw-client.js'
 import { goodResponse, rawTarget } from '../helpers/raw-target.js'
 import { QUICK, accept, open } from '../helpers/reconnect.js'
+import { closed, nextMessage, openSocket } from '../helpers/sockets.js'
 import { Wire, closing, frame, masked, valuesOf, type Head } from '../helpers/wire.js'
 
 /* What targets may do to a session that is reconnected, and what operators may do to targets meanwhile. */
@@ -352,6 +358,53 @@ t.test('a sticky client goes back to its target, also when its cookie is from th
   }
 })
 
+t.test('a target that is chosen by hash is that of the same key again, whether code or an option reads it', async t => {
+  const hashes: HashOptions['hash'][] = [{ header: 'x-key' }, ({ headers }) => headers['x-key'] as string]
+  for (const hash of hashes) {
+    const targets = [await rawTarget(t), await rawTarget(t), await rawTarget(t)]
+    const gateway = await startGateway(t, { targets: targets.map(({ url }) => url), upstream: { balance: { hash } }, route: { websocket: { closeTimeout: 200, reconnect: QUICK } } })
+    const client = await Wire.connect(t, gateway.port)
+    client.write(handshake({ headers: { 'X-Key': 'some key' } }))
+    let server = await Promise.race(targets.map(target => target.next()))
+    server.write(goodResponse(await server.head()))
+    await client.head()
+    const [live] = gateway.app.gateway.sessions.list()
+    const { target } = live!
+    const home = targets.find(({ url }) => url === target)!
+    for (let loss = 0; loss < 3; loss++) {
+      server.reset()
+      ;({ server } = await accept(home))
+      await talk(t, client, server)
+    }
+    t.equal(live!.target, target)
+    client.reset()
+    await server.over()
+    server.end()
+    await gateway.ended()
+  }
+})
+
+t.test('attempts that fail count for the health of the target', async t => {
+  const [first, second] = [await rawTarget(t), await rawTarget(t)]
+  const gateway = await startGateway(t, {
+    targets: [first.url, { url: second.url, priority: 1 }],
+    upstream: { passiveHealth: { failures: 2 } },
+    route: { websocket: { closeTimeout: 200, reconnect: QUICK } }
+  })
+  const sessions = [await open(t, {}, {}, { on: { gateway, target: first } }), await open(t, {}, {}, { on: { gateway, target: first } })]
+  first.server.close()
+  for (const { server } of sessions) server.reset()
+  const servers = [await accept(second), await accept(second)].map(({ server }) => server)
+  t.match(gateway.app.gateway.upstreams.get('main')!.targets, [{ health: 'ejected', failures: 2, sessions: 0 }, { health: 'healthy', sessions: 2 }])
+  for (const { client } of sessions) client.reset()
+  for (const server of servers) {
+    await server.over()
+    server.end()
+  }
+  await gateway.ended(2)
+  t.match(gateway.app.gateway.upstreams.get('main')!.load, { handshakes: 0, sessions: 0, retries: 0 })
+})
+
 t.test('a route that is not strict, and a client without a key', async t => {
   const session = await openSession(t, { route: { websocket: { strict: false, closeTimeout: 200, reconnect: QUICK } } })
   session.server.reset()
@@ -442,6 +495,35 @@ t.test('Unix sockets', async t => {
   await again.over()
   again.end()
   await gateway.ended()
+})
+
+t.test('TLS, with messages that are compressed', async t => {
+  const { key, cert } = await selfSigned(t)
+  const secure = createSecureServer({ key, cert })
+  const { port } = await listen(t, secure as never)
+  const sockets = new WebSocketServer({ server: secure, perMessageDeflate: { threshold: 0 } })
+  const extensions: string[] = []
+  sockets.on('connection', (socket, request) => {
+    extensions.push(request.headers['sec-websocket-extensions']!)
+    socket.on('message', (data, isBinary) => socket.send(data, { binary: isBinary }))
+  })
+  t.teardown(() => { for (const socket of sockets.clients) socket.terminate() })
+  const gateway = await startGateway(t, { targets: [`https://127.0.0.1:${port}`], upstream: { tls: { rejectUnauthorized: false } }, route: { websocket: { closeTimeout: 200, reconnect: QUICK } } })
+  const socket = await openSocket(`http://127.0.0.1:${gateway.port}`, [], { perMessageDeflate: { threshold: 0 } })
+  for (let loss = 0; loss < 3; loss++) {
+    for (const text of ['the same text again', 'the same text again', 'x'.repeat(100_000)]) {
+      const echo = nextMessage(socket)
+      socket.send(text)
+      t.equal((await echo).length, text.length)
+    }
+    const reconnected = new Promise<void>(resolve => gateway.app.gateway.observe({ onReconnect: () => resolve() }))
+    for (const session of sockets.clients) session.terminate()
+    await reconnected
+  }
+  t.same([...new Set(extensions)], ['permessage-deflate; client_max_window_bits; server_no_context_takeover; client_no_context_takeover'])
+  const over = closed(socket)
+  socket.close()
+  await over
 })
 
 t.test('all targets are gone for a while, as a discovery may find', async t => {

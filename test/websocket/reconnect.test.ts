@@ -1,6 +1,7 @@
+import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { setTimeout as pause } from 'node:timers/promises'
 import t from 'tap'
-import type { WebSocketSession } from '../../src/index.js'
+import type { Exchange, WebSocketSession } from '../../src/index.js'
 import { checkEnd, startGateway } from '../helpers/gateway.js'
 import { handshake } from '../helpers/raw-client.js'
 import { goodResponse, rawTarget } from '../helpers/raw-target.js'
@@ -340,4 +341,31 @@ t.test('a handshake of a client that was taken by no target is no session to rec
   await server.head()
   server.end()
   t.match((await client.head()).start, / 502 /)
+})
+
+t.test('a diagnostics channel tells of it, and of its failure', async t => {
+  const heard: Array<{ target: string | undefined, attempt: number, error: string | undefined, reconnects: number }> = []
+  const listener = (message: unknown): void => {
+    const { exchange, attempt, error } = message as { exchange: Exchange, attempt: number, error: Error | undefined }
+    heard.push({ target: exchange.targetUrl, attempt, error: error?.message, reconnects: (exchange.session as unknown as WebSocketSession).reconnects })
+  }
+  subscribe('sluice:session:reconnect', listener)
+  t.teardown(() => unsubscribe('sluice:session:reconnect', listener))
+  const session = await open(t)
+  session.server.reset()
+  const { server } = await accept(session.target)
+  server.write(frame(0x81, 'here'))
+  await session.client.frame()
+  server.reset()
+  const next = await session.target.next()
+  next.write('HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n')
+  await session.client.over()
+  session.client.end()
+  next.end()
+  await session.gateway.ended()
+  t.same(heard, [
+    { target: session.target.url, attempt: 1, error: undefined, reconnects: 0 },
+    // It was lost before it had lasted as long as maxDelay.
+    { target: session.target.url, attempt: 2, error: 'the target has refused the handshake with 403', reconnects: 1 }
+  ])
 })

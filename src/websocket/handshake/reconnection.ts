@@ -7,6 +7,7 @@ import { inContext } from '../../net/async-context.js'
 import type { Cancellation } from '../../net/cancellation.js'
 import type { ReconnectFunction } from '../../options/index.js'
 import type { Exchange } from '../../proxy/exchange.js'
+import { Turns } from '../../net/turns.js'
 import { propagate } from '../../proxy/route.js'
 import type { Target } from '../../upstreams/target.js'
 import type { EndReason } from '../../types.js'
@@ -38,6 +39,9 @@ export interface MadeHandshake {
 
 /** No other target can go on where the one before has ended. */
 class FinalError extends Error {}
+
+/** Of all sessions: those of a target are lost together. */
+const turns = new Turns()
 
 /** Makes the handshake of a session again. */
 export class Reconnection implements Replacement {
@@ -79,6 +83,8 @@ export class Reconnection implements Replacement {
       this.#attempt++
       try {
         await pause(this.#delay(reason), cancellation)
+        await turns.take()
+        if (cancellation.reason !== undefined) throw cancellation.reason
         const socket = await this.#makeHandshake(cancellation)
         this.#connectedAt = performance.now()
         exchange.retry(undefined)

@@ -1,3 +1,4 @@
+import { monitorEventLoopDelay } from 'node:perf_hooks'
 import type { GatewayConfig } from '../../../src/options/index.js'
 import { createGateway, type GatewayServer } from '../../../src/service/index.js'
 import type { TargetChange, TargetHealth } from '../../../src/index.js'
@@ -8,6 +9,8 @@ import { serve } from '../program.js'
 let gateway: GatewayServer
 let cpu = process.cpuUsage()
 let since = performance.now()
+const delays = monitorEventLoopDelay({ resolution: 5 })
+delays.enable()
 const changes: Array<Pick<TargetChange, 'target' | 'health' | 'reason'> & { at: number }> = []
 
 const responses = {
@@ -19,6 +22,18 @@ const responses = {
   },
   targets: () => gateway.upstreams.get('main')!.targets.map(({ url, health, requests, sessions, handshakes, failures }) => ({ url, health, requests, sessions, handshakes, failures })),
   load: () => gateway.upstreams.get('main')!.load,
+  /** Bytes in use, and the longest stall of the event loop, in milliseconds, since it was asked for last. */
+  async state (): Promise<{ memory: number, stall: number }> {
+    const stall = delays.max / 1e6
+    for (let round = 0; round < 3; round++) {
+      globalThis.gc!()
+      await new Promise(resolve => setTimeout(resolve, 50))
+    }
+    const { heapUsed, external } = process.memoryUsage()
+    delays.reset()
+    return { memory: heapUsed + external, stall }
+  },
+  reconnected: () => gateway.app.gateway.sessions.list().filter(({ reconnects }) => reconnects > 0).length,
   sessions: () => gateway.app.gateway.sessions.list().map(({ target, reconnects }) => ({ target, reconnects })),
   /** Resolves when a target has this health, by its place in the list. */
   async until ({ index, health }: { index: number, health: TargetHealth }): Promise<void> {
