@@ -122,7 +122,12 @@ export interface WebSocketSession {
 
 /** A message of a session, for hooks to look at. */
 export interface WebSocketMessage {
-  /** Its payload, as a copy: a change of it changes nothing. */
+  /**
+   * Its payload, as a copy: a change of it changes nothing, and it may be kept. A hook that is not async must read it before
+   * it returns.
+   *
+   * @throws {TypeError} if it is first read later.
+   */
   readonly data: Buffer
   /** Its text; undefined for a binary message. */
   readonly text: string | undefined

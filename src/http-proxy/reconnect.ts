@@ -26,7 +26,7 @@ export function reconnectOptions (given: unknown, log: FastifyBaseLogger, where:
   const fail = (text: string): never => { throw new OptionsInvalidError(where, text) }
   if (typeof given !== 'object') return fail("option 'wsReconnect' must be an object")
   for (const name of Object.keys(given)) {
-    if (!(name in NUMBERS) && !(FLAGS as readonly string[]).includes(name)) fail(`option 'wsReconnect.${name}': there is no such option; known are ${[...Object.keys(NUMBERS), ...FLAGS].join(', ')}`)
+    if (!(name in NUMBERS) && !(FLAGS as readonly string[]).includes(name)) fail(`option 'wsReconnect.${name}': there is no such option. The options are ${[...Object.keys(NUMBERS), ...FLAGS].join(', ')}`)
   }
   const values = given as Partial<Numbers> & { reconnectOnClose?: unknown, logs?: unknown }
   for (const name of FLAGS) if (values[name] !== undefined && typeof values[name] !== 'boolean') fail(`option 'wsReconnect.${name}' must be true or false`)
@@ -37,7 +37,7 @@ export function reconnectOptions (given: unknown, log: FastifyBaseLogger, where:
   })) as Numbers
   const lines = values.logs === true ? new ReconnectLines(log) : undefined
   return {
-    // Broken is a target that leaves a ping unanswered until the next one.
+    // A target counts as broken if it has not responded to a ping by the time of the next one.
     ...pingInterval === 0 ? { pingInterval: false } : { pingInterval: milliseconds(pingInterval), pongTimeout: milliseconds(pingInterval) },
     reconnect: {
       attempts: Math.min(Math.floor(maxReconnectionRetries), MOST_ATTEMPTS),

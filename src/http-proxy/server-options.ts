@@ -66,12 +66,12 @@ function checkOf (path: string | null, verifyClient: VerifyClient | undefined, i
 
 async function verify (verifyClient: VerifyClient, { raw }: FastifyRequest, reply: FastifyReply): Promise<FastifyReply | undefined> {
   const info: ClientInfo = { origin: raw.headers.origin, secure: (raw.socket as TLSSocket).encrypted === true, req: raw }
-  const [verified, code = 401, message = STATUS_CODES[code] ?? '', headers = {}] = await answerOf(verifyClient, info)
+  const [verified, code = 401, message = STATUS_CODES[code] ?? '', headers = {}] = await resultOf(verifyClient, info)
   return verified ? undefined : reply.code(code).type('text/plain; charset=utf-8').headers(headers).send(message)
 }
 
 /** One that takes two arguments is asynchronous, by its length. */
-function answerOf (verifyClient: VerifyClient, info: ClientInfo): Parameters<Verified> | Promise<Parameters<Verified>> {
+function resultOf (verifyClient: VerifyClient, info: ClientInfo): Parameters<Verified> | Promise<Parameters<Verified>> {
   if (verifyClient.length !== 2) return [(verifyClient as (info: ClientInfo) => boolean)(info)]
-  return new Promise(resolve => { verifyClient(info, (...answer) => resolve(answer)) })
+  return new Promise(resolve => { verifyClient(info, (...result) => resolve(result)) })
 }

@@ -5,7 +5,7 @@ import { AsyncResource } from 'node:async_hooks'
  * same, and gives each function a property with a deprecation of its own on Node 20, which costs more than a handshake
  * has to spare.
  */
-export function inContext<Args extends unknown[]> (run: (...args: Args) => void): (...args: Args) => void {
+export function inContext<Args extends unknown[], Result> (run: (...args: Args) => Result): (...args: Args) => Result {
   const resource = new AsyncResource('SluiceContext')
-  return (...args) => { resource.runInAsyncScope(run, undefined, ...args) }
+  return (...args) => resource.runInAsyncScope(run, undefined, ...args)
 }

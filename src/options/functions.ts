@@ -47,7 +47,7 @@ export type SessionEndFunction = (session: WebSocketSession, end: SessionEnd) =>
 export type MessageFunction = (message: WebSocketMessage, session: WebSocketSession) => MessageResult | Promise<MessageResult>
 /** Hears of a Close frame that a side has sent: its code (1005 for none), its reason, the session, and which side. */
 export type CloseFunction = (code: number, reason: string, session: WebSocketSession, from: 'client' | 'target') => void
-/** Hears that a side has answered a Ping of the gateway. */
+/** Hears that a side has responded to a Ping of the gateway. */
 export type PongFunction = (session: WebSocketSession, from: 'client' | 'target') => void
 /**
  * Gives how long an attempt waits, by its number, which begins with 1, its session, and why that has lost its target: as the

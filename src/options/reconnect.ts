@@ -6,7 +6,7 @@ import type * as types from './types.js'
 const delay = milliseconds(500, 'How long the first attempt waits, at most (see jitter); each further one waits twice as long as the one before.')
 
 const reconnectOptions = {
-  attempts: Type.Optional(Type.Integer({ minimum: 1, maximum: 1_000_000, default: 10, description: 'Handshakes that are tried, each with one target after another, before the session ends as it would have without this. A connection that is lost before it has lasted as long as maxDelay goes on with the attempts, and their delays, that led to it.' })),
+  attempts: Type.Optional(Type.Integer({ minimum: 1, maximum: 1_000_000, default: 10, description: 'Handshakes that are tried, each with one target after another, before the session ends as it would have without this. See stableAfter for connections that do not last.' })),
   delay: Type.Optional(delay),
   maxDelay: Type.Optional(milliseconds(10_000, 'How long an attempt waits at most.')),
   stableAfter: Type.Optional(Type.Integer({
@@ -14,7 +14,7 @@ const reconnectOptions = {
   })),
   jitter: Type.Optional(Type.Number({ minimum: 0, maximum: 1, default: 0.5, description: 'Share of the delay that is left to chance, so that sessions which were lost together do not come back together: with 0.5, between half of it and all of it.' })),
   bufferSize: Type.Optional(Type.Integer({
-    unit: 'bytes', minimum: 1, maximum: 2 ** 31 - 1, default: 1_048_576, description: 'What of the client is kept while there is no target, counted with what it takes in memory; then it is not read any further. Also the longest message that is kept until it has come whole: a target that is lost within a longer one ends the session. With messages.maxSize, that counts. Bytes.'
+    unit: 'bytes', minimum: 1, maximum: 2 ** 31 - 1, default: 1_048_576, description: 'How much of what the client sends is kept while there is no target; then the client is not read any further. Messages up to this size are collected before they are forwarded; a target that is lost in the middle of a longer one ends the session. On a side with message hooks, messages.maxSize applies instead. Bytes.'
   })),
   timeout: Type.Optional(Type.Integer({
     unit: 'milliseconds', minimum: 1, maximum: 2 ** 31 - 1, description: 'How long a target may take for its connection, and then for its response. Milliseconds. Default: connectTimeout and handshakeTimeout of the route.'

@@ -543,8 +543,7 @@ export interface MessageOptions extends Omit<MessageConfig, 'fromClient' | 'from
 export interface ReconnectConfig {
   /**
    * Handshakes that are tried, each with one target after another, before the session ends as it would have without
-   * this. A connection that is lost before it has lasted as long as maxDelay goes on with the attempts, and their
-   * delays, that led to it. Default: 10.
+   * this. See stableAfter for connections that do not last. Default: 10.
    */
   attempts?: number
   /**
@@ -566,9 +565,9 @@ export interface ReconnectConfig {
    */
   jitter?: number
   /**
-   * What of the client is kept while there is no target, counted with what it takes in memory; then it is not read
-   * any further. Also the longest message that is kept until it has come whole: a target that is lost within a longer
-   * one ends the session. With messages.maxSize, that counts. Bytes. Default: 1048576.
+   * How much of what the client sends is kept while there is no target; then the client is not read any further.
+   * Messages up to this size are collected before they are forwarded; a target that is lost in the middle of a longer
+   * one ends the session. On a side with message hooks, messages.maxSize applies instead. Bytes. Default: 1048576.
    */
   bufferSize?: number
   /**
@@ -757,7 +756,7 @@ export interface WebSocketOptions extends Omit<WebSocketConfig, 'messageRate' | 
   until?: UntilFunction
   /** Called when a session has opened. */
   onSession?: SessionFunction
-  /** Called when a side has answered a Ping of the gateway, with the session and 'client' or 'target'. */
+  /** Called when a side has responded to a Ping of the gateway, with the session and 'client' or 'target'. */
   onPong?: PongFunction
   /** Called when a session has ended and both its sockets are gone. */
   onSessionEnd?: SessionEndFunction

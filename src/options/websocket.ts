@@ -145,7 +145,7 @@ export const WebSocketOptions = Type.Object({
   }))),
   onPong: Type.Optional(Type.Unsafe<PongFunction>(Type.Function([Type.Any(), Type.Any()], Type.Any(), {
     typeName: 'PongFunction',
-    description: "Called when a side has answered a Ping of the gateway, with the session and 'client' or 'target'."
+    description: "Called when a side has responded to a Ping of the gateway, with the session and 'client' or 'target'."
   }))),
   onSessionEnd: Type.Optional(Type.Unsafe<SessionEndFunction>(Type.Function([Type.Any(), Type.Any()], Type.Any(), {
     typeName: 'SessionEndFunction',

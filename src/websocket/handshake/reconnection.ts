@@ -63,8 +63,7 @@ export class Reconnection implements Replacement {
     const { onReconnect } = options
     if (onReconnect === undefined) return
     // Whoever lost the target has an async context of its own.
-    const inOwn = inContext((run: () => void) => run())
-    this.onConnected = cancellation => new Promise(resolve => inOwn(() => { this.#call(onReconnect, cancellation).then(resolve) }))
+    this.onConnected = inContext((cancellation: Cancellation) => this.#call(onReconnect, cancellation))
   }
 
   get isPossible (): boolean {

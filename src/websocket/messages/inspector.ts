@@ -1,6 +1,6 @@
-import { AsyncResource } from 'node:async_hooks'
 import { isUtf8 } from 'node:buffer'
 import type { Deflate } from '../../message/extensions.js'
+import { inContext } from '../../net/async-context.js'
 import { drop, type MessageResult, type WebSocketSession } from '../../types.js'
 import { CloseCode, messageFrame, Opcode } from '../relay/frames.js'
 import type { Message } from '../relay/gathered-message.js'
@@ -30,7 +30,7 @@ const NOT_AGREED: Fault = { violation: 'a compressed message, which was not agre
 export class Inspector {
   readonly #options: InspectorOptions
   /** Sockets have async contexts of their own; hooks run in that of the handshake. */
-  readonly #context = new AsyncResource('SluiceMessageHooks')
+  readonly #checkInContext = inContext((content: Content) => this.#check(content))
   /** Resolves when the hooks of the last message have begun that was not decompressed at once. */
   #turn: Promise<unknown> | undefined
   #failed = false
@@ -78,7 +78,7 @@ export class Inspector {
   #begin (content: Content | Fault): Verdict | Promise<Verdict> {
     if ('violation' in content) return this.#fail(content)
     if (!content.binary && !isUtf8(content.payload)) return this.#fail(NOT_UTF8)
-    return this.#context.runInAsyncScope(this.#check, this, content)
+    return this.#checkInContext(content)
   }
 
   /** Nothing behind it is looked at. */

@@ -12,7 +12,7 @@ export interface DirectionEvents {
   onClose (direction: Direction): void
   /** The source has broken the protocol or a limit; nothing of the offending frame was relayed. */
   onViolation (direction: Direction, violation: string): void
-  /** The source has answered a Ping of the gateway. */
+  /** The source has responded to a Ping of the gateway. */
   onOwnPong (direction: Direction): void
   /** The sink has got its last byte: a Close frame of the source or of the gateway, or the end of the connection. */
   onSinkDone (direction: Direction): void

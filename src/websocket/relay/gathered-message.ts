@@ -1,15 +1,23 @@
-import { copyMasked, mask } from './masking.js'
+import { copyMasked } from './masking.js'
 import { Opcode, RSV1, type FrameScanner } from './frames.js'
 
 /** A whole message, as a direction has it looked at. */
 export interface Message {
-  /** Unmasked, in memory of its own. */
+  /**
+   * Unmasked, in memory of its own.
+   *
+   * @throws {TypeError} if it is first read after `release()`.
+   */
   readonly payload: Buffer
   readonly binary: boolean
   /** Whether the payload is that of permessage-deflate. */
   readonly compressed: boolean
   /** Bytes that it keeps in memory, beside its frames. Whoever decompresses it adds what that makes. */
   size: number
+  /** The memory that it came in is used again: what has not been read of it is gone. */
+  release? (): void
+  /** It is read later: it is copied now. */
+  keep? (): void
 }
 
 /** No more is set aside for a frame before it has come. */
@@ -118,38 +126,52 @@ export function messageOf (frame: Buffer, scanner: FrameScanner): Message {
   return new FrameMessage(frame, scanner)
 }
 
-/** Its payload is a copy, since the frame's memory is used again, and unmasked when it is first read: a hook may not look. */
+/**
+ * Its payload is copied and unmasked when it is first read, since most hooks do not read every message. The memory of its
+ * frame is used again, so that must be before `release()`.
+ */
 class FrameMessage implements Message {
   readonly binary: boolean
   readonly compressed: boolean
   size: number
-  readonly #payload: Buffer
-  #key: number
+  readonly #headerLength: number
+  readonly #key: number
+  #frame: Buffer | undefined
+  #payload: Buffer | undefined
 
   constructor (frame: Buffer, scanner: FrameScanner) {
-    const content = frame.subarray(scanner.headerLength)
     this.binary = scanner.opcode !== Opcode.text
     this.compressed = (scanner.firstByte & RSV1) !== 0
-    this.size = content.length
-    this.#payload = Buffer.allocUnsafe(content.length)
-    content.copy(this.#payload)
+    this.size = frame.length - scanner.headerLength
+    this.#headerLength = scanner.headerLength
     this.#key = keyOf(frame, scanner)
+    this.#frame = frame
   }
 
   get payload (): Buffer {
-    if (this.#key !== 0) {
-      mask(this.#payload, 0, this.#payload.length, this.#key)
-      this.#key = 0
-    }
-    return this.#payload
+    if (this.#payload !== undefined) return this.#payload
+    if (this.#frame === undefined) throw new TypeError('the data of a message must be read before its hook returns: a hook that keeps messages for later must keep message.data or message.text')
+    return (this.#payload = unmasked(this.#frame.subarray(this.#headerLength), this.#key))
+  }
+
+  keep (): void {
+    this.#payload = this.payload
+    this.release()
+  }
+
+  release (): void {
+    this.#frame = undefined
   }
 }
 
 /** A copy of the payload of a whole frame, unmasked. */
 export function payloadOf (frame: Buffer, scanner: FrameScanner): Buffer {
-  const content = frame.subarray(scanner.headerLength)
+  return unmasked(frame.subarray(scanner.headerLength), keyOf(frame, scanner))
+}
+
+function unmasked (content: Buffer, key: number): Buffer {
   const payload = Buffer.allocUnsafe(content.length)
-  copyMasked(content, payload, 0, keyOf(frame, scanner))
+  copyMasked(content, payload, 0, key)
   return payload
 }
 

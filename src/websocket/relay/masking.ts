@@ -13,11 +13,7 @@ const IS_LITTLE_ENDIAN = endianness() === 'LE'
 export function copyMasked (from: Buffer, to: Buffer, at: number, key: number, position = 0): void {
   from.copy(to, at)
   if (key === 0) return
-  mask(to, at, at + from.length, key, position)
-}
-
-/** Masks a part of some memory, or unmasks it. */
-export function mask (to: Buffer, at: number, end: number, key: number, position = 0): void {
+  const end = at + from.length
   if (key === 0) return
   let index = at
   let shift = position & 3

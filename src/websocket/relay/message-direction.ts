@@ -374,10 +374,13 @@ export class MessageDirection extends Direction {
     try {
       verdict = inspect(message)
     } catch (error) {
+      message.release?.()
       return this.#events.onInspectError(this, error)
     }
     const isPart = Buffer.isBuffer(frames)
     if (verdict instanceof Promise) {
+      // Its hooks may read it any time, and its memory is used again.
+      message.keep?.()
       if (isPart) this.#endRun(at + frames.length)
       const own = isPart ? [Buffer.from(frames)] : frames
       const item: QueuedItem = { frames: undefined, size: sizeOf(own) + message.size }
@@ -385,6 +388,7 @@ export class MessageDirection extends Direction {
       verdict.then(settled => this.#settle(item, settled, own), error => { if (!this.sinkDone && item.frames === undefined) this.#events.onInspectError(this, error) })
       return
     }
+    message.release?.()
     if (verdict === 'pass' && !this.#dropsPending) {
       if (isPart) this.#goOn(frames, at, frames.length, true)
       else this.#sendFrames(frames)

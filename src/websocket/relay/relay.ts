@@ -33,7 +33,7 @@ export interface SessionOptions {
   onHookError?: ((error: unknown) => void) | undefined
   /** A peer has sent a Close frame. */
   onPeerClose?: ((from: 'client' | 'target', code: number, reason: string) => void) | undefined
-  /** A peer has answered a Ping of the gateway. */
+  /** A peer has responded to a Ping of the gateway. */
   onPong?: ((from: 'client' | 'target') => void) | undefined
   /** When and why the session ends by itself: `at` as `performance.now()` counts. */
   end?: { at: number, reason: 'lifetime' | 'expired' } | undefined
@@ -209,7 +209,7 @@ export class Session implements MessageEvents, WatchEvents {
 
   onClose (direction: Direction): void {
     const { code, reason } = direction.scanner.close!
-    // That of messages has been told when it was read.
+    // A MessageDirection has reported it when it was read.
     if (direction instanceof ByteDirection) this.#tellClose(direction)
     // Without a target, the gateway responds in its place.
     const isAlone = direction === this.#clientToTarget && this.#change?.pending === true && this.#cause === undefined

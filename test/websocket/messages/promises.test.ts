@@ -2,7 +2,7 @@ import { AsyncLocalStorage } from 'node:async_hooks'
 import { constants, deflateRawSync } from 'node:zlib'
 import { setTimeout as pause } from 'node:timers/promises'
 import t from 'tap'
-import { drop, type MessageOptions, type WebSocketSession } from '../../../src/index.js'
+import { drop, type MessageOptions, type WebSocketMessage, type WebSocketSession } from '../../../src/index.js'
 import { checkEnd, openSession, type GatewaySettings, type OpenSession } from '../../helpers/gateway.js'
 import { closing, frame, masked, type Teardown } from '../../helpers/wire.js'
 
@@ -199,6 +199,26 @@ t.test('a hook sends to both sides: what it sends comes before its message', asy
   for (let index = 0; index < 2; index++) t.equal((await client.frame()).payload.toString(), 'to the client')
   server.write(frame(0x81, 'x'))
   t.same([(await client.frame()).payload.toString(), (await client.frame()).payload.toString()], ['x', 'first'], 'behind the message that is being looked at')
+  await end(t, session)
+})
+
+t.test('the data of a message may be kept, and the message itself only where its data has been read, or its hook is async', async t => {
+  const kept: WebSocketMessage[] = []
+  const data: Buffer[] = []
+  const session = await open(t, {
+    fromClient: message => {
+      kept.push(message)
+      if (kept.length === 1) data.push(message.data)
+      return kept.length === 3 ? pause(1).then(() => { data.push(message.data) }) : undefined
+    }
+  })
+  const { client, server } = session
+  for (const byte of [1, 2, 3, 4]) client.write(masked(0x82, Buffer.from([byte, byte])))
+  for (let count = 0; count < 4; count++) await server.frame()
+  t.same(data, [Buffer.from([1, 1]), Buffer.from([3, 3])])
+  t.same(kept[0]!.data, Buffer.from([1, 1]))
+  t.throws(() => kept[1]!.data, { name: 'TypeError', message: /must be read before its hook returns/ })
+  t.same(kept[2]!.data, Buffer.from([3, 3]))
   await end(t, session)
 })
 
