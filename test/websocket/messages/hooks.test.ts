@@ -1,36 +1,21 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import t from 'tap'
 import { drop, type MessageOptions, type WebSocketSession } from '../../../src/index.js'
-import { checkEnd, openSession, type GatewaySettings, type OpenSession } from '../../helpers/gateway.js'
-import { closing, frame, masked, type Teardown } from '../../helpers/wire.js'
-
-/** A session with hooks. */
-function open (t: Teardown, messages: MessageOptions, websocket: object = {}, settings: Partial<GatewaySettings> = {}): Promise<OpenSession> {
-  return openSession(t, { route: { websocket: { closeTimeout: 200, messages, ...websocket } }, ...settings })
-}
-
-/** Ends a session from the client's side. */
-async function end (t: Parameters<typeof checkEnd>[0], session: OpenSession): Promise<void> {
-  const { client, server } = session
-  client.write(masked(0x88, closing(1000)))
-  await server.close()
-  server.write(frame(0x88, closing(1000))).end()
-  await client.close()
-  client.end()
-  await checkEnd(t, session, { by: 'client', reason: 'close', code: 1000 })
-}
+import { checkEnd, openSession } from '../../helpers/gateway.js'
+import { openHooked, endByClient, endByGateway, readByGateway } from '../../helpers/hooked-session.js'
+import { closing, frame, masked } from '../../helpers/wire.js'
 
 t.test('a message that a hook does not change goes on byte for byte, however it is cut', async t => {
   const seen: Array<[string, string | undefined, boolean]> = []
-  const session = await open(t, {
+  const session = await openHooked(t, {
     fromClient (message) { seen.push([message.data.toString(), message.text, message.binary]) },
     fromTarget (message) { seen.push([message.data.toString('hex'), message.text, message.binary]) }
   })
   const { client, server } = session
   const bytes = Buffer.concat([masked(0x01, 'he'), masked(0x00, ''), masked(0x89, 'ping'), masked(0x80, 'llo'), masked(0x82, Buffer.from([1, 2])), masked(0x81, 'x'.repeat(70_000))])
-  for (const part of [bytes.subarray(0, 3), bytes.subarray(3, 9), bytes.subarray(9, 40), bytes.subarray(40)]) {
-    client.write(part)
-    await pause(5)
+  for (const [from, to] of [[0, 3], [3, 9], [9, 40], [40, bytes.length]] as const) {
+    client.write(bytes.subarray(from, to))
+    await readByGateway(session, to)
   }
   // A control frame between the fragments of a message goes before it.
   const ping = masked(0x89, 'ping')
@@ -40,11 +25,11 @@ t.test('a message that a hook does not change goes on byte for byte, however it 
   server.write(Buffer.concat([frame(0x82, Buffer.from([3])), frame(0x81, 'é')]))
   t.ok((await client.bytes(7)).equals(Buffer.concat([frame(0x82, Buffer.from([3])), frame(0x81, 'é')])))
   t.same(seen, [['hello', 'hello', false], ['\x01\x02', undefined, true], ['x'.repeat(70_000), 'x'.repeat(70_000), false], ['03', undefined, true], ['c3a9', 'é', false]])
-  await end(t, session)
+  await endByClient(t, session)
 })
 
 t.test('a hook changes a message, drops it, or leaves it, in order', async t => {
-  const session = await open(t, {
+  const session = await openHooked(t, {
     fromClient ({ text }) {
       if (text === 'change') return 'changed'
       if (text === 'bytes') return new Uint8Array([1, 2, 3])
@@ -63,11 +48,11 @@ t.test('a hook changes a message, drops it, or leaves it, in order', async t => 
   t.ok(got.every(frame => frame.masked))
   server.write(Buffer.concat(['slow', 'drop', 'quick'].map(text => frame(0x81, text))))
   t.same([(await client.frame()).payload.toString(), (await client.frame()).payload.toString()], ['late, and yet first', 'quick'])
-  await end(t, session)
+  await endByClient(t, session)
 })
 
 t.test('a Close and a Ping keep their places behind messages whose hooks take time', async t => {
-  const session = await open(t, { fromClient: async () => { await pause(20) } })
+  const session = await openHooked(t, { fromClient: async () => { await pause(20) } })
   const { client, server } = session
   client.write(Buffer.concat([masked(0x81, 'first'), masked(0x89, 'p'), masked(0x81, 'second'), masked(0x88, closing(4001, 'bye'))]))
   t.same([(await server.frame()).payload.toString(), (await server.frame()).opcode, (await server.frame()).payload.toString()], ['first', 9, 'second'])
@@ -79,7 +64,7 @@ t.test('a Close and a Ping keep their places behind messages whose hooks take ti
 })
 
 t.test('what a client sent before it was lost goes on, once its hooks are done', async t => {
-  const session = await open(t, { fromClient: async () => { await pause(20) } }, { closeTimeout: 2000 })
+  const session = await openHooked(t, { fromClient: async () => { await pause(20) } }, { closeTimeout: 2000 })
   const { client, server } = session
   client.write(masked(0x81, 'last words')).end()
   t.equal((await server.frame()).payload.toString(), 'last words')
@@ -97,14 +82,10 @@ t.test('a hook that throws, rejects, is late or returns something else ends the 
   }
   for (const [name, fromClient] of Object.entries(hooks)) {
     await t.test(name, async t => {
-      const session = await open(t, { fromClient: fromClient!, timeout: 30 })
-      const { gateway, client, server } = session
+      const session = await openHooked(t, { fromClient: fromClient!, timeout: 30 })
+      const { gateway, client } = session
       client.write(masked(0x81, 'secret'))
-      t.equal(await server.close(), '1011')
-      t.equal(await client.close(), '1011')
-      client.write(masked(0x88, closing(1011))).end()
-      server.write(frame(0x88, closing(1011))).end()
-      await checkEnd(t, session, { by: 'gateway', reason: 'hook', code: 1011 })
+      await endByGateway(t, session, { server: '1011', client: '1011' }, { by: 'gateway', reason: 'hook', code: 1011 })
       t.match(gateway.log.find(({ msg }) => String(msg).startsWith('a hook for messages failed')), { level: 50, route: '/*' })
     })
   }
@@ -112,19 +93,15 @@ t.test('a hook that throws, rejects, is late or returns something else ends the 
 
 t.test('a hook may close the session: its message goes nowhere', async t => {
   for (const isLate of [false, true]) {
-    const session = await open(t, {
+    const session = await openHooked(t, {
       async fromClient (_message, session) {
         if (isLate) await pause(10)
         session.close(1008, 'not here')
       }
     })
-    const { client, server } = session
+    const { client } = session
     client.write(masked(0x81, 'x'))
-    t.equal(await server.close(), '1008 not here')
-    t.equal(await client.close(), '1008 not here')
-    client.write(masked(0x88, closing(1008))).end()
-    server.write(frame(0x88, closing(1008))).end()
-    await checkEnd(t, session, { by: 'gateway', reason: 'application', code: 1008 })
+    await endByGateway(t, session, { server: '1008 not here', client: '1008 not here' }, { by: 'gateway', reason: 'application', code: 1008 })
   }
 })
 
@@ -137,37 +114,29 @@ t.test('a message that is too long, over one frame or many, is refused with 1009
   }
   for (const [name, frames] of Object.entries(cases)) {
     await t.test(name, async t => {
-      const session = await open(t, { fromClient () {}, maxSize: 100 })
+      const session = await openHooked(t, { fromClient () {}, maxSize: 100 })
       const { client, server } = session
       client.write(Buffer.concat([masked(0x81, 'before'), ...frames]))
       t.equal((await server.frame()).payload.toString(), 'before')
-      t.equal(await server.close(), '1009')
-      t.equal(await client.close(), '1009 a message that is too long')
-      client.write(masked(0x88, closing(1009))).end()
-      server.write(frame(0x88, closing(1009))).end()
-      await checkEnd(t, session, { by: 'client', reason: 'too-big', code: 1009 })
+      await endByGateway(t, session, { server: '1009', client: '1009 a message that is too long' }, { by: 'client', reason: 'too-big', code: 1009 })
     })
   }
 })
 
 t.test('text that is not UTF-8 is refused with 1007, over fragments, too', async t => {
   for (const frames of [[masked(0x81, Buffer.from([0xff]))], [masked(0x01, Buffer.from([0xc3])), masked(0x80, Buffer.from([0x28]))]]) {
-    const session = await open(t, { fromClient () {} })
+    const session = await openHooked(t, { fromClient () {} })
     const { client, server } = session
     // Cut within a fragment, a character is whole again.
     client.write(Buffer.concat([masked(0x01, Buffer.from([0xc3])), masked(0x80, Buffer.from([0xa9])), ...frames]))
     t.equal((await server.frame()).opcode, 1)
     t.equal((await server.frame()).opcode, 0)
-    t.equal(await server.close(), '1007')
-    t.equal(await client.close(), '1007 a text message that is not UTF-8')
-    client.write(masked(0x88, closing(1007))).end()
-    server.write(frame(0x88, closing(1007))).end()
-    await checkEnd(t, session, { by: 'client', reason: 'protocol-error', code: 1007 })
+    await endByGateway(t, session, { server: '1007', client: '1007 a text message that is not UTF-8' }, { by: 'client', reason: 'protocol-error', code: 1007 })
   }
 })
 
 t.test('several hooks compose: those of the scopes first, each with what the one before has made', async t => {
-  const session = await open(t, {
+  const session = await openHooked(t, {
     fromClient: [({ text }) => `${text}c`, async ({ text }) => { await pause(1); return `${text}d` }]
   }, {}, {
     setup: app => {
@@ -181,13 +150,13 @@ t.test('several hooks compose: those of the scopes first, each with what the one
   t.equal((await server.frame()).payload.toString(), '>acd')
   server.write(frame(0x81, 'x'))
   t.equal((await client.frame()).opcode, 2, 'the same bytes, as a binary message')
-  await end(t, session)
+  await endByClient(t, session)
 })
 
 t.test('maxPending holds the side back, and keeps the order', async t => {
   let under = 0
   let most = 0
-  const session = await open(t, {
+  const session = await openHooked(t, {
     maxPending: 3,
     fromClient: async ({ text }) => {
       most = Math.max(most, ++under)
@@ -200,12 +169,12 @@ t.test('maxPending holds the side back, and keeps the order', async t => {
   client.write(Buffer.concat(texts.map(text => masked(0x81, text))))
   for (const text of texts) t.equal((await server.frame()).payload.toString(), text)
   t.equal(most, 3)
-  await end(t, session)
+  await endByClient(t, session)
 })
 
 t.test('onClose hears the Close of each side', async t => {
   const closes: unknown[] = []
-  const session = await open(t, { onClose: (code, reason, session: WebSocketSession, from) => { closes.push([code, reason, session.route, from]) }, fromClient () {}, fromTarget () {} })
+  const session = await openHooked(t, { onClose: (code, reason, session: WebSocketSession, from) => { closes.push([code, reason, session.route, from]) }, fromClient () {}, fromTarget () {} })
   const { client, server } = session
   client.write(masked(0x88, closing(4000, 'bye')))
   t.equal(await server.close(), '4000 bye')
@@ -236,7 +205,7 @@ t.test('a session sends messages of its own between others, on routes with and w
       const { first, payload } = await client.frame()
       t.equal(String.fromCharCode(first) + payload.toString(), expected)
     }
-    await end(t, session)
+    await endByClient(t, session)
     t.equal(opened!.send('client', 'too late'), false)
   }
 })
@@ -256,5 +225,5 @@ t.test('a session whose peer does not read takes no more than a MiB of its own m
   for (let index = 0; index < sent; index++) await client.frame()
   t.equal(opened!.send('client', 'again'), true)
   t.equal((await client.frame()).payload.toString(), 'again')
-  await end(t, session)
+  await endByClient(t, session)
 })

@@ -1,6 +1,7 @@
 import t from 'tap'
-import { checkEnd, openSession } from '../../helpers/gateway.js'
-import { closing, frame, masked } from '../../helpers/wire.js'
+import { openSession } from '../../helpers/gateway.js'
+import { endByGateway } from '../../helpers/hooked-session.js'
+import { frame, masked } from '../../helpers/wire.js'
 
 t.test('a message that breaks the rules of its side ends the session with 1008, and the sender is told why', async t => {
   const session = await openSession(t, {
@@ -15,11 +16,7 @@ t.test('a message that breaks the rules of its side ends the session with 1008, 
   client.write(masked(0x81, '{"type":"ping"}'))
   t.equal((await server.frame()).payload.toString(), '{"type":"ping"}')
   client.write(masked(0x81, '{"type":"ping","n":"1"}'))
-  t.equal(await server.close(), '1008')
-  t.equal(await client.close(), '1008 /n must be number')
-  client.write(masked(0x88, closing(1008))).end()
-  server.write(frame(0x88, closing(1008))).end()
-  await checkEnd(t, session, { by: 'client', reason: 'message', code: 1008 })
+  await endByGateway(t, session, { server: '1008', client: '1008 /n must be number' }, { by: 'client', reason: 'message', code: 1008 })
 })
 
 t.test('rules drop a message, and stand among hooks', async t => {
