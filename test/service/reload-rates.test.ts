@@ -60,8 +60,8 @@ t.test('nor does one that changes it, which counts for open sessions, too', asyn
   await echo(before, 5)
   await reload({ ...SLOW, messages: 0.002, burst: 1000 })
   await exceed(await openSocket(url))
-  await reload({ ...SLOW, messages: 1000 })
-  // What is owed is paid back at the new rate: a millisecond for each.
+  await reload({ ...SLOW, messages: 1_000_000 })
+  // What is owed, and what the next message needs, is paid back at the new rate: a microsecond for each.
   await echo(before, 1)
 })
 
