@@ -1,7 +1,6 @@
 import { setImmediate } from 'node:timers/promises'
 import type { FastifyPluginAsync } from 'fastify'
 import { ConfigInvalidError } from '../src/errors.js'
-import type { ProxyOptions } from '../src/options/index.js'
 import type { BuiltInOptions } from '../src/service/folders.js'
 
 /** How many are registered in one turn of the event loop. */
@@ -11,8 +10,7 @@ const ROUTES_AT_ONCE = 8
 const proxy: FastifyPluginAsync<BuiltInOptions> = async (app, { config, locate }) => {
   for (const [index, { url, ...options }] of (config.routes ?? []).entries()) {
     try {
-      // The schemas of messages are objects by now, also those of files.
-      app.proxy(url, options as ProxyOptions)
+      app.proxy(url, options)
     } catch (error) {
       // Whatever is wrong with a route, such as a method that does not exist, its place is worth knowing.
       throw new ConfigInvalidError(`${locate(['routes', String(index)])}: ${(error as Error).message}`)

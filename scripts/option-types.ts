@@ -17,7 +17,6 @@ const NAMED: Record<string, TSchema> = {
   HealthOptions: options.HealthOptions,
   UpstreamConfig: options.UpstreamConfig,
   UpstreamOptions: options.UpstreamOptions,
-  MessageRulesConfig: options.MessageRulesConfig,
   MessageRules: options.MessageRules,
   MessageRateConfig: options.MessageRateConfig,
   MessageRate: options.MessageRate,
@@ -46,7 +45,7 @@ const NAMED: Record<string, TSchema> = {
 }
 
 /** Options that take more from code than from a file, and the same ones of a file. */
-const OF_CODE: Record<string, string> = { HashOptions: 'HashConfig', MessageRate: 'MessageRateConfig', UpstreamOptions: 'UpstreamConfig', MessageRules: 'MessageRulesConfig', MessageOptions: 'MessageConfig', ReconnectOptions: 'ReconnectConfig', WebSocketOptions: 'WebSocketConfig' }
+const OF_CODE: Record<string, string> = { HashOptions: 'HashConfig', MessageRate: 'MessageRateConfig', UpstreamOptions: 'UpstreamConfig', MessageOptions: 'MessageConfig', ReconnectOptions: 'ReconnectConfig', WebSocketOptions: 'WebSocketConfig' }
 
 const WIDTH = 118
 

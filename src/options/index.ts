@@ -12,7 +12,7 @@ export { DiscoveryOptions, DnsOptions, HttpTargetsOptions, KubernetesOptions } f
 export { type TargetLists, TargetOptions, UpstreamConfig, UpstreamOptions, UpstreamTlsOptions } from './upstream.js'
 export { HashConfig, HashOptions, StickyOptions } from './balancing.js'
 export { HealthOptions, PassiveHealthOptions } from './health.js'
-export { MessageRules, MessageRulesConfig } from './message-rules.js'
+export { MessageRules } from './message-rules.js'
 export { MessageConfig, MessageOptions } from './messages.js'
 export { ReconnectConfig, ReconnectOptions } from './reconnect.js'
 export { MessageRate, MessageRateConfig, WebSocketConfig, WebSocketOptions } from './websocket.js'

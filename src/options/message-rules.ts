@@ -27,18 +27,11 @@ const rules = {
 }
 const description = "Rules for messages, without code. A message is valid if it is JSON in a text and keeps to 'schema', 'allow' and 'deny', of which at least one is there; a binary one is not."
 
-/** The messages of a direction, in sluice.yaml. */
-export const MessageRulesConfig = Type.Object({
-  schema: Type.Optional(Type.Union([Type.String({ minLength: 1 }), jsonSchema], {
-    description: `${schemaDescription} The path of a file of JSON or YAML, relative to the file that names it, or the schema itself.`
-  })),
-  ...rules
-}, { ...closed, description })
-export type MessageRulesConfig = types.MessageRulesConfig
-
-/** The messages of a direction, from code. */
+/** The messages of a direction, in sluice.yaml and from code. */
 export const MessageRules = Type.Object({
-  schema: Type.Optional(Type.Unsafe<JsonSchema>({ ...jsonSchema, description: schemaDescription })),
+  schema: Type.Optional(Type.Union([Type.String({ minLength: 1 }), jsonSchema], {
+    description: `${schemaDescription} The schema itself, or the path of its file: in sluice.yaml one of JSON or YAML, relative to the file that names it; from code one of JSON, relative to the working directory.`
+  })),
   ...rules
 }, { ...closed, description })
 export type MessageRules = types.MessageRules

@@ -1,6 +1,6 @@
 import { Type } from '@sinclair/typebox'
 import type { CloseFunction, MessageFunction } from './functions.js'
-import { MessageRules, MessageRulesConfig } from './message-rules.js'
+import { MessageRules } from './message-rules.js'
 import { closed, milliseconds } from './units.js'
 import type * as types from './types.js'
 
@@ -13,8 +13,8 @@ const maxPending = Type.Optional(Type.Integer({
 
 /** The `messages` option of a route, in sluice.yaml. */
 export const MessageConfig = Type.Object({
-  fromClient: Type.Optional(MessageRulesConfig),
-  fromTarget: Type.Optional(MessageRulesConfig),
+  fromClient: Type.Optional(MessageRules),
+  fromTarget: Type.Optional(MessageRules),
   maxSize
 }, { ...closed, description: 'Rules for the messages of the sessions, each of which is gathered and checked before any of it goes on. Without them bytes are relayed as they come.' })
 export type MessageConfig = types.MessageConfig

@@ -395,11 +395,12 @@ export interface UpstreamOptions extends Omit<UpstreamConfig, 'targets' | 'balan
  * Rules for messages, without code. A message is valid if it is JSON in a text and keeps to 'schema', 'allow' and
  * 'deny', of which at least one is there; a binary one is not.
  */
-export interface MessageRulesConfig {
+export interface MessageRules {
   /**
    * JSON Schema of the messages, of draft-07, or of 2020-12 where its $schema says so. A 'pattern' in it is one that
-   * takes linear time (RE2), and a '$ref' leads to its own parts. The path of a file of JSON or YAML, relative to the
-   * file that names it, or the schema itself.
+   * takes linear time (RE2), and a '$ref' leads to its own parts. The schema itself, or the path of its file: in
+   * sluice.yaml one of JSON or YAML, relative to the file that names it; from code one of JSON, relative to the
+   * working directory.
    */
   schema?: string | JsonSchema
   /**
@@ -417,18 +418,6 @@ export interface MessageRulesConfig {
    * wrong, 'drop' leaves the message out. Default: "close".
    */
   onInvalid?: 'close' | 'drop'
-}
-
-/**
- * Rules for messages, without code. A message is valid if it is JSON in a text and keeps to 'schema', 'allow' and
- * 'deny', of which at least one is there; a binary one is not.
- */
-export interface MessageRules extends Omit<MessageRulesConfig, 'schema'> {
-  /**
-   * JSON Schema of the messages, of draft-07, or of 2020-12 where its $schema says so. A 'pattern' in it is one that
-   * takes linear time (RE2), and a '$ref' leads to its own parts.
-   */
-  schema?: JsonSchema
 }
 
 /** How much may be sent: token buckets of messages, frames and bytes, for each session or each key. */
@@ -485,12 +474,12 @@ export interface MessageConfig {
    * Rules for messages, without code. A message is valid if it is JSON in a text and keeps to 'schema', 'allow' and
    * 'deny', of which at least one is there; a binary one is not.
    */
-  fromClient?: MessageRulesConfig
+  fromClient?: MessageRules
   /**
    * Rules for messages, without code. A message is valid if it is JSON in a text and keeps to 'schema', 'allow' and
    * 'deny', of which at least one is there; a binary one is not.
    */
-  fromTarget?: MessageRulesConfig
+  fromTarget?: MessageRules
   /**
    * Payload of the longest message, over all its frames, on the wire and decompressed; a longer one ends the session
    * with 1009. A message is in memory until its hooks are done, and so are those that wait behind it, up to this

@@ -1,6 +1,7 @@
+import { readFileSync } from 'node:fs'
 import { OptionsInvalidError } from '../errors.js'
 import { withDefaults } from '../options/defaults.js'
-import { MessageRules } from '../options/index.js'
+import { MessageRules, type JsonSchema } from '../options/index.js'
 import type { Problem } from '../options/validate.js'
 import { compileSchema, type SchemaCheck } from './message-schema.js'
 
@@ -18,14 +19,15 @@ export type MessageCheck = (text: string | undefined) => InvalidMessage | undefi
 /** The longest reason of a Close, in bytes. */
 const MAX_REASON = 123
 
+/** Rules whose schema has been read, where it was in a file. */
+type ReadRules = Omit<MessageRules, 'schema'> & { schema?: JsonSchema }
+
 type Values = NonNullable<MessageRules['allow']>
 
 /**
  * What is wrong with rules that have the right shape: it shows only when their schema is compiled.
- *
- * @param rules Their schema is an object by now.
  */
-export function messageRulesProblems ({ schema, allow, deny }: MessageRules): Problem[] {
+export function messageRulesProblems ({ schema, allow, deny }: ReadRules): Problem[] {
   if (schema === undefined && allow === undefined && deny === undefined) return [{ path: [], message: "must have 'schema', 'allow' or 'deny', or there is nothing to check" }]
   const compiled = schema === undefined ? [] : compileSchema(schema)
   return Array.isArray(compiled) ? compiled.map(problem => ({ ...problem, path: ['schema', ...problem.path] })) : []
@@ -38,10 +40,11 @@ export function messageRulesProblems ({ schema, allow, deny }: MessageRules): Pr
  * @param option Their own option, such as 'websocket.messages.fromClient'.
  * @throws {OptionsInvalidError} for a schema that cannot be compiled, or if there is nothing to check.
  */
-export function compileMessageRules (rules: MessageRules, where: string, option: string): MessageCheck {
+export function compileMessageRules (given: MessageRules, where: string, option: string): MessageCheck {
+  const rules = (typeof given.schema === 'string' ? { ...given, schema: readSchema(given.schema, where, option) } : given) as ReadRules
   const problems = messageRulesProblems(rules)
   if (problems.length > 0) throw new OptionsInvalidError(where, problems.map(({ path, message }) => `option '${[option, ...path].join('.')}': ${message}`).join('; '))
-  const { schema, allow = {}, deny = {}, onInvalid: action } = withDefaults(MessageRules, rules, ['onInvalid'])
+  const { schema, allow = {}, deny = {}, onInvalid: action } = withDefaults<ReadRules, 'onInvalid'>(MessageRules, rules, ['onInvalid'])
   const ofValues = [...valueChecks(allow, true), ...valueChecks(deny, false)]
   const ofSchema = schema === undefined ? undefined : compileSchema(schema) as SchemaCheck
   const fault = (text: string | undefined): string | undefined => {
@@ -62,6 +65,21 @@ export function compileMessageRules (rules: MessageRules, where: string, option:
     const reason = fault(text)
     return reason === undefined ? undefined : { reason: shortened(reason), action }
   }
+}
+
+/**
+ * Reads a file of JSON.
+ *
+ * @throws {OptionsInvalidError} naming the file.
+ */
+function readSchema (path: string, where: string, option: string): JsonSchema {
+  try {
+    const schema: unknown = JSON.parse(readFileSync(path, 'utf8'))
+    if (typeof schema === 'object' && schema !== null && !Array.isArray(schema)) return schema as JsonSchema
+  } catch (error) {
+    throw new OptionsInvalidError(where, `option '${option}.schema': '${path}' cannot be read as a file of JSON: ${(error as Error).message}`)
+  }
+  throw new OptionsInvalidError(where, `option '${option}.schema': '${path}' must have a JSON Schema, which is an object`)
 }
 
 function valueChecks (byPointer: Values, isAllowed: boolean): Array<(message: unknown) => string | undefined> {

@@ -108,9 +108,9 @@ function routeProblems (config: unknown, openEnded: boolean): Problem[] {
 /** What shows only when a schema is compiled, which is done once. */
 function messageProblems (config: unknown): Problem[] {
   return messageRulesIn(config).flatMap(({ path, rules }) => {
-    if (typeof rules.schema === 'string') return [{ path: [...path, 'schema'], message: 'the path of a file can stand in a configuration file alone; give the schema itself, as an object' }]
-    if (problems(MessageRules, rules).length > 0) return []
-    return messageRulesProblems(rules as MessageRules).map(problem => ({ ...problem, path: [...path, ...problem.path] }))
+    // A path is read when the route is registered; those in a configuration file have been read by now.
+    if (typeof rules.schema === 'string' || problems(MessageRules, rules).length > 0) return []
+    return messageRulesProblems(rules as Parameters<typeof messageRulesProblems>[0]).map(problem => ({ ...problem, path: [...path, ...problem.path] }))
   })
 }
 

@@ -4,6 +4,7 @@ import t from 'tap'
 import { createGateway } from '../../src/service/index.js'
 import { readConfigFile } from '../../src/service/config-file.js'
 import { startBuilt } from '../helpers/built-service.js'
+import { temporaryFolder } from '../helpers/temporary-folder.js'
 
 /** A configuration whose only route has these messages, of which the first line is 7. */
 const withMessages = (...lines: string[]): string => ['upstreams:', '  app: { targets: [http://127.0.0.1:1] }', 'routes:', '  - url: /*', '    upstream: app', '    websocket:', '      messages:', ...lines.map(line => `        ${line}`), ''].join('\n')
@@ -79,9 +80,17 @@ t.test('what is wrong has its place, in the file of the schema if it lies there'
   ])
 })
 
-t.test('from code a schema is an object', async t => {
+t.test('from code a schema is an object, or the path of a file of JSON', async t => {
   const config = (schema: string | object) => ({ upstreams: { app: { targets: ['http://127.0.0.1:1'] } }, routes: [{ url: '/*', upstream: 'app', websocket: { messages: { fromClient: { schema: schema as string } } } }] })
-  t.throws(() => createGateway(config('order.json'), { logger: false }), { code: 'SLUICE_CONFIG_INVALID', message: 'routes.0.websocket.messages.fromClient.schema: the path of a file can stand in a configuration file alone; give the schema itself, as an object' })
+  const folder = await temporaryFolder(t)
+  for (const [text, message] of [['{ "type": "object" }', undefined], ['{', /fromClient\.schema': '.*order\.json' cannot be read as a file of JSON/], ['[]', /must have a JSON Schema, which is an object/], ['{ "type": "objekt" }', /schema\.type': must be equal to one of the allowed values/]] as const) {
+    const path = join(folder, 'order.json')
+    await writeFile(path, text)
+    const gateway = createGateway(config(path), { logger: false })
+    if (message === undefined) await (await gateway).close()
+    else await t.rejects(gateway, { message }, text)
+  }
+  await t.rejects(createGateway(config(join(folder, 'none.json')), { logger: false }), { message: /'.*none\.json' cannot be read as a file of JSON: ENOENT/ })
   t.throws(() => createGateway(config({ pattern: '(?=a)' }), { logger: false }), { message: /^routes\.0\.websocket\.messages\.fromClient\.schema\.pattern: '\(\?=a\)' has no bound/ })
   const gateway = await createGateway(config({ type: 'object' }), { logger: false })
   await gateway.close()

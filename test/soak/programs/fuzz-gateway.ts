@@ -2,7 +2,7 @@ import { createServer } from 'node:http'
 import { join } from 'node:path'
 import Fastify, { type FastifyInstance, type FastifyListenOptions, type FastifyServerOptions } from 'fastify'
 import sluice from '../../../src/index.js'
-import type { ProxyOptions, UpstreamConfig } from '../../../src/options/index.js'
+import type { UpstreamConfig } from '../../../src/options/index.js'
 import { createGateway } from '../../../src/service/gateway.js'
 import type { Address, Pem } from '../addresses.js'
 import { OWN, ROUTES, TARGETS, optionsOf, prefixOf, upstreamOf, type TargetKind } from '../fuzz/routes.js'
@@ -46,7 +46,7 @@ async function startApp (name: string, { upstreams }: FuzzGatewaySettings, optio
   await app.register(sluice, { drainTimeout: DRAIN_TIMEOUT })
   for (const [name, targets] of Object.entries(upstreams)) app.upstream(name, { targets, ...limitsOf(name) })
   for (const [kind, route] of routes()) {
-    app.proxy(`${prefixOf(kind, route.name)}/*`, { ...optionsOf(kind, route), ...route.hooks, upstream: upstreamOf(kind, route.over) } as ProxyOptions)
+    app.proxy(`${prefixOf(kind, route.name)}/*`, { ...optionsOf(kind, route), ...route.hooks, upstream: upstreamOf(kind, route.over) })
   }
   app.addContentTypeParser('x/x', (_request, payload, done) => { payload.resume().once('end', () => done(null)) })
   app.route({ method: ['GET', 'POST'], url: `${OWN}:token`, handler: async request => (request.params as { token: string }).token })
