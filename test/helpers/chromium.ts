@@ -18,7 +18,13 @@ export const HOST_NAME = 'app.example'
 export async function openPage (t: Test, options: BrowserContextOptions = {}): Promise<Page> {
   const browser = await chromium.launch({ executablePath: await findChromium(), args: [...FLAGS, `--host-resolver-rules=MAP ${HOST_NAME} 127.0.0.1`] })
   t.teardown(() => browser.close())
-  return await browser.newPage(options)
+  const page = await browser.newPage(options)
+  // What waits for a page that has crashed would wait for ever.
+  page.on('crash', () => {
+    t.fail('the page has crashed')
+    browser.close().catch(() => {})
+  })
+  return page
 }
 
 /** A headless Chromium that is driven over its DevTools protocol, at `url`. */
