@@ -1,5 +1,7 @@
 import { readdir } from 'node:fs/promises'
 import t from 'tap'
+import { directResponses } from '../../src/http/direct-response.js'
+import { sharedReads } from '../../src/net/shared-reads.js'
 
 const OWN_PROCESS = /\.(?:alone|long)\.test\.ts$/
 
@@ -19,5 +21,7 @@ export async function runFolder (all: string): Promise<void> {
       await import(new URL(file, folder).href)
       t.pass(file)
     }
+    // Tests run only when all files are loaded: what a file switches off as it is loaded would be off for all of them.
+    t.ok(sharedReads.enabled && directResponses.enabled, 'as users have it')
   })
 }
