@@ -1,5 +1,3 @@
-import { setFlagsFromString } from 'node:v8'
-import { runInNewContext } from 'node:vm'
 import { setTimeout as pause } from 'node:timers/promises'
 import t from 'tap'
 import type { MessageOptions, WebSocketSession } from '../../../src/index.js'
@@ -7,18 +5,10 @@ import { FrameScanner } from '../../../src/websocket/relay/frames.js'
 import { GatheredMessage } from '../../../src/websocket/relay/gathered-message.js'
 import { SendQueue } from '../../../src/websocket/relay/send-queue.js'
 import { openSession, resources, type OpenSession } from '../../helpers/gateway.js'
+import { collectGarbage, memoryInUse } from '../../helpers/memory.js'
 import { closing, frame, masked, type Teardown } from '../../helpers/wire.js'
 
 // What a peer does to cost the gateway memory, time or the process.
-
-setFlagsFromString('--expose-gc')
-const collect = runInNewContext('gc') as () => void
-
-/** Bytes of objects that are in use; the memory of buffers is none of it. */
-function heap (): number {
-  for (let round = 0; round < 4; round++) collect()
-  return process.memoryUsage().heapUsed
-}
 
 async function open (t: Teardown, messages: MessageOptions, websocket: object = {}): Promise<OpenSession & { session: WebSocketSession }> {
   let session: WebSocketSession | undefined
@@ -68,7 +58,7 @@ t.test('a queue that is never empty does not keep what it has sent', t => {
   t.equal(queue.bytes, 100)
   t.equal(queue.pending, 1)
   setImmediate(() => {
-    collect()
+    collectGarbage()
     t.ok(sent.filter(reference => reference.deref() !== undefined).length < 5)
     t.end()
   })
@@ -83,11 +73,11 @@ t.test('a flood of pings behind a message whose hook takes time, or within one o
   ] as const) {
     const { client, server, session } = await open(t, { timeout: 60_000, fromClient: () => new Promise(resolve => { settle = () => resolve(undefined) }) })
     const bytes = Buffer.concat(Array<Buffer>(count).fill(flood))
-    const before = heap()
+    const before = memoryInUse().heapUsed
     client.write(first)
     client.write(bytes)
     await reached(() => session.fromClient.frames >= count)
-    const after = heap()
+    const after = memoryInUse().heapUsed
     t.ok(after - before < 8_000_000, `${name}: ${before} bytes before, ${after} after`)
     settle!()
     t.equal((await server.frame()).payload.toString(), 'slow')
