@@ -95,7 +95,7 @@ function hooksOf (given: unknown, where: string): Hooks {
   if (given === undefined || given === null) return {}
   if (typeof given !== 'object') throw new OptionsInvalidError(where, "option 'wsHooks' must be an object of functions")
   for (const name of Object.keys(given)) {
-    if (!(HOOKS as readonly string[]).includes(name)) throw new OptionsInvalidError(where, `option 'wsHooks.${name}': there is no such hook. The hooks are ${HOOKS.join(', ')}`)
+    if (!(HOOKS as readonly string[]).includes(name)) throw new OptionsInvalidError(where, `option 'wsHooks.${name}': unknown hook; known are ${HOOKS.join(', ')}`)
   }
   return Object.fromEntries(HOOKS.map(name => [name, functionOf((given as Record<string, unknown>)[name], where, `wsHooks.${name}`)]))
 }

@@ -48,7 +48,7 @@ export function divide (options: HttpProxyOptions, { prefix, log }: FastifyInsta
   const server = serverSide(options.wsServerOptions, where, own.strict ?? true)
   const limits = limitsOf(client, server)
   const reconnect = reconnectOptions(given.wsReconnect, log, where)
-  const hooks = sessionHooks(given.wsHooks, log, where, joined(reconnect, own), maxPayloadOf(client, server))
+  const hooks = sessionHooks(given.wsHooks, log, where, joined(reconnect, own), longestPayload(client, server))
   const fixed = wsUpstream || upstream ? placeOf(wsUpstream || upstream) : undefined
   const chosen = new WeakMap<FastifyRequest, Place>()
   const websocket = { ...limits, ...joined(reconnect, own), ...hooks }
@@ -141,7 +141,7 @@ function joined (reconnect: ReconnectingOptions, own: WebSocketOptions): WebSock
 }
 
 /** The longest message of either side; undefined where one has the limit of ws. */
-function maxPayloadOf ({ maxPayload: fromTarget }: ClientSide, { maxPayload: fromClient }: ServerSide): number | undefined {
+function longestPayload ({ maxPayload: fromTarget }: ClientSide, { maxPayload: fromClient }: ServerSide): number | undefined {
   return fromTarget === undefined || fromClient === undefined ? undefined : Math.max(fromTarget, fromClient)
 }
 

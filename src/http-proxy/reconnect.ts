@@ -26,7 +26,7 @@ export function reconnectOptions (given: unknown, log: FastifyBaseLogger, where:
   const fail = (text: string): never => { throw new OptionsInvalidError(where, text) }
   if (typeof given !== 'object') return fail("option 'wsReconnect' must be an object")
   for (const name of Object.keys(given)) {
-    if (!(name in NUMBERS) && !(FLAGS as readonly string[]).includes(name)) fail(`option 'wsReconnect.${name}': there is no such option. The options are ${[...Object.keys(NUMBERS), ...FLAGS].join(', ')}`)
+    if (!(name in NUMBERS) && !(FLAGS as readonly string[]).includes(name)) fail(`option 'wsReconnect.${name}': unknown option; known are ${[...Object.keys(NUMBERS), ...FLAGS].join(', ')}`)
   }
   const values = given as Partial<Numbers> & { reconnectOnClose?: unknown, logs?: unknown }
   for (const name of FLAGS) if (values[name] !== undefined && typeof values[name] !== 'boolean') fail(`option 'wsReconnect.${name}' must be true or false`)

@@ -31,7 +31,7 @@ const NAMES: Names = {
   path: 'used',
   skipUTF8Validation: 'used',
   handleProtocols: { refused: 'the target chooses among all subprotocols that the client offers. passthrough.protocols limits them. Remove it.' },
-  WebSocket: { refused: 'frames are relayed, so there is no object for a connection. wsHooks get what stands for one. Remove it.' },
+  WebSocket: { refused: 'frames are relayed, without an object for each connection. wsHooks get objects that stand for both sides. Remove it.' },
   host: ownServer,
   port: ownServer,
   server: ownServer,
@@ -59,7 +59,7 @@ function checkOf (path: string | null, verifyClient: VerifyClient | undefined, i
   return async (request, reply) => {
     const { raw } = request
     if (!asksForWebSocket(raw, isStrict)) return
-    if (path !== null && raw.url!.split('?', 1)[0] !== path) throw new HandshakeInvalidError('there is no WebSocket at this path')
+    if (path !== null && raw.url!.split('?', 1)[0] !== path) throw new HandshakeInvalidError('WebSockets are served at another path')
     if (verifyClient !== undefined) return await verify(verifyClient, request, reply)
   }
 }

@@ -98,7 +98,7 @@ export class SessionSocket extends EventEmitter {
   removeEventListener (event: string): never { throw notHere('removeEventListener()', event, `use off('${event}')`) }
 }
 
-// A listener that is assigned would never be called, and nobody be told.
+// A listener that is assigned would silently never be called.
 for (const event of ['open', 'message', 'close', 'error']) {
   Object.defineProperty(SessionSocket.prototype, `on${event}`, {
     get: () => null,

@@ -14,7 +14,7 @@ const reconnectOptions = {
   })),
   jitter: Type.Optional(Type.Number({ minimum: 0, maximum: 1, default: 0.5, description: 'Share of the delay that is left to chance, so that sessions which were lost together do not come back together: with 0.5, between half of it and all of it.' })),
   bufferSize: Type.Optional(Type.Integer({
-    unit: 'bytes', minimum: 1, maximum: 2 ** 31 - 1, default: 1_048_576, description: 'How much of what the client sends is kept while there is no target; then the client is not read any further. Messages up to this size are collected before they are forwarded; a target that is lost in the middle of a longer one ends the session. On a side with message hooks, messages.maxSize applies instead. Bytes.'
+    unit: 'bytes', minimum: 1, maximum: 2 ** 31 - 1, default: 1_048_576, description: 'How much of what the client sends is kept while no target is connected; beyond that, the client is not read. Messages up to this size are collected before they are forwarded; a target that is lost in the middle of a longer one ends the session. On a side with message hooks, messages.maxSize applies instead. Bytes.'
   })),
   timeout: Type.Optional(Type.Integer({
     unit: 'milliseconds', minimum: 1, maximum: 2 ** 31 - 1, description: 'How long a target may take for its connection, and then for its response. Milliseconds. Default: connectTimeout and handshakeTimeout of the route.'
@@ -32,7 +32,7 @@ export type ReconnectConfig = types.ReconnectConfig
 export const ReconnectOptions = Type.Object({
   ...reconnectOptions,
   delay: Type.Optional(Type.Union([delay, Type.Unsafe<DelayFunction>(Type.Function([Type.Any(), Type.Any(), Type.Any()], Type.Any(), { typeName: 'DelayFunction' }))], {
-    default: 500, description: 'How long the first attempt waits, at most (see jitter); each further one waits twice as long as the one before. Or a function that gives it for the number of an attempt, its session and why that has lost its target. Milliseconds.'
+    default: 500, description: 'How long the first attempt waits, at most (see jitter); each further one waits twice as long as the one before. Or a function that gives it for the number of an attempt, its session and why that has lost its target; if it throws, or gives something else than a number of at least 0, the session ends. Milliseconds.'
   })),
   onReconnect: Type.Optional(Type.Unsafe<ReconnectFunction>(Type.Function([Type.Any(), Type.Any()], Type.Any(), {
     typeName: 'ReconnectFunction',

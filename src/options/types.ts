@@ -554,7 +554,7 @@ export interface ReconnectConfig {
    */
   jitter?: number
   /**
-   * How much of what the client sends is kept while there is no target; then the client is not read any further.
+   * How much of what the client sends is kept while no target is connected; beyond that, the client is not read.
    * Messages up to this size are collected before they are forwarded; a target that is lost in the middle of a longer
    * one ends the session. On a side with message hooks, messages.maxSize applies instead. Bytes. Default: 1048576.
    */
@@ -578,8 +578,8 @@ export interface ReconnectConfig {
 export interface ReconnectOptions extends Omit<ReconnectConfig, 'delay'> {
   /**
    * How long the first attempt waits, at most (see jitter); each further one waits twice as long as the one before.
-   * Or a function that gives it for the number of an attempt, its session and why that has lost its target.
-   * Milliseconds. Default: 500.
+   * Or a function that gives it for the number of an attempt, its session and why that has lost its target; if it
+   * throws, or gives something else than a number of at least 0, the session ends. Milliseconds. Default: 500.
    */
   delay?: number | DelayFunction
   /**

@@ -2,6 +2,7 @@ import { KindGuard, type Static, type TSchema } from '@sinclair/typebox'
 import { ValueErrorType as Fault, type ValueError } from '@sinclair/typebox/errors'
 import { Value } from '@sinclair/typebox/value'
 import { OptionsInvalidError } from '../errors.js'
+import { isMapping, pointerNames } from './mapping.js'
 import { SECRET_OPTIONS } from './secrets.js'
 import { correction } from './unknown-names.js'
 
@@ -28,7 +29,7 @@ export function problems (schema: TSchema, value: unknown, others: readonly stri
     // TypeBox reports a missing property twice: as missing, and as of the wrong type.
     if (seen.has(path)) continue
     seen.add(path)
-    const at = keys(path)
+    const at = pointerNames(path)
     found.push(type === Fault.ObjectAdditionalProperties
       ? { path: at, message: unknownOption(at.at(-1)!, expected, expected === schema ? others : []), unknownName: true }
       : { path: at, message: explain(type, expected, actual, at.some(key => SECRET_OPTIONS.has(key))) })
@@ -54,7 +55,7 @@ export function validated<Schema extends TSchema> (schema: Schema, value: unknow
  * @throws {OptionsInvalidError}
  */
 export function checkObject (options: unknown, where: string, example: string): void {
-  if (typeof options === 'object' && options !== null && !Array.isArray(options)) return
+  if (isMapping(options)) return
   throw new OptionsInvalidError(where, `the options must be an object, such as ${example}, ${options === undefined ? 'but are missing' : `got ${show(options)}`}`)
 }
 
@@ -76,11 +77,6 @@ function inNearestBranch (error: ValueError): ValueError[] {
 /** The deeper inside a value an error lies, the nearer the value came; at one place a wrong type is the farthest. */
 function nearness ({ path, type }: ValueError): number {
   return path.length + (limitOf(type) === undefined && type !== Fault.StringPattern ? 0 : 0.5)
-}
-
-/** The keys of a JSON pointer (RFC 6901). */
-function keys (pointer: string): string[] {
-  return pointer.split('/').slice(1).map(key => key.replaceAll('~1', '/').replaceAll('~0', '~'))
 }
 
 function explain (type: Fault, expected: TSchema, actual: unknown, isSecret: boolean): string {
@@ -139,6 +135,7 @@ function kind (schema: TSchema): string {
 /** A value in a message, no longer than is needed to recognise it. */
 export function show (value: unknown): string {
   if (typeof value === 'function') return 'a function'
-  const text = JSON.stringify(value) ?? String(value)
+  // JSON has no NaN.
+  const text = typeof value === 'number' ? String(value) : JSON.stringify(value) ?? String(value)
   return text.length > 60 ? `${text.slice(0, 57)}...` : text
 }

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs'
 import { OptionsInvalidError } from '../errors.js'
 import { withDefaults } from '../options/defaults.js'
 import { MessageRules, type JsonSchema } from '../options/index.js'
+import { isMapping, pointerNames } from '../options/mapping.js'
 import type { Problem } from '../options/validate.js'
 import { compileSchema, type SchemaCheck } from './message-schema.js'
 
@@ -75,7 +76,7 @@ export function compileMessageRules (given: MessageRules, where: string, option:
 function readSchema (path: string, where: string, option: string): JsonSchema {
   try {
     const schema: unknown = JSON.parse(readFileSync(path, 'utf8'))
-    if (typeof schema === 'object' && schema !== null && !Array.isArray(schema)) return schema as JsonSchema
+    if (isMapping(schema)) return schema
   } catch (error) {
     throw new OptionsInvalidError(where, `option '${option}.schema': '${path}' cannot be read as a file of JSON: ${(error as Error).message}`)
   }
@@ -84,7 +85,7 @@ function readSchema (path: string, where: string, option: string): JsonSchema {
 
 function valueChecks (byPointer: Values, isAllowed: boolean): Array<(message: unknown) => string | undefined> {
   return Object.entries(byPointer).map(([pointer, values]) => {
-    const path = pointer.split('/').slice(1).map(name => name.replaceAll('~1', '/').replaceAll('~0', '~'))
+    const path = pointerNames(pointer)
     // Whose comparison is that of JSON: 0 and -0 are the same, 1 and '1' are not.
     const set = new Set<unknown>(values)
     const fault = `${pointer} ${isAllowed ? 'must be one of the allowed values' : 'must not have this value'}`.trimStart()

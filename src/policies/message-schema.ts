@@ -4,6 +4,7 @@ import type { Ajv2020 } from 'ajv/dist/2020.js'
 import type { FormatName, FormatsPlugin } from 'ajv-formats'
 import { linearPattern } from '../message/linear-pattern.js'
 import type { JsonSchema } from '../options/index.js'
+import { pointerNames } from '../options/mapping.js'
 import type { Problem } from '../options/validate.js'
 import { show } from '../options/validate.js'
 import { schemaProblems, type Reference } from './schema-problems.js'
@@ -213,11 +214,7 @@ function shapeProblems (schema: JsonSchema): Problem[] {
   if (judge.validateSchema(schema) === true) return []
   // Ajv stops at the first place; what it says first is nearest to it.
   const [error] = judge.errors!
-  return [{ path: pathOf(error!.instancePath), message: detailed(error!) }]
-}
-
-function pathOf (pointer: string): string[] {
-  return pointer.split('/').slice(1).map(name => name.replaceAll('~1', '/').replaceAll('~0', '~'))
+  return [{ path: pointerNames(error!.instancePath), message: detailed(error!) }]
 }
 
 function faultOfSchema (error: Error, references: readonly Reference[]): Problem {

@@ -1,6 +1,7 @@
 import { linearPattern } from '../message/linear-pattern.js'
 import { nearest } from '../options/did-you-mean.js'
 import type { JsonSchema } from '../options/index.js'
+import { isMapping } from '../options/mapping.js'
 import { show, type Problem } from '../options/validate.js'
 
 /* What is wrong with a JSON Schema of valid shape, with its place, which the errors of Ajv do not name. */
@@ -61,8 +62,4 @@ function * patternProblems (pattern: string, path: string[]): Iterable<Problem> 
   } catch (error) {
     yield { path, message: (error as Error).message }
   }
-}
-
-function isMapping (value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

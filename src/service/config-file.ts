@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises'
 import { dirname, isAbsolute, join, resolve } from 'node:path'
 import { ConfigInvalidError } from '../errors.js'
 import { GatewayConfig } from '../options/index.js'
+import { isMapping } from '../options/mapping.js'
 import { withQuantities } from '../options/quantities.js'
 import { configProblems } from './config.js'
 import { placeKey, type Places } from './places.js'
@@ -143,7 +144,7 @@ class ConfigReader {
       if (isFirst && problems.length === 0) this.#problems.push({ at: place.at, message: "the file is empty; it must have a mapping with 'upstreams' and 'routes'" })
       return []
     }
-    if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    if (!isMapping(value)) {
       if (isFirst) this.#instead = value
       else this.#problems.push({ at: place.at, message: "the file must have a mapping, such as one with 'upstreams' and 'routes'" })
       return []

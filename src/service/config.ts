@@ -6,6 +6,7 @@ import { parseTarget, withScheme } from '../net/target-address.js'
 import { constraintsKey } from '../routing/constraints.js'
 import { listenerProblems } from './listeners.js'
 import { discoveryFault } from '../upstreams/discovery/index.js'
+import { mappingOf } from '../options/mapping.js'
 import { problems, type Problem } from '../options/validate.js'
 import { MessageRules } from '../options/message-rules.js'
 import { messageRulesProblems } from '../policies/message-rules.js'
@@ -23,7 +24,7 @@ const MOST_OF_A_URL = 31
 export function configProblems (config: unknown, openEnded: boolean): Problem[] {
   const found = problems(GatewayConfig, config)
   const broken = new Set(found.map(({ path }) => path.join('\0')))
-  const semantic = [...listenerProblems(object(config).listen), ...targetProblems(config), ...routeProblems(config, openEnded), ...messageProblems(config)]
+  const semantic = [...listenerProblems(mappingOf(config).listen), ...targetProblems(config), ...routeProblems(config, openEnded), ...messageProblems(config)]
   // What has the wrong type already need not be called malformed, too.
   return [...found, ...semantic.filter(({ path }) => !broken.has(path.join('\0')))]
 }
@@ -46,14 +47,14 @@ export function configError (found: Problem[], locate: Locate): Error {
 
 function targetProblems (config: unknown): Problem[] {
   const found: Problem[] = []
-  for (const [name, upstream] of Object.entries(object(object(config).upstreams))) {
-    const { targets } = object(upstream)
+  for (const [name, upstream] of Object.entries(mappingOf(mappingOf(config).upstreams))) {
+    const { targets } = mappingOf(upstream)
     const path = ['upstreams', name, 'targets']
     for (const [index, target] of array(targets).entries()) {
-      const { url, host } = typeof target === 'string' ? { url: target } : object(target)
+      const { url, host } = typeof target === 'string' ? { url: target } : mappingOf(target)
       found.push(...originProblems(url, [...path, String(index), ...typeof target === 'string' ? [] : ['url']], host))
     }
-    const fault = targets === undefined || typeof targets !== 'object' || Array.isArray(targets) ? undefined : discoveryFault(object(targets))
+    const fault = targets === undefined || typeof targets !== 'object' || Array.isArray(targets) ? undefined : discoveryFault(mappingOf(targets))
     if (fault !== undefined) found.push({ path, message: fault })
   }
   return found
@@ -72,11 +73,11 @@ function originProblems (url: unknown, path: string[], host?: unknown): Problem[
 
 function routeProblems (config: unknown, openEnded: boolean): Problem[] {
   const found: Problem[] = []
-  const declared = Object.keys(object(object(config).upstreams))
-  const routes = array(object(config).routes).map(route => object(route) as Partial<RouteConfig>)
+  const declared = Object.keys(mappingOf(mappingOf(config).upstreams))
+  const routes = array(mappingOf(config).routes).map(route => mappingOf(route) as Partial<RouteConfig>)
   for (const [index, route] of routes.entries()) {
     const path = ['routes', String(index)]
-    for (const [upstream, place] of [[route.upstream, ['upstream']], [object(route.websocket).upstream, ['websocket', 'upstream']]] as const) {
+    for (const [upstream, place] of [[route.upstream, ['upstream']], [mappingOf(route.websocket).upstream, ['websocket', 'upstream']]] as const) {
       if (typeof upstream !== 'string' || upstream === '') continue
       if (UpstreamRegistry.isUrl(upstream)) found.push(...originProblems(upstream, [...path, ...place]))
       else if (!openEnded && !declared.includes(upstream)) found.push({ path: [...path, ...place], message: undeclared(upstream, declared) })
@@ -144,11 +145,6 @@ function shape (url: unknown): string {
 /** In capitals, as Fastify compares them; the shape has not been checked yet. */
 function methodNames (method: unknown): string[] {
   return [method].flat().map(name => String(name).toUpperCase())
-}
-
-/** The value as an object, or an empty one: the wrong type has been reported by the schema. */
-function object (value: unknown): Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value) ? value as Record<string, unknown> : {}
 }
 
 function array (value: unknown): unknown[] {

@@ -1,3 +1,4 @@
+import { isMapping, mappingOf } from '../options/mapping.js'
 import { readYaml, type Written } from './yaml/written.js'
 
 /* Schemas of messages that lie in files of their own. */
@@ -10,10 +11,10 @@ export interface SchemaPath {
 
 /** The rules of messages in a configuration that has not been checked. */
 export function messageRulesIn (config: unknown): Array<{ path: string[], rules: Record<string, unknown> }> {
-  const { routes } = mapping(config)
+  const { routes } = mappingOf(config)
   if (!Array.isArray(routes)) return []
   return routes.flatMap((route, index) => {
-    const messages = mapping(mapping(mapping(route).websocket).messages)
+    const messages = mappingOf(mappingOf(mappingOf(route).websocket).messages)
     return ['fromClient', 'fromTarget'].filter(name => isMapping(messages[name]))
       .map(name => ({ path: ['routes', String(index), 'websocket', 'messages', name], rules: messages[name] as Record<string, unknown> }))
   })
@@ -31,12 +32,4 @@ export function schemaOf (text: string, file: { number: number, name: string }):
   if (written.problems.length > 0 || isMapping(written.value)) return written
   const message = written.value === undefined ? 'the file is empty; it must have a JSON Schema' : 'a JSON Schema must be a mapping, such as { type: object }'
   return { ...written, value: {}, problems: [{ at: written.place.at, message }] }
-}
-
-function isMapping (value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
-}
-
-function mapping (value: unknown): Record<string, unknown> {
-  return isMapping(value) ? value : {}
 }

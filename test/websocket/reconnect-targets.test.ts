@@ -67,6 +67,31 @@ t.test('a target that accepts and at once closes, again and again, is not asked 
   t.match(gateway.ends[0], { by: 'target', reason: 'close', code: 1012, reconnects: 4 })
 })
 
+t.test('a delay function that fails ends the session as without reconnect, and is named in the log', async t => {
+  const functions: Record<string, () => unknown> = {
+    'no idea': () => { throw new Error('no idea') },
+    NaN: () => NaN,
+    undefined: () => undefined,
+    '-1': () => -1,
+    '"5"': () => '5'
+  }
+  for (const [got, delay] of Object.entries(functions)) {
+    let calls = 0
+    const session = await open(t, { attempts: 1_000_000, delay: () => { calls++; return delay() as number } })
+    const { client, server, gateway } = session
+    server.write(frame(0x88, closing(1012))).end()
+    t.equal(await client.close(), '1012')
+    client.write(masked(0x88, closing(1012))).end()
+    await gateway.ended()
+    t.match(gateway.ends[0], { by: 'target', reason: 'close', code: 1012, reconnects: 0 })
+    t.equal(calls, 1)
+    const { err } = gateway.log.find(({ msg }) => msg === 'websocket session could not be reconnected') as { err: { message: string, stack: string } }
+    t.match(err.message, 'reconnect.delay')
+    t.ok(err.stack.includes(got), got)
+    await gateway.app.close()
+  }
+})
+
 t.test('a connection that has lasted as long as maxDelay has the attempts begin anew', async t => {
   const attempts: number[] = []
   const session = await open(t, { attempts: 2, maxDelay: 50, onReconnect: (_, attempt) => { attempts.push(attempt) } })

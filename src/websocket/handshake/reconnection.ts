@@ -5,7 +5,8 @@ import { headerIndex, type HeaderList } from '../../message/headers.js'
 import type { Offer } from '../../message/offer.js'
 import { inContext } from '../../net/async-context.js'
 import type { Cancellation } from '../../net/cancellation.js'
-import type { ReconnectFunction } from '../../options/index.js'
+import type { DelayFunction, ReconnectFunction } from '../../options/index.js'
+import { show } from '../../options/validate.js'
 import type { Exchange } from '../../proxy/exchange.js'
 import { Turns } from '../../net/turns.js'
 import { propagate } from '../../proxy/route.js'
@@ -121,8 +122,20 @@ export class Reconnection implements Replacement {
 
   #delay (reason: EndReason): number {
     const { delay, maxDelay, jitter } = this.#options
-    const given = typeof delay === 'function' ? delay(this.#attempt, this.#made.session, reason) : delay * 2 ** (this.#attempt - 1)
+    const given = typeof delay === 'function' ? this.#delayFrom(delay, reason) : delay * 2 ** (this.#attempt - 1)
     return Math.min(given, maxDelay) * (1 - Math.random() * jitter)
+  }
+
+  /** @throws {FinalError} for a function that fails: attempts without a delay would follow each other at once. */
+  #delayFrom (delay: DelayFunction, reason: EndReason): number {
+    let given: unknown
+    try {
+      given = delay(this.#attempt, this.#made.session, reason)
+    } catch (cause) {
+      throw new FinalError("the function in 'reconnect.delay' has thrown an error", { cause })
+    }
+    if (typeof given === 'number' && given >= 0) return given
+    throw new FinalError(`the function in 'reconnect.delay' must return milliseconds, got ${show(given)}`)
   }
 
   async #makeHandshake (cancellation: Cancellation): Promise<Duplex> {

@@ -53,6 +53,7 @@ export class ByteDirection extends Direction {
     const passed = scanner.scan(chunk, waits ? 'message' : undefined)
     if (passed > 0 && !this.sinkDone) this.write(passed === chunk.length ? chunk : chunk.subarray(0, passed))
     if (scanner.close !== undefined) {
+      this.events.onCloseRead(this)
       if (!this.sinkDone) this.closeSent = scanner.close.code
       this.events.onClose(this)
       if (!this.sinkDone) this.sinkIsDone()

@@ -8,7 +8,13 @@ export interface DirectionEvents {
   onProgress (direction: Direction): void
   /** The sink does not read; the source is not read until it does. */
   onBlocked (direction: Direction): void
-  /** The source has sent a Close frame: relayed, or the response to ours. */
+  /**
+   * The source has sent a Close frame.
+   *
+   * @returns Whether it goes no further: the source has been detached, which only a `MessageDirection` can be.
+   */
+  onCloseRead (direction: Direction): boolean
+  /** That Close frame has been relayed, or was the response to ours. */
   onClose (direction: Direction): void
   /** The source has broken the protocol or a limit; nothing of the offending frame was relayed. */
   onViolation (direction: Direction, violation: string): void

@@ -14,11 +14,10 @@ export function copyMasked (from: Buffer, to: Buffer, at: number, key: number, p
   from.copy(to, at)
   if (key === 0) return
   const end = at + from.length
-  if (key === 0) return
   let index = at
   let shift = position & 3
   const start = to.byteOffset + at
-  if (IS_LITTLE_ENDIAN && end - at >= 32) {
+  if (IS_LITTLE_ENDIAN && from.length >= 32) {
     for (; ((start + index - at) & 3) !== 0; index++) {
       to[index]! ^= (key >>> (8 * shift)) & 0xff
       shift = (shift + 1) & 3

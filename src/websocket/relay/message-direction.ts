@@ -36,12 +36,6 @@ export interface MessageEvents extends DirectionEvents {
   onInspectError (direction: Direction, error: unknown): void
   /** The source has sent a Ping while there is no sink. */
   onUnheardPing (direction: Direction, payload: Buffer): void
-  /**
-   * The source has sent a Close frame.
-   *
-   * @returns Whether it goes no further: the source has been detached.
-   */
-  onCloseRead (direction: Direction): boolean
 }
 
 /** Bytes of headers that the frames of a message may have beside its payload, or as many as its payload may. */

@@ -197,20 +197,13 @@ export class Session implements MessageEvents, WatchEvents {
 
   onCloseRead (direction: Direction): boolean {
     const { code, reason } = direction.scanner.close!
-    this.#tellClose(direction)
+    this.#options.onPeerClose?.(this.#nameOf(direction), code, reason)
     if (direction === this.#clientToTarget || this.#cause !== undefined || this.#change?.takesOver(code) !== true) return false
     return this.#change.lose({ by: 'target', reason: 'close', code, close: { code, reason } }, true)
   }
 
-  #tellClose (direction: Direction): void {
-    const { code, reason } = direction.scanner.close!
-    this.#options.onPeerClose?.(this.#nameOf(direction), code, reason)
-  }
-
   onClose (direction: Direction): void {
     const { code, reason } = direction.scanner.close!
-    // A MessageDirection has reported it when it was read.
-    if (direction instanceof ByteDirection) this.#tellClose(direction)
     // Without a target, the gateway responds in its place.
     const isAlone = direction === this.#clientToTarget && this.#change?.pending === true && this.#cause === undefined
     this.#beginEnd(this.#nameOf(direction), 'close', code)

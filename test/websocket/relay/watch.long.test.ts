@@ -425,7 +425,7 @@ test('what a sink takes is noted where it had to wait, and only there', async t 
   for (const wait of [0, 60]) {
     const sink = new Duplex({ read () {}, highWaterMark: 10, write (_chunk, _encoding, done) { setTimeout(done, wait) } })
     const source = new PassThrough()
-    const direction = new ByteDirection(source, sink, { masked: false, allowedRsv: 0 }, { onProgress () {}, onBlocked () {}, onOwnPong () {}, onClose () {}, onViolation () {}, onSinkDone () {}, onEnd () {} })
+    const direction = new ByteDirection(source, sink, { masked: false, allowedRsv: 0 }, { onProgress () {}, onBlocked () {}, onOwnPong () {}, onCloseRead: () => false, onClose () {}, onViolation () {}, onSinkDone () {}, onEnd () {} })
     direction.start()
     const drained = once(sink, 'drain')
     source.write(frame(0x82, Buffer.alloc(100)))
