@@ -57,7 +57,8 @@ t.test(`${MANY} idle sessions lose their target at once`, async t => {
   target.process.kill('SIGKILL')
   await exited
   while ((await gateway.ask('load')).sessions > 0) await pause(50)
-  await pause(2_000)
+  // Each has made an attempt of its own, to no avail.
+  while ((await gateway.ask('targets'))[0]!.failures < MANY) await pause(50)
   const without = await gateway.ask('state')
   await next.ask('listen', { port, record })
   const begun = performance.now()

@@ -1,4 +1,4 @@
-import { setTimeout as pause } from 'node:timers/promises'
+import { setImmediate as turn, setTimeout as pause } from 'node:timers/promises'
 import t from 'tap'
 import { drop, type MessageOptions, type WebSocketSession } from '../../../src/index.js'
 import { checkEnd, openSession } from '../../helpers/gateway.js'
@@ -52,9 +52,14 @@ t.test('a hook changes a message, drops it, or leaves it, in order', async t => 
 })
 
 t.test('a Close and a Ping keep their places behind messages whose hooks take time', async t => {
-  const session = await openHooked(t, { fromClient: async () => { await pause(20) } })
+  let finish: () => void
+  const finished = new Promise<void>(resolve => { finish = resolve })
+  const session = await openHooked(t, { fromClient: () => finished })
   const { client, server } = session
-  client.write(Buffer.concat([masked(0x81, 'first'), masked(0x89, 'p'), masked(0x81, 'second'), masked(0x88, closing(4001, 'bye'))]))
+  const bytes = Buffer.concat([masked(0x81, 'first'), masked(0x89, 'p'), masked(0x81, 'second'), masked(0x88, closing(4001, 'bye'))])
+  client.write(bytes)
+  await readByGateway(session, bytes.length)
+  finish!()
   t.same([(await server.frame()).payload.toString(), (await server.frame()).opcode, (await server.frame()).payload.toString()], ['first', 9, 'second'])
   t.equal(await server.close(), '4001 bye')
   server.write(frame(0x88, closing(4001))).end()
@@ -64,7 +69,7 @@ t.test('a Close and a Ping keep their places behind messages whose hooks take ti
 })
 
 t.test('what a client sent before it was lost goes on, once its hooks are done', async t => {
-  const session = await openHooked(t, { fromClient: async () => { await pause(20) } }, { closeTimeout: 2000 })
+  const session = await openHooked(t, { fromClient: () => pause(20) }, { closeTimeout: 2000 })
   const { client, server } = session
   client.write(masked(0x81, 'last words')).end()
   t.equal((await server.frame()).payload.toString(), 'last words')
@@ -76,7 +81,7 @@ t.test('what a client sent before it was lost goes on, once its hooks are done',
 t.test('a hook that throws, rejects, is late or returns something else ends the session with 1011', async t => {
   const hooks: Record<string, MessageOptions['fromClient']> = {
     throws: () => { throw new Error('no') },
-    rejects: async () => { await pause(1); throw new Error('no') },
+    rejects: async () => { await turn(); throw new Error('no') },
     late: () => new Promise<never>(() => {}),
     returns: () => 1 as never
   }
@@ -137,7 +142,7 @@ t.test('text that is not UTF-8 is refused with 1007, over fragments, too', async
 
 t.test('several hooks compose: those of the scopes first, each with what the one before has made', async t => {
   const session = await openHooked(t, {
-    fromClient: [({ text }) => `${text}c`, async ({ text }) => { await pause(1); return `${text}d` }]
+    fromClient: [({ text }) => `${text}c`, async ({ text }) => { await turn(); return `${text}d` }]
   }, {}, {
     setup: app => {
       app.addMessageHook('fromClient', ({ text }) => `${text}a`)
@@ -197,7 +202,7 @@ t.test('a session sends messages of its own between others, on routes with and w
     // Not within a message.
     server.write(frame(0x01, 'half'))
     if (messages === undefined) await client.frame()
-    else while (opened!.fromTarget.frames === 0) await pause(1)
+    else while (opened!.fromTarget.frames === 0) await turn()
     t.equal(opened!.send('client', 'behind'), true)
     server.write(frame(0x80, ' and half'))
     const frames = messages === undefined ? ['\x80 and half', '\x81behind'] : ['\x81behind', '\x01half', '\x80 and half']

@@ -1,6 +1,6 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { constants, deflateRawSync } from 'node:zlib'
-import { setTimeout as pause } from 'node:timers/promises'
+import { setImmediate as turn, setTimeout as pause } from 'node:timers/promises'
 import t from 'tap'
 import { drop, type MessageOptions, type WebSocketMessage, type WebSocketSession } from '../../../src/index.js'
 import { checkEnd } from '../../helpers/gateway.js'
@@ -29,7 +29,7 @@ t.test('hooks run in the async context of their handshake', async t => {
   const seen: unknown[] = []
   const session = await openHooked(t, {
     fromClient () { seen.push(storage.getStore()) },
-    fromTarget: async () => { await pause(1); seen.push(storage.getStore()) },
+    fromTarget: async () => { await turn(); seen.push(storage.getStore()) },
     onClose () { seen.push(storage.getStore()) }
   }, {}, { before: app => { app.addHook('onRequest', (_request, _reply, done) => storage.run('the request', done)) } })
   const { client, server } = session
@@ -88,7 +88,7 @@ t.test('a Close of the gateway is not lost behind a message that is refused late
   const session = await openHooked(t, { maxSize: 20_000_000, fromClient () {} }, { closeTimeout: 60_000 }, DEFLATE)
   const { client, server, gateway } = session
   client.write(masked(0xc1, deflated(Buffer.alloc(15_000_000, 0xff))))
-  while (gateway.app.gateway.sessions.list()[0]!.fromClient.messages === 0) await pause(0)
+  while (gateway.app.gateway.sessions.list()[0]!.fromClient.messages === 0) await turn()
   const drained = gateway.app.gateway.drain()
   t.equal(await server.close(), '1012')
   t.equal(await client.close(), '1012')
@@ -170,7 +170,7 @@ t.test('a hook sends to both sides: what it sends comes before its message', asy
       return text === 'drop' ? drop : undefined
     },
     fromTarget: async (_message, session) => {
-      await pause(1)
+      await turn()
       session.send('client', 'first')
     }
   })
@@ -192,7 +192,7 @@ t.test('the data of a message may be kept, and the message itself only where its
     fromClient: message => {
       kept.push(message)
       if (kept.length === 1) data.push(message.data)
-      return kept.length === 3 ? pause(1).then(() => { data.push(message.data) }) : undefined
+      return kept.length === 3 ? turn().then(() => { data.push(message.data) }) : undefined
     }
   })
   const { client, server } = session
@@ -228,6 +228,8 @@ t.test('a session whose hook takes its time is not idle', async t => {
 t.test('a session that ends while hooks are under way: what they return, send or throw later goes nowhere', async t => {
   const late: Array<() => void> = []
   let sent: boolean | undefined
+  let bothHaveBegun: () => void
+  const begun = new Promise<void>(resolve => { bothHaveBegun = resolve })
   const session = await openHooked(t, {
     timeout: 60_000,
     fromClient: ({ text }, session: WebSocketSession) => new Promise((resolve, reject) => {
@@ -237,16 +239,17 @@ t.test('a session that ends while hooks are under way: what they return, send or
         if (text === 'throw') reject(new Error('late'))
         else resolve('changed')
       })
+      if (late.length === 2) bothHaveBegun()
     })
   })
   const { client, server } = session
   client.write(Buffer.concat(['throw', 'change'].map(text => masked(0x81, text))))
-  while (late.length < 2) await pause(1)
+  await begun
   server.write(frame(0x88, closing(4001))).end()
   t.equal(await client.close(), '4001')
   client.write(masked(0x88, closing(4001))).end()
   await checkEnd(t, session, { by: 'target', reason: 'close', code: 4001 })
   for (const settle of late) settle()
-  await pause(1)
+  await turn()
   t.equal(sent, false)
 })
