@@ -3,6 +3,7 @@ import { connect, createServer, type AddressInfo, type Server, type Socket } fro
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import { startGateway } from '../helpers/gateway.js'
+import { CASES_TIMEOUT, runCases, SEED } from '../helpers/random-cases.js'
 import { ACCEPT, handshake } from '../helpers/raw-client.js'
 import { closing, frame } from '../helpers/wire.js'
 
@@ -11,7 +12,7 @@ import { closing, frame } from '../helpers/wire.js'
  * stalls: once over a connection without a gateway, once through it. What arrives is the same, but for the
  * endings that docs/websockets.md names.
  *
- * SEED=<n> replays one case; COUNT=<n> runs so many, however long it takes. Default: 15 s of them.
+ * SEED and COUNT choose the cases: test/helpers/random-cases.ts.
  */
 
 type Role = 'client' | 'target'
@@ -265,14 +266,10 @@ function fault (way: Way, back: Way, compressed: boolean): string | undefined {
 
 // ---- The test
 
-const COUNT = Number(process.env.COUNT ?? (process.env.SEED === undefined ? Infinity : 1))
-const SEED = Number(process.env.SEED ?? Math.floor(Math.random() * 2 ** 31))
-const TIME = COUNT === Infinity ? 15_000 : Infinity
-const AT_A_TIME = 8
 /** Far from what any case takes, and below the gateway's closeTimeout: a case that needs that stands still. */
 const STANDSTILL = 15_000
 
-t.setTimeout(COUNT === Infinity ? 60_000 : 600_000)
+t.setTimeout(CASES_TIMEOUT)
 
 /** A server that hands its connections to whoever waits for the name they begin with. */
 async function meetingPoint (pattern: RegExp): Promise<{ port: number, server: Server, meet (name: string): Promise<Socket> }> {
@@ -362,29 +359,14 @@ t.test(`what arrives through the gateway is what arrives without it (SEED=${SEED
     if (found !== undefined) throw new Error(found)
   }
 
-  const until = performance.now() + TIME
-  let next = 0
-  let done = 0
   const tally: Record<string, number> = {}
-  const failures: string[] = []
-  const work = async (): Promise<void> => {
-    while (next < COUNT && performance.now() < until && failures.length < 5) {
-      const index = next++
-      const whole = caseOf(SEED + index)
-      try {
-        await runDirectly(whole, String(index))
-        await runThrough(whole, String(index))
-      } catch (error) {
-        failures.push(`SEED=${whole.seed}: ${(error as Error).message}`)
-      }
-      for (const { ending } of [whole.client, whole.target]) tally[ending] = (tally[ending] ?? 0) + 1
-      done++
-    }
-  }
-  await Promise.all(Array.from({ length: AT_A_TIME }, work))
-  t.same(failures, [], 'replay a failure with its SEED')
-  t.ok(done > 0)
-  t.comment(`${done} cases; endings of their ${2 * done} streams: ${JSON.stringify(tally)}`)
+  const count = await runCases(t, async (number, index) => {
+    const whole = caseOf(number)
+    for (const { ending } of [whole.client, whole.target]) tally[ending] = (tally[ending] ?? 0) + 1
+    await runDirectly(whole, String(index))
+    await runThrough(whole, String(index))
+  })
+  t.comment(`${count} cases; endings of their ${2 * count} streams: ${JSON.stringify(tally)}`)
   // Were one left open, it would be for longer than this test may take.
   await gateway.app.gateway.drain({ timeout: 600_000 })
   t.equal(gateway.app.gateway.sessions.size, 0)

@@ -6,6 +6,7 @@ import type { MessageOptions, WebSocketSession } from '../../../src/index.js'
 import { startGateway } from '../../helpers/gateway.js'
 import { handshake } from '../../helpers/raw-client.js'
 import { random, type Pick } from '../../helpers/random.js'
+import { CASES_TIMEOUT, runCases, SEED } from '../../helpers/random-cases.js'
 import { goodResponse } from '../../helpers/raw-target.js'
 import { closing, frame } from '../../helpers/wire.js'
 
@@ -14,17 +15,13 @@ import { closing, frame } from '../../helpers/wire.js'
  * bytes and through routes whose hooks change nothing: each frame arrives byte for byte, in the order of the messages, where
  * control frames within a message may come before it. Sessions end at random points, in every way, by either side.
  *
- * SEED=<n> begins with another case, COUNT=<n> runs so many, however long it takes. Default: 15 s of them.
+ * SEED and COUNT choose the cases: test/helpers/random-cases.ts.
  */
 
-const COUNT = Number(process.env.COUNT ?? (process.env.SEED === undefined ? Infinity : 1))
-const SEED = Number(process.env.SEED ?? Math.floor(Math.random() * 2 ** 31))
-const TIME = COUNT === Infinity ? 15_000 : Infinity
-const AT_A_TIME = 8
 /** Far from what any case takes, and below the gateway's closeTimeout. */
 const STANDSTILL = 20_000
 
-t.setTimeout(COUNT === Infinity ? 90_000 : 900_000)
+t.setTimeout(CASES_TIMEOUT)
 
 type Role = 'client' | 'target'
 type Ending = 'close' | 'fin' | 'reset' | 'application'
@@ -274,7 +271,7 @@ t.test(`hooks that change nothing change nothing (SEED=${SEED})`, async t => {
     }
   })
 
-  const run = async (whole: Case, name: string): Promise<string | undefined> => {
+  const run = async (whole: Case, name: string): Promise<void> => {
     const pick = random(~whole.number)
     const path = `/${whole.kind}/${name}`
     const met = new Promise<{ socket: Socket, head: string }>(resolve => waiting.set(name, resolve))
@@ -321,26 +318,17 @@ t.test(`hooks that change nothing change nothing (SEED=${SEED})`, async t => {
     const up = fault(whole.client, target.received, isHooked, { ends: whole.ender === 'client', ending: whole.ending })
     const down = fault(whole.target, client.received, isHooked, { ends: whole.ender === 'target', ending: whole.ending })
     const found = [stood, up === undefined ? undefined : `to the target: ${up}`, down === undefined ? undefined : `to the client: ${down}`].filter(text => text !== undefined)
-    return found.length === 0 ? undefined : `SEED=${whole.number} (${whole.kind}${whole.compressed ? ', compressed' : ''}, ${whole.ending} by ${whole.ender}): ${found.join('; ')}`
+    if (found.length > 0) throw new Error(`${whole.kind}${whole.compressed ? ', compressed' : ''}, ${whole.ending} by ${whole.ender}: ${found.join('; ')}`)
   }
 
-  const until = performance.now() + TIME
-  let next = 0
-  const failures: string[] = []
   const tally: Record<string, number> = {}
-  const work = async (): Promise<void> => {
-    while (next < COUNT && performance.now() < until && failures.length < 5) {
-      const index = next++
-      const whole = caseOf(SEED + index)
-      const found = await run(whole, String(index)).catch(error => `SEED=${whole.number}: ${error.message}`)
-      if (found !== undefined) failures.push(found)
-      const name = `${whole.kind} ${whole.ending}`
-      tally[name] = (tally[name] ?? 0) + 1
-    }
-  }
-  await Promise.all(Array.from({ length: AT_A_TIME }, work))
-  t.same(failures, [], 'replay a failure with its SEED')
-  t.comment(`${next} cases: ${JSON.stringify(tally)}`)
+  const count = await runCases(t, async (number, index) => {
+    const whole = caseOf(number)
+    const name = `${whole.kind} ${whole.ending}`
+    tally[name] = (tally[name] ?? 0) + 1
+    await run(whole, String(index))
+  })
+  t.comment(`${count} cases: ${JSON.stringify(tally)}`)
   await gateway.app.gateway.drain({ timeout: 600_000 })
   t.equal(gateway.app.gateway.sessions.size, 0)
 })
