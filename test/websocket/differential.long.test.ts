@@ -1,8 +1,9 @@
 import { once } from 'node:events'
-import { connect, createServer, type AddressInfo, type Server, type Socket } from 'node:net'
+import { connect, type Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import { startGateway } from '../helpers/gateway.js'
+import { meetingPoint } from '../helpers/meeting-point.js'
 import { CASES_TIMEOUT, runCases, SEED } from '../helpers/random-cases.js'
 import { ACCEPT, handshake } from '../helpers/raw-client.js'
 import { closing, frame } from '../helpers/wire.js'
@@ -271,34 +272,9 @@ const STANDSTILL = 15_000
 
 t.setTimeout(CASES_TIMEOUT)
 
-/** A server that hands its connections to whoever waits for the name they begin with. */
-async function meetingPoint (pattern: RegExp): Promise<{ port: number, server: Server, meet (name: string): Promise<Socket> }> {
-  const waiting = new Map<string, (socket: Socket) => void>()
-  const server = createServer({ allowHalfOpen: true }, socket => {
-    let head = ''
-    socket.on('error', () => {})
-    const read = (): void => {
-      for (let byte = socket.read(1) as Buffer | null; byte !== null; byte = socket.read(1) as Buffer | null) {
-        head += byte.toString('latin1')
-        const name = pattern.exec(head)?.[1]
-        if (name === undefined) continue
-        socket.off('readable', read)
-        waiting.get(name)?.(socket)
-        waiting.delete(name)
-        return
-      }
-    }
-    socket.on('readable', read)
-  })
-  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
-  const meet = (name: string) => new Promise<Socket>(resolve => { waiting.set(name, resolve) })
-  return { port: (server.address() as AddressInfo).port, server, meet }
-}
-
 t.test(`what arrives through the gateway is what arrives without it (SEED=${SEED})`, async t => {
-  const direct = await meetingPoint(/^(\d+)\n$/)
-  const upgraded = await meetingPoint(/^GET \/(\d+) [^]*\r\n\r\n$/)
-  t.teardown(() => { direct.server.close(); upgraded.server.close() })
+  const direct = await meetingPoint(t, /^(\d+)\n$/)
+  const upgraded = await meetingPoint(t, /^GET \/(\d+) [^]*\r\n\r\n$/)
   const gateway = await startGateway(t, { targets: [`http://127.0.0.1:${upgraded.port}`], route: { websocket: { closeTimeout: 60_000, compression: 'passthrough' } }, fastify: { logger: false } })
 
   const runDirectly = async (whole: Case, name: string): Promise<void> => {
@@ -306,7 +282,7 @@ t.test(`what arrives through the gateway is what arrives without it (SEED=${SEED
     const socket = connect({ port: direct.port, host: '127.0.0.1', allowHalfOpen: true })
     socket.write(`${name}\n`)
     const client = new Peer(socket, whole.client, whole, false)
-    const target = new Peer(await met, whole.target, whole, false)
+    const target = new Peer((await met).socket, whole.target, whole, false)
     await Promise.all([client.play(), target.play(), client.has(whole.target.bytes.length), target.has(whole.client.bytes.length)])
     client.destroy()
     target.destroy()
@@ -321,7 +297,7 @@ t.test(`what arrives through the gateway is what arrives without it (SEED=${SEED
     // Some clients do not wait for the 101.
     const early = whole.seed % 5 === 0 && first !== undefined
     clientSocket.write(Buffer.concat([Buffer.from(handshake({ path: `/${name}`, headers: extension })), early ? first.chunk : Buffer.alloc(0)]))
-    const targetSocket = await met
+    const { socket: targetSocket } = await met
     targetSocket.write(['HTTP/1.1 101 Switching Protocols', 'Upgrade: websocket', 'Connection: Upgrade', `Sec-WebSocket-Accept: ${ACCEPT}`, ...Object.entries(extension).map(header => header.join(': ')), '', ''].join('\r\n'))
     const target = new Peer(targetSocket, whole.target, whole, true)
     const targetPlayed = target.play()

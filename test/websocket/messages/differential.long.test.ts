@@ -1,10 +1,11 @@
-import { connect, createServer, type AddressInfo, type Socket } from 'node:net'
+import { connect, type Socket } from 'node:net'
 import { setImmediate as turn, setTimeout as pause } from 'node:timers/promises'
 import { constants, deflateRawSync } from 'node:zlib'
 import t from 'tap'
 import type { MessageOptions, WebSocketSession } from '../../../src/index.js'
 import { startGateway } from '../../helpers/gateway.js'
 import { handshake } from '../../helpers/raw-client.js'
+import { meetingPoint } from '../../helpers/meeting-point.js'
 import { random, type Pick } from '../../helpers/random.js'
 import { CASES_TIMEOUT, runCases, SEED } from '../../helpers/random-cases.js'
 import { goodResponse } from '../../helpers/raw-target.js'
@@ -224,26 +225,7 @@ function fault ({ frames, bytes }: Script, received: Buffer, isHooked: boolean, 
 }
 
 t.test(`hooks that change nothing change nothing (SEED=${SEED})`, async t => {
-  const waiting = new Map<string, (found: { socket: Socket, head: string }) => void>()
-  const server = createServer({ allowHalfOpen: true }, socket => {
-    let head = ''
-    socket.on('error', () => {})
-    const read = (): void => {
-      for (let byte = socket.read(1) as Buffer | null; byte !== null; byte = socket.read(1) as Buffer | null) {
-        head += byte.toString('latin1')
-        const name = head.endsWith('\r\n\r\n') ? /^GET \/\w+\/(\d+) /.exec(head)?.[1] : undefined
-        if (name === undefined) continue
-        socket.off('readable', read)
-        waiting.get(name)!({ socket, head })
-        waiting.delete(name)
-        return
-      }
-    }
-    socket.on('readable', read)
-  })
-  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
-  t.teardown(() => server.close())
-
+  const targets = await meetingPoint(t, /^GET \/\w+\/(\d+) [^]*\r\n\r\n$/)
   const sessions = new Map<string, WebSocketSession>()
   const later = random(SEED)
   const wait = async (): Promise<undefined> => {
@@ -259,7 +241,7 @@ t.test(`hooks that change nothing change nothing (SEED=${SEED})`, async t => {
     narrow: { fromClient: wait, fromTarget: wait, maxPending: 1, maxSize: 400_000 }
   }
   const gateway = await startGateway(t, {
-    targets: [`http://127.0.0.1:${(server.address() as AddressInfo).port}`],
+    targets: [`http://127.0.0.1:${targets.port}`],
     fastify: { logger: false },
     setup: app => {
       for (const [kind, messages] of Object.entries(hooks)) {
@@ -274,7 +256,7 @@ t.test(`hooks that change nothing change nothing (SEED=${SEED})`, async t => {
   const run = async (whole: Case, name: string): Promise<void> => {
     const pick = random(~whole.number)
     const path = `/${whole.kind}/${name}`
-    const met = new Promise<{ socket: Socket, head: string }>(resolve => waiting.set(name, resolve))
+    const met = targets.meet(name)
     const clientSocket = connect({ port: gateway.port, host: '127.0.0.1', allowHalfOpen: true })
     clientSocket.on('error', () => {})
     const early = whole.early ? whole.client.cuts[1]! : 0
